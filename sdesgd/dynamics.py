@@ -1,0 +1,234 @@
+"""The protocol of every dynamics, and what they share: weights, heavy ball, sampling factor.
+
+One SGD step, whatever the dynamics, is θ ← θ − η Σ_i w_i ∇ℓ_i(θ) with E[w_i] = 1/N; a dynamics is a law of w.
+"""
+
+import abc
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from sdesgd.errors import InputError, require_known
+from sdesgd.problem import Problem
+
+SAMPLING_MODES = ("replacement", "no_replacement", "reshuffle")
+Schedule = Callable[[Any], Any]
+
+
+class State(NamedTuple):
+    """Where a dynamics stands after a whole number of SGD steps.
+
+    params is θ; velocity is v = θ_k − θ_{k−1} (heavy ball; None without momentum); permutation is the order
+    of the running epoch (reshuffling only).
+    """
+
+    params: PyTree
+    velocity: PyTree = None
+    permutation: Int[Array, " units"] | None = None
+
+
+class AbstractDynamics(eqx.Module):
+    """One step is one SGD step of time, η: ``step = advance ∘ draw``.
+
+    ``draw`` holds all the randomness of a step; given the draw, ``advance`` is deterministic. So the exact law
+    of a step can be enumerated, and two dynamics can be driven by the same draw (see ``Coupled``).
+    """
+
+    learning_rate: eqx.AbstractVar[float | Array | Schedule]
+
+    @abc.abstractmethod
+    def init(self, problem: Problem, params: PyTree) -> Any:
+        """The state at time 0; checks the dynamics against the problem.
+
+        Raises:
+            InputError: the dynamics makes no sense for this problem (say S > N without replacement).
+        """
+
+    @abc.abstractmethod
+    def draw(self, problem: Problem, state: Any, key: PRNGKeyArray, n: Int[Array, ""]) -> Any:
+        """The random numbers of step n."""
+
+    @abc.abstractmethod
+    def advance(self, problem: Problem, state: Any, draw: Any, n: Int[Array, ""]) -> Any:
+        """The state after step n, given its random numbers."""
+
+    def step(self, problem: Problem, state: Any, key: PRNGKeyArray, n: Int[Array, ""]) -> Any:
+        """One SGD step of time: θ_n → θ_{n+1}. n counts from 0 (schedules and epochs read it)."""
+        return self.advance(problem, state, self.draw(problem, state, key, n), n)
+
+    def params(self, state: Any) -> PyTree:
+        """θ, complete (leaves that don't move included)."""
+        return state.params
+
+    def rate(self, n: Int[Array, ""], dtype: jnp.dtype) -> Float[Array, ""]:
+        """η_n in the dtype of the parameters."""
+        return jnp.asarray(self.learning_rate(n) if callable(self.learning_rate) else self.learning_rate, dtype)
+
+
+class MaskedDraw(NamedTuple):
+    """A draw: ``numbers`` (indices, or Brownian increments) and the key of masks and groups (None if unused)."""
+
+    numbers: Any
+    key: PRNGKeyArray | None
+
+
+def split_key(problem: Problem, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray | None]:
+    """Keys for the numbers and, where the problem needs it, for masks and groups."""
+    if not problem.needs_key:
+        return key, None
+    key_numbers, key_masks = jr.split(key)
+    return key_numbers, key_masks
+
+
+# -- validation ----------------------------------------------------------------------------------------
+
+
+def _concrete(value: Any) -> bool:
+    return not isinstance(value, jax.core.Tracer)
+
+
+def check_learning_rate(learning_rate: Any) -> None:
+    """Raises InputError unless η is a positive finite number or a schedule of the step."""
+    if callable(learning_rate):
+        return
+    if _concrete(learning_rate) and not (math.isfinite(learning_rate) and learning_rate > 0):
+        raise InputError(f"learning_rate is {learning_rate}: pass a positive finite number or a schedule of the step")
+
+
+def check_batch_size(batch_size: Any) -> None:
+    """Raises InputError unless S is a positive integer."""
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}: pass an integer of at least 1")
+
+
+def check_momentum(momentum: Any) -> None:
+    """Raises InputError unless 0 ≤ m < 1."""
+    if _concrete(momentum) and not 0 <= momentum < 1:
+        raise InputError(f"momentum is {momentum}: pass a number with 0 <= momentum < 1")
+
+
+def check_positive_integer(name: str, value: Any) -> None:
+    """Raises InputError unless the value is an integer of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{name} is {value}: pass an integer of at least 1")
+
+
+def check_sampling(sampling: str, allowed: tuple[str, ...], why: str = "") -> None:
+    """Raises InputError for an unknown mode, or one that this dynamics has no law for."""
+    require_known("sampling", sampling, SAMPLING_MODES)
+    if sampling not in allowed:
+        raise InputError(f"sampling '{sampling}' is refused here: {why}; use one of: {', '.join(allowed)}")
+
+
+def batch_units(problem: Problem, batch_size: int, sampling: str) -> int:
+    """S in units of the sum: one group where the unit is the batch (batch norm).
+
+    Raises:
+        InputError: S > N without replacement; S not a multiple of the unit; groups of one example.
+    """
+    size = problem.unit_size
+    if batch_size % size:
+        raise InputError(f"batch_size {batch_size} is not a multiple of unit_size {size}: choose {size} or a multiple")
+    if sampling != "replacement" and batch_size > problem.num_examples:
+        raise InputError(
+            f"batch_size {batch_size} exceeds N = {problem.num_examples} examples: without replacement choose at "
+            f"most {problem.num_examples}, or sampling='replacement'"
+        )
+    return batch_size // size
+
+
+# -- laws ----------------------------------------------------------------------------------------------
+
+
+def finite_population_factor(num_units: int, units_per_batch: int, sampling: str) -> float:
+    """f: Cov of the minibatch gradient = f C/S.
+
+    f = 1 with replacement, (N−S)/(N−1) without (1 for N = 1, 0 for S = N).
+
+    Args:
+        num_units: N, units of the sum.
+        units_per_batch: S, in the same units.
+        sampling: "replacement" or "no_replacement".
+    """
+    if sampling == "replacement" or num_units == 1:
+        return 1.0
+    return (num_units - units_per_batch) / (num_units - 1)
+
+
+def gaussian_factor(problem: Problem, batch_size: int, sampling: str) -> float:
+    """√(f/S), the scale of Gaussian minibatch noise, in the units of the sum.
+
+    Where the unit is a group of ``unit_size`` examples and a batch is one group, S_units = 1 and f = 1: disjoint
+    groups already contain the finite-population factor.
+
+    Raises:
+        InputError: dropout with replacement, whose covariance one Gaussian pass cannot match.
+    """
+    units = batch_units(problem, batch_size, sampling)
+    if problem.stochastic and sampling == "replacement":
+        # Σ E[w_i²] = 1/N + (1/S)(1 − 1/N) multiplies the covariance of the masks, where SGD has 1/S.
+        raise InputError(
+            "sampling 'replacement' with a stochastic loss: the Gaussian weights overstate the covariance of the "
+            "masks by S/N; use sampling='no_replacement', which is exact"
+        )
+    if problem.unit_size > 1 and problem.num_units == 1:
+        raise InputError(
+            f"unit_size {problem.unit_size} leaves one group: the noise between groups needs at least two; choose "
+            "a smaller unit"
+        )
+    return math.sqrt(finite_population_factor(problem.num_units, units, sampling) / units)
+
+
+def increment_weights(
+    dt: Float[Array, ""], increment: Float[Array, " units"], scale: Float[Array, ""] | float
+) -> Float[Array, " units"]:
+    """Weights w with Σ w_i ∇ℓ_i = g dt − scale · R dW.
+
+    w_i = dt/N − scale (dW_i − mean dW)/√N,   R = (1/√N)[∇ℓ_i − g]
+
+    so that θ − Σ w_i ∇ℓ_i is an Euler step of dθ = −g dt + scale · R dW.
+
+    Args:
+        dt: time of the step (or 1, for a step in units of η).
+        increment: dW, (num_units,), of variance dt each.
+        scale: √(fη/S) (or √(f/S) in units of η).
+    """
+    num_units = increment.shape[0]
+    return dt / num_units - scale * (increment - jnp.mean(increment)) / math.sqrt(num_units)
+
+
+def descend(params: PyTree, velocity: PyTree, gradient: PyTree, learning_rate, momentum) -> tuple[PyTree, PyTree]:
+    """Heavy ball: v ← m v − η ĝ, θ ← θ + v (plain descent where velocity is None)."""
+    update = jax.tree.map(lambda g: -learning_rate * g, gradient)
+    if velocity is not None:
+        velocity = update = jax.tree.map(lambda v, u: momentum * v + u, velocity, update)
+    return eqx.apply_updates(params, update), velocity
+
+
+def zero_velocity(problem: Problem, params: PyTree, momentum: Any) -> PyTree:
+    """v_0 = 0; None where momentum is exactly 0, so that nothing is carried."""
+    if isinstance(momentum, int | float) and momentum == 0:
+        return None
+    return jax.tree.map(jnp.zeros_like, problem.moving(params))
+
+
+def standard_increments(
+    problem: Problem, key: PRNGKeyArray, substeps: int
+) -> Float[Array, "substeps units"]:
+    """Brownian increments of one SGD step in units of the step's length: variance 1/substeps each.
+
+    Their sum is the ξ ~ N(0, I) of Gaussian SGD, so dynamics of any number of substeps share one path.
+    """
+    z = jr.normal(key, (substeps, problem.num_units), problem.dtype)
+    return z / math.sqrt(substeps)
+
+
+def coarsen(increments: Float[Array, "fine units"], substeps: int) -> Float[Array, "substeps units"]:
+    """Sums fine increments into ``substeps`` coarse ones."""
+    return increments.reshape(substeps, -1, increments.shape[1]).sum(axis=1)

@@ -1,0 +1,152 @@
+"""The SDE of SGD as a dynamics: dθ = −g dt + √(fη/S) R dW, its order-2 equation, and momentum."""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+
+from sdesgd import dynamics as dyn
+from sdesgd.dynamics import AbstractDynamics, MaskedDraw, Schedule, State
+from sdesgd.errors import InputError
+from sdesgd.problem import Problem
+from sdesgd.solvers import SemiImplicitHeavyBall, SmallNoiseRK3, check_solver
+from sdesgd.terms import AbstractFusedTerm, GivenIncrement, GradientFlowTerm, HeavyBallTerm, fused_step
+
+
+class SDE(AbstractDynamics):
+    """The continuous-time limit of SGD (Itô).
+
+    order 1:  dθ = −g dt + √(fη/S) R dW,   R Rᵀ = C
+    order 2:  dθ = −∇(L + (η/4)|∇L|²) dt + √(fη/S) R dW
+    momentum: see ``HeavyBallTerm``; a step is √η of its inner time, and still η of the time reported.
+
+    A step of the dynamics is one SGD step, in ``substeps`` solver steps. Masks and groups are frozen within it.
+    Order 2 is better than order 1 at fixed time and worse at stationarity: on a quadratic it moves the variance
+    by −ηλ/2 (relative) where SGD's own moves by +ηλ/2.
+
+    Args:
+        learning_rate: η > 0, or a schedule of the step n.
+        batch_size: S, in examples; S enters through √(η/S) alone.
+        sampling: "replacement" (f = 1) | "no_replacement" (f = (N−S)/(N−1)).
+        order: 1 | 2.
+        momentum: 0 ≤ m < 1.
+        substeps: solver steps a SGD step; h = η/substeps (with momentum √η/substeps).
+        solver: a diffrax Itô solver for the fused term. Default ``SmallNoiseRK3()``; with momentum and order 1
+            ``SemiImplicitHeavyBall()``.
+
+    Raises:
+        InputError: values out of range; reshuffling (no such SDE: at fixed θ the noise of an epoch cancels);
+            a solver that doesn't converge to the Itô solution or needs commutative noise.
+
+    Source: Li, Tai & E 2017 (orders 1 and 2).
+    """
+
+    learning_rate: float | Array | Schedule
+    batch_size: int
+    sampling: str
+    order: int
+    momentum: float | Array
+    substeps: int
+    solver: Any
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        batch_size: int,
+        sampling: str = "replacement",
+        order: int = 1,
+        momentum: Any = 0.0,
+        substeps: int = 1,
+        solver: Any = None,
+    ):
+        dyn.check_learning_rate(learning_rate)
+        dyn.check_batch_size(batch_size)
+        dyn.check_sampling(sampling, dyn.SAMPLING_MODES[:2], "at fixed parameters an epoch's noise cancels: no SDE")
+        dyn.check_momentum(momentum)
+        dyn.check_positive_integer("substeps", substeps)
+        if order not in (1, 2):
+            raise InputError(f"order is {order}: pass 1 or 2")
+        self.learning_rate, self.batch_size, self.sampling = learning_rate, batch_size, sampling
+        self.order, self.momentum, self.substeps = order, momentum, substeps
+        if solver is None:
+            solver = SemiImplicitHeavyBall() if self.has_momentum and order == 1 else SmallNoiseRK3()
+        check_solver(solver, HeavyBallTerm if self.has_momentum else GradientFlowTerm)
+        if order == 2 and isinstance(solver, SemiImplicitHeavyBall):
+            raise InputError("solver SemiImplicitHeavyBall has the order-1 drift: use SmallNoiseRK3() with order=2")
+        self.solver = solver
+
+    @property
+    def has_momentum(self) -> bool:
+        """Whether the state has a velocity."""
+        return not (isinstance(self.momentum, int | float) and self.momentum == 0)
+
+    def init(self, problem: Problem, params: PyTree) -> State:
+        dyn.gaussian_factor(problem, self.batch_size, self.sampling)
+        return State(params, dyn.zero_velocity(problem, params, self.momentum))
+
+    def draw(self, problem: Problem, state: State, key: PRNGKeyArray, n: Int[Array, ""]) -> MaskedDraw:
+        key_increments, key_masks = dyn.split_key(problem, key)
+        return MaskedDraw(dyn.standard_increments(problem, key_increments, self.substeps), key_masks)
+
+    def advance(self, problem: Problem, state: State, draw: MaskedDraw, n: Int[Array, ""]) -> State:
+        rate = self.rate(n, problem.dtype)
+        # The velocity of the heavy ball is v = δ p, δ = √η: kept as v, so that a schedule may change δ.
+        length = jnp.sqrt(rate) if self.has_momentum else rate
+        increments = jnp.sqrt(length) * dyn.coarsen(draw.numbers, self.substeps)
+        y, fixed = eqx.partition(state.params, eqx.is_inexact_array)
+        if self.has_momentum:
+            y = (y, jax.tree.map(lambda v: v / length, state.velocity))
+
+        def substep(y, increment):
+            term = self.term(problem, GivenIncrement(increment), rate, fixed, draw.key)
+            return fused_step(term, self.solver, y, length / self.substeps), None
+
+        y = substep(y, increments[0])[0] if self.substeps == 1 else jax.lax.scan(substep, y, increments)[0]
+        if not self.has_momentum:
+            return State(eqx.combine(y, fixed))
+        theta, p = y
+        return State(eqx.combine(theta, fixed), jax.tree.map(lambda q: length * q, p))
+
+    def term(
+        self, problem: Problem, path: diffrax.AbstractPath, rate: Array, fixed: PyTree, key: PRNGKeyArray | None
+    ) -> AbstractFusedTerm:
+        """The diffrax term of the equation at a constant learning rate.
+
+        Args:
+            path: Brownian motion of shape (num_units,).
+            rate: η, a scalar array.
+            fixed: the leaves of params that don't move.
+            key: masks and groups.
+        """
+        factor = dyn.gaussian_factor(problem, self.batch_size, self.sampling)
+        root = jnp.sqrt(rate)
+        if not self.has_momentum:
+            correction = rate / 2 if self.order == 2 else None
+            return GradientFlowTerm(problem, fixed, root * factor, correction, path, key)
+        friction = (1 - self.momentum) / root
+        correction = root / 2 if self.order == 2 else None
+        return HeavyBallTerm(problem, fixed, jnp.sqrt(root) * factor, friction, correction, path, key)
+
+    def equation(
+        self, problem: Problem, key: PRNGKeyArray, params: PyTree = None
+    ) -> tuple[AbstractFusedTerm, PyTree]:
+        """(term, y0) for a plain ``diffrax.diffeqsolve``, at a constant learning rate.
+
+        The Brownian motion is an ``UnsafeBrownianPath``: fixed steps, and ``adjoint=diffrax.DirectAdjoint()``.
+        y0 holds the leaves that move (with momentum: the pair (θ, p), p = 0, and time √η a SGD step).
+
+        Raises:
+            InputError: a learning-rate schedule, which makes the equation depend on the step.
+        """
+        if callable(self.learning_rate):
+            raise InputError("learning_rate is a schedule: a diffrax term needs a number; use simulate instead")
+        params = problem.params if params is None else params
+        y0, fixed = eqx.partition(params, eqx.is_inexact_array)
+        key_path, key_masks = dyn.split_key(problem, key)
+        shape = jax.ShapeDtypeStruct((problem.num_units,), problem.dtype)
+        path = diffrax.UnsafeBrownianPath(shape, key_path)
+        term = self.term(problem, path, jnp.asarray(self.learning_rate, problem.dtype), fixed, key_masks)
+        return term, (y0, jax.tree.map(jnp.zeros_like, y0)) if self.has_momentum else y0
