@@ -58,6 +58,10 @@ class AbstractDynamics(eqx.Module):
     def advance(self, problem: Problem, state: Any, draw: Any, n: Int[Array, ""]) -> Any:
         """The state after step n, given its random numbers."""
 
+    @abc.abstractmethod
+    def units_per_step(self, problem: Problem) -> int:
+        """Unit gradients of one step: what a step costs."""
+
     def step(self, problem: Problem, state: Any, key: PRNGKeyArray, n: Int[Array, ""]) -> Any:
         """One SGD step of time: θ_n → θ_{n+1}. n counts from 0 (schedules and epochs read it)."""
         return self.advance(problem, state, self.draw(problem, state, key, n), n)

@@ -87,6 +87,9 @@ class SDE(AbstractDynamics):
         dyn.gaussian_factor(problem, self.batch_size, self.sampling)
         return State(params, dyn.zero_velocity(problem, params, self.momentum))
 
+    def units_per_step(self, problem: Problem) -> int:
+        return problem.num_units * self.substeps
+
     def draw(self, problem: Problem, state: State, key: PRNGKeyArray, n: Int[Array, ""]) -> MaskedDraw:
         key_increments, key_masks = dyn.split_key(problem, key)
         return MaskedDraw(dyn.standard_increments(problem, key_increments, self.substeps), key_masks)

@@ -54,6 +54,9 @@ class SGD(AbstractDynamics):
         order = jnp.arange(problem.num_units) if self.sampling == "reshuffle" else None
         return State(params, dyn.zero_velocity(problem, params, self.momentum), order)
 
+    def units_per_step(self, problem: Problem) -> int:
+        return self.batch_size // problem.unit_size
+
     def draw(self, problem: Problem, state: State, key: PRNGKeyArray, n: Int[Array, ""]) -> MaskedDraw:
         key_units, key_masks = dyn.split_key(problem, key)
         count = self.batch_size // problem.unit_size
@@ -110,6 +113,9 @@ class GaussianSGD(AbstractDynamics):
         dyn.gaussian_factor(problem, self.batch_size, self.sampling)
         return State(params, dyn.zero_velocity(problem, params, self.momentum))
 
+    def units_per_step(self, problem: Problem) -> int:
+        return problem.num_units
+
     def draw(self, problem: Problem, state: State, key: PRNGKeyArray, n: Int[Array, ""]) -> MaskedDraw:
         key_increments, key_masks = dyn.split_key(problem, key)
         return MaskedDraw(dyn.standard_increments(problem, key_increments, 1), key_masks)
@@ -162,6 +168,9 @@ class SVAG(AbstractDynamics):
     def init(self, problem: Problem, params: PyTree) -> State:
         dyn.batch_units(problem, self.batch_size, self.sampling)
         return State(params)
+
+    def units_per_step(self, problem: Problem) -> int:
+        return 2 * self.ell * self.batch_size // problem.unit_size
 
     def draw(self, problem: Problem, state: State, key: PRNGKeyArray, n: Int[Array, ""]) -> MaskedDraw:
         key_units, key_masks = dyn.split_key(problem, key)

@@ -118,9 +118,7 @@ def simulate(
 
 def replica_block(dynamics: AbstractDynamics, problem: Problem, replicas: int) -> int:
     """Replicas that ``simulate`` advances together: a function of shapes and platform, for the manifest."""
-    batch = getattr(dynamics, "batch_size", problem.num_examples)
-    per_step = batch // problem.unit_size if hasattr(dynamics, "ell") or type(dynamics).__name__ == "SGD" else None
-    units = problem.num_units if per_step is None else per_step
+    units = dynamics.units_per_step(problem)
     return sizes.replica_block(problem.num_parameters, units, replicas, jax.default_backend())
 
 

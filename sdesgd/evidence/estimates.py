@@ -121,7 +121,9 @@ def difference_p_values(difference: Estimate) -> NDArray[np.float64]:
     return np.asarray(2 * stats.t.sf(statistic, difference.degrees_of_freedom))
 
 
-def rate_difference(diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence: Real = 0.95) -> RateDifference:
+def rate_difference(
+    diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence: Real = 0.95
+) -> RateDifference:
     """Diverged rates k/n of two arms, Clopper–Pearson intervals, and Fisher's exact two-sided p-value.
 
     Fisher's test holds its level at every size, at the price of some power in small arms.
@@ -140,6 +142,7 @@ def rate_difference(diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence:
             )
     diverged = [int(arm.sum()) for arm in arms]
     table = [[hit, arm.size - hit] for hit, arm in zip(diverged, arms, strict=True)]
+    _, p_value = np.asarray(stats.fisher_exact(table))
     intervals = []
     for hit, arm in zip(diverged, arms, strict=True):
         bounds = stats.binomtest(hit, arm.size).proportion_ci(float(confidence), method="exact")
@@ -151,5 +154,5 @@ def rate_difference(diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence:
         rate_b=diverged[1] / arms[1].size,
         interval_b=intervals[1],
         count_b=arms[1].size,
-        p_value=float(stats.fisher_exact(table).pvalue),
+        p_value=float(p_value),
     )

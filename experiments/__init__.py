@@ -1,0 +1,1 @@
+"""Experiments: one figure a file. ``python -m experiments NAME --help``."""

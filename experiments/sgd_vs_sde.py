@@ -1,0 +1,245 @@
+"""Does the SDE describe this SGD? SGD, Gaussian SGD, the SDE and SVAG from one start, compared with error bars."""
+
+import dataclasses
+import json
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float, PyTree
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import sdesgd as sg
+from experiments import run, sgd_vs_sde_figure, sgd_vs_sde_report
+from experiments.run import option
+from sdesgd import evidence
+from sdesgd.errors import InputError
+from sdesgd.simulation import replica_block
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """SGD, Gaussian SGD, the SDE and SVAG from one start on one net and data set: is the SDE a good description?"""
+
+    data: str = option("mnist5k", "Data set.")
+    num_examples: int = option(500, "Training examples N.")
+    num_test: int = option(500, "Held-out examples.")
+    width: int = option(32, "Hidden units of a layer of the MLP.")
+    depth: int = option(1, "Hidden layers of the MLP.")
+    learning_rate: float = option(0.05, "Learning rate η.")
+    batch_size: int = option(16, "Batch size S.")
+    sampling: str = option("replacement", "replacement | no_replacement | reshuffle.")
+    momentum: float = option(0.0, "Heavy-ball momentum m.")
+    num_steps: int = option(60, "SGD steps.")
+    save_every: int = option(5, "Steps between saves; must divide the steps.")
+    replicas: int = option(128, "Independent runs of each arm.")
+    check_replicas: int = option(16, "Runs of the check of the SDE's step h against h/2.")
+    substeps: int = option(1, "SDE solver steps a SGD step.")
+    svag_ell: int = option(4, "SVAG's ℓ; 0 leaves the arm out.")
+    margin: float = option(0.5, "Equivalence margin, in SGD's standard deviations.")
+    seed: int = option(0, "Seed of the start, the subset of the data and all runs.")
+
+    def label(self) -> str:
+        """A readable name of the run."""
+        return (
+            f"{self.data}-n{self.num_examples}-w{self.width}-eta{self.learning_rate:g}-s{self.batch_size}"
+            f"-k{self.num_steps}-r{self.replicas}"
+        )
+
+
+# name → label with units
+OBSERVABLES = {
+    "train_loss": "train loss (nats)",
+    "test_loss": "test loss (nats)",
+    "test_accuracy": "test accuracy",
+    "distance_squared": "‖θ−θ₀‖²",
+    "gradient_norm_squared": "‖g‖²",
+    "trace_covariance": "tr C",
+}
+
+
+class SquaredDistance(eqx.Module):
+    """‖θ − θ₀‖² over the leaves that move."""
+
+    start: PyTree
+
+    def __call__(self, params: PyTree) -> Float[Array, ""]:
+        moving = [eqx.filter(tree, eqx.is_inexact_array) for tree in (params, self.start)]
+        terms = jax.tree.map(lambda a, b: jnp.sum((a - b) ** 2), *moving)
+        return sum(jax.tree.leaves(terms), jnp.zeros(()))
+
+
+class GradientNorm(eqx.Module):
+    """‖g‖²."""
+
+    problem: sg.Problem
+
+    def __call__(self, params: PyTree) -> Float[Array, ""]:
+        terms = jax.tree.map(lambda g: jnp.sum(g**2), self.problem.gradient(params))
+        return sum(jax.tree.leaves(terms), jnp.zeros(()))
+
+
+class TraceCovariance(eqx.Module):
+    """tr C."""
+
+    problem: sg.Problem
+
+    def __call__(self, params: PyTree) -> Float[Array, ""]:
+        return sg.gradient_covariance.trace(self.problem, params)
+
+
+def build(config: Config) -> tuple[sg.Problem, dict]:
+    """The problem on the training part, and the observables."""
+    dataset = sg.data.load(config.data, config.num_examples, config.num_test, config.seed)
+    net = sg.models.mlp(
+        dataset.inputs.shape[1],
+        dataset.num_classes,
+        width=config.width,
+        depth=config.depth,
+        key=jr.key(config.seed),
+    )
+    problem = sg.Problem(sg.models.cross_entropy, net, (dataset.inputs, dataset.labels))
+    test = sg.Problem(sg.models.cross_entropy, net, (dataset.test_inputs, dataset.test_labels))
+    return problem, {
+        "train_loss": problem.loss,
+        "test_loss": test.loss,
+        "test_accuracy": sg.models.Accuracy(*test.data),
+        "distance_squared": SquaredDistance(net),
+        "gradient_norm_squared": GradientNorm(problem),
+        "trace_covariance": TraceCovariance(problem),
+    }
+
+
+def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+    """Runs the arms, stage by stage, and judges them."""
+    # With reshuffling there is no SDE: SGD is compared with the SDE of a subset drawn afresh each step.
+    law = "no_replacement" if config.sampling == "reshuffle" else config.sampling
+    eta, S, m = config.learning_rate, config.batch_size, config.momentum
+    sgd = sg.SGD(eta, S, config.sampling, m)
+    gaussian = sg.GaussianSGD(eta, S, law, m)
+    sde = sg.SDE(eta, S, law, momentum=m, substeps=config.substeps)
+    finer = sg.SDE(eta, S, law, momentum=m, substeps=2 * config.substeps)
+    if config.margin <= 0:
+        raise InputError(f"margin is {config.margin}: pass a positive number of standard deviations")
+    if config.replicas < 2 or config.check_replicas < 2:
+        raise InputError(f"replicas are {config.replicas} and {config.check_replicas}: an error bar needs at least 2")
+    problem, observables = build(config)
+    keys = dict(zip(("sgd", "shared", "svag", "check", "card"), jr.split(jr.key(config.seed), 5), strict=True))
+    common = dict(observables=observables, num_steps=config.num_steps, save_every=config.save_every)
+    full = dict(common, replicas=config.replicas)
+
+    def card(params: PyTree) -> str:
+        measured = sg.validity_card(problem, eta, S, key=keys["card"], sampling=law, momentum=m, params=params)
+        return json.dumps(dataclasses.asdict(measured))
+
+    def run_sgd() -> xr.Dataset:
+        result = sg.simulate(sgd, problem, key=keys["sgd"], progress="SGD", **full)
+        last = jax.tree.map(lambda x: x[0] if eqx.is_array(x) else x, result.final_params)
+        attributes = {"card_at_start": card(problem.params), "card_at_end": card(last)}
+        return result.to_xarray().assign_attrs(attributes)
+
+    def run_pair(first, second, key, replicas, label) -> xr.Dataset:
+        pair = sg.simulate_coupled(
+            first, second, problem, key=key, progress=label, **dict(common, replicas=replicas)
+        )
+        return xr.concat([t.to_xarray() for t in pair], "arm", combine_attrs="override")
+
+    def run_svag() -> xr.Dataset:
+        svag = sg.SVAG(eta, S, config.svag_ell, law)
+        return sg.simulate(svag, problem, key=keys["svag"], progress="SVAG", **full).to_xarray()
+
+    arms = {"SGD": folder.stage("sgd", run_sgd)}
+    shared = folder.stage(
+        "gaussian-sde", lambda: run_pair(gaussian, sde, keys["shared"], config.replicas, "Gaussian SGD and SDE")
+    )
+    arms |= {"Gaussian SGD": shared.isel(arm=0), "SDE": shared.isel(arm=1)}
+    if config.svag_ell and not m:
+        arms["SVAG"] = folder.stage("svag", run_svag)
+    check = folder.stage(
+        "check", lambda: run_pair(sde, finer, keys["check"], config.check_replicas, "SDE, h against h/2")
+    )
+    dataset = xr.concat(arms.values(), xr.Variable("arm", list(arms)), combine_attrs="drop")
+    summary = {
+        "experiment": "sgd-vs-sde",
+        "config": dataclasses.asdict(config),
+        "law_of_the_sde": law,
+        "cards": {when: json.loads(arms["SGD"].attrs[f"card_at_{when}"]) for when in ("start", "end")},
+        "observables": judge(dataset, check, config),
+        "diverged": {name: int(dataset["diverged"].sel(arm=name).sum()) for name in arms},
+        "sizes": {
+            "num_parameters": problem.num_parameters,
+            "num_examples": problem.num_examples,
+            "dtype": str(problem.dtype),
+            "chunk_size": problem.chunk_size,
+            "blocks": {
+                "SGD": replica_block(sgd, problem, config.replicas),
+                "Gaussian SGD and SDE": replica_block(sg.Coupled(gaussian, sde), problem, config.replicas),
+            },
+            "seed": config.seed,
+        },
+    }
+    return dataset, summary
+
+
+def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
+    """For each observable: the verdict on SGD against the SDE, and the gap in its two parts.
+
+    All gaps are in SGD's standard deviations at that time, with 95 % intervals at each time.
+    """
+    arms = {
+        arm: {name: dataset[name].sel(arm=arm).values.astype(float) for name in OBSERVABLES}
+        for arm in dataset["arm"].values
+    }
+    options = dict(margin=config.margin, seed=config.seed)
+    verdicts = evidence.verdict(arms["SGD"], arms["SDE"], **options)
+    against_gaussian = evidence.verdict(arms["SGD"], arms["Gaussian SGD"], **options)
+    against_svag = evidence.verdict(arms["SVAG"], arms["SDE"], **options) if "SVAG" in arms else {}
+    judged = {}
+    for name in OBSERVABLES:
+        sgd, gaussian, sde = (arms[arm][name] for arm in ("SGD", "Gaussian SGD", "SDE"))
+        with np.errstate(invalid="ignore"):
+            deviation = np.nanstd(sgd, axis=0, ddof=1)
+        h_against_half = evidence.paired_difference(*(check[name].isel(arm=k).values.astype(float) for k in (0, 1)))
+        judged[name] = {
+            "sentence": verdicts[name].sentence(),
+            "kind": verdicts[name].kind,
+            "different": bool(verdicts[name].different),
+            "worst_time": int(verdicts[name].worst_time),
+            "replicas_needed": verdicts[name].replicas_needed,
+            "gaussian_kind": against_gaussian[name].kind,
+            "svag_kind": against_svag[name].kind if against_svag else None,
+            "standard_deviation": _plain(deviation),
+            "total": _in_deviations(evidence.unpaired_difference(sgd, sde), deviation),
+            "non_gaussianity": _in_deviations(evidence.unpaired_difference(sgd, gaussian), deviation),
+            "discretisation": _in_deviations(evidence.paired_difference(gaussian, sde), deviation),
+            "h_against_half": _in_deviations(h_against_half, deviation),
+        }
+    return judged
+
+
+def _in_deviations(estimate: evidence.Estimate, deviation: np.ndarray) -> dict:
+    low, high = estimate.interval()
+    scale = np.where(deviation > 0, deviation, np.nan)  # at the common start nothing varies
+    return {key: _plain(np.asarray(x) / scale) for key, x in (("mean", estimate.mean), ("low", low), ("high", high))}
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [float(x) if math.isfinite(x) else None for x in np.asarray(values, float)]
+
+
+def plot(dataset: xr.Dataset, summary: dict) -> Figure:
+    """See ``sgd_vs_sde_figure``."""
+    return sgd_vs_sde_figure.draw(dataset, summary, OBSERVABLES)
+
+
+def report(summary: dict, console: Console) -> None:
+    """See ``sgd_vs_sde_report``."""
+    sgd_vs_sde_report.show(summary, OBSERVABLES, console)
+
+
+EXPERIMENT = run.Experiment("sgd-vs-sde", Config, compute, plot, report)

@@ -1,0 +1,99 @@
+"""The figure of sgd-vs-sde: each observable with bands, and under it the gap in SGD's standard deviations."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from sdesgd import evidence
+
+_COLOURS = {"SGD": "black", "Gaussian SGD": "#d95f02", "SDE": "#1f78b4", "SVAG": "#33a02c"}
+_STYLES = {"SGD": "-", "Gaussian SGD": "--", "SDE": "-", "SVAG": ":"}
+_PARTS = {
+    "total": ("SGD − SDE (two independent ensembles)", "#1f78b4"),
+    "non_gaussianity": ("SGD − Gaussian SGD: non-Gaussian noise", "#d95f02"),
+    "discretisation": ("Gaussian SGD − SDE: finite η (shared path)", "#6a3d9a"),
+}
+_TITLES = {"equivalent": "equivalent", "different": "DIFFERENT", "inconclusive": "inconclusive"}
+
+
+def draw(dataset: xr.Dataset, summary: dict, labels: dict[str, str]) -> Figure:
+    """Two rows of three observables, each above its gap.
+
+    Args:
+        dataset: observables over (arm, replica, time).
+        summary: what ``judge`` found.
+        labels: observable → axis label with units.
+    """
+    config, names = summary["config"], list(labels)
+    figure = Figure(figsize=(13, 11), layout="constrained")
+    axes = figure.subplots(4, 3, height_ratios=[1.25, 1, 1.25, 1], sharex=True)
+    time = dataset["time"].values
+    for k, name in enumerate(names):
+        row, column = 2 * (k // 3), k % 3
+        _draw_observable(axes[row, column], dataset, name, labels[name])
+        _draw_gap(axes[row + 1, column], time, summary["observables"][name], config["margin"])
+    for axis in axes[-1]:
+        axis.set_xlabel(f"SDE time t = k η (one SGD step = {config['learning_rate']:g})")
+    steps = axes[0, 0].secondary_xaxis(
+        "top", functions=(lambda t: t / config["learning_rate"], lambda n: n * config["learning_rate"])
+    )
+    steps.set_xlabel("SGD step k")
+    momentum = f", m = {config['momentum']:g}" if config["momentum"] else ""
+    sizes = summary["sizes"]
+    figure.suptitle(
+        f"SGD against its SDE: MLP ({sizes['num_parameters']:,} parameters) on {config['data']}, "
+        f"N = {config['num_examples']}, η = {config['learning_rate']:g}, S = {config['batch_size']}{momentum}, "
+        f"{config['sampling'].replace('_', ' ')}, {config['replicas']} replicas an arm",
+        fontsize=12,
+    )
+    figure.legend(handles=_handles(dataset, config), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_observable(axis, dataset: xr.Dataset, name: str, label: str) -> None:
+    time = dataset["time"].values
+    for arm in dataset["arm"].values:
+        values = dataset[name].sel(arm=arm).values.astype(float)
+        estimate = evidence.mean(values)
+        low, high = estimate.interval()
+        axis.plot(time, estimate.mean, _STYLES[arm], color=_COLOURS[arm], lw=1.6)
+        axis.fill_between(time, low, high, color=_COLOURS[arm], alpha=0.18, lw=0)
+        if arm == "SGD":
+            spread = np.nanstd(values, axis=0, ddof=1)
+            for sign in (-1, 1):
+                axis.plot(time, estimate.mean + sign * spread, color="0.65", lw=0.8, zorder=0)
+    axis.set_ylabel(label)
+
+
+def _draw_gap(axis, time: np.ndarray, judged: dict, margin: float) -> None:
+    axis.axhspan(-margin, margin, color="0.93", zorder=0)
+    axis.axhline(0, color="0.5", lw=0.8)
+    for part, (_, colour) in _PARTS.items():
+        mean, low, high = (np.asarray(judged[part][key], float) for key in ("mean", "low", "high"))
+        axis.fill_between(time, low, high, color=colour, alpha=0.2, lw=0)
+        axis.plot(time, mean, color=colour, lw=1.5)
+    axis.set_ylim(*_gap_limits(judged, margin))
+    axis.set_ylabel("gap (SD of SGD)")
+    axis.set_title(f"verdict: {_TITLES[judged['kind']]}", fontsize=10, loc="left", pad=3)
+
+
+def _gap_limits(judged: dict, margin: float) -> tuple[float, float]:
+    bounds = [np.asarray(judged[part][key], float) for part in _PARTS for key in ("low", "high")]
+    largest = max(1.3 * margin, 1.08 * float(np.nanmax(np.abs(np.concatenate(bounds)), initial=0.0)))
+    return -largest, largest
+
+
+def _handles(dataset: xr.Dataset, config: dict) -> list:
+    arms = []
+    for arm in dataset["arm"].values:
+        label = f"SVAG (ℓ = {config['svag_ell']})" if arm == "SVAG" else arm
+        arms.append(Line2D([], [], color=_COLOURS[arm], ls=_STYLES[arm], label=label))
+    parts = [Line2D([], [], color=colour, label=label) for label, colour in _PARTS.values()]
+    extra = [
+        Line2D([], [], color="0.65", lw=0.8, label="SGD mean ± 1 SD (one run)"),
+        Patch(color="0.6", alpha=0.3, label="coloured bands: 95 % interval of the mean"),
+        Patch(color="0.93", label=f"equivalence margin ±{config['margin']:g} SD"),
+    ]
+    return [*arms, *extra, *parts]
