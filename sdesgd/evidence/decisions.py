@@ -16,7 +16,7 @@ from sdesgd.evidence.estimates import (
     unpaired_difference,
 )
 from sdesgd.evidence.multiplicity import holm, max_t
-from sdesgd.evidence.outcome import Kind, Method, Verdict, smallest_p_value
+from sdesgd.evidence.outcome import Kind, Verdict, smallest_p_value
 from sdesgd.evidence.samples import Real, as_two_arms, common_constant
 
 Arms = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -30,7 +30,7 @@ def verdict(
     *,
     margin: Real = ...,
     alpha: Real = ...,
-    method: Method = ...,
+    method: str = ...,
     permutations: int | None = ...,
     seed: int | None = ...,
 ) -> dict[str, Verdict]: ...
@@ -41,7 +41,7 @@ def verdict(
     *,
     margin: Real = ...,
     alpha: Real = ...,
-    method: Method = ...,
+    method: str = ...,
     permutations: int | None = ...,
     seed: int | None = ...,
 ) -> Verdict: ...
@@ -51,7 +51,7 @@ def verdict(
     *,
     margin: Real = 0.5,
     alpha: Real = 0.05,
-    method: Method = "max_t",
+    method: str = "max_t",
     permutations: int | None = None,
     seed: int | None = None,
 ) -> Verdict | dict[str, Verdict]:
@@ -96,7 +96,7 @@ def verdict(
 
 
 def _verdicts(
-    arms: Arms, margin: Real, alpha: Real, method: Method, permutations: int | None, seed: int | None
+    arms: Arms, margin: Real, alpha: Real, method: str, permutations: int | None, seed: int | None
 ) -> dict[str, Verdict]:
     require_known("method", method, ("max_t", "holm"))
     _check_shapes(arms)
@@ -138,7 +138,7 @@ def _judge(
     equivalence: Equivalence,
     difference_p: NDArray[np.float64],
     divergence: RateDifference | None,
-    method: Method,
+    method: str,
 ) -> Verdict:
     """The rule for one observable, its p-values corrected beforehand."""
     alpha = equivalence.alpha

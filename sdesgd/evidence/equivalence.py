@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.estimates import Estimate, unpaired_difference
@@ -148,14 +148,14 @@ def replicas_needed(
     shift = abs(difference)
     if shift >= margin:
         return math.inf
-    critical = stats.norm.ppf(1 - alpha)
+    critical = special.ndtri(1 - alpha)
 
     def shortfall(scale: float) -> float:
-        inside = stats.norm.cdf(scale * (margin - shift) - critical)
-        return float(inside + stats.norm.cdf(scale * (margin + shift) - critical) - 1 - power)
+        inside = special.ndtr(scale * (margin - shift) - critical)
+        return float(inside + special.ndtr(scale * (margin + shift) - critical) - 1 - power)
 
     # With the nearer edge alone at (1 + power)/2 the two together surely exceed the power.
-    enough = (critical + stats.norm.ppf((1 + power) / 2)) / (margin - shift)
+    enough = (critical + special.ndtri((1 + power) / 2)) / (margin - shift)
     scale = optimize.root_scalar(shortfall, bracket=(0.0, 1.01 * enough)).root
     return max(2, math.ceil(2 * scale**2))
 
@@ -174,7 +174,7 @@ def replicas_to_detect(difference: Real, *, power: Real = 0.8, alpha: Real = 0.0
         raise InputError("difference is nan; pass the true difference in reference standard deviations")
     if difference == 0:
         return math.inf
-    quantiles = stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)
+    quantiles = special.ndtri(1 - alpha / 2) + special.ndtri(power)
     return max(2, math.ceil(2 * (quantiles / difference) ** 2))
 
 

@@ -64,7 +64,7 @@ def max_t(a: ArrayLike, b: ArrayLike, *, permutations: int = 999, seed: int) -> 
     columns = columns[:, ~excluded]
     labels = np.zeros(number_a + number_b)
     labels[:number_a] = 1.0
-    statistics = _Statistics(columns)
+    statistics = WelchStatistics(columns)
     observed = statistics(labels[None])[0]
     as_extreme = np.zeros(columns.shape[1])
     if columns.shape[1]:
@@ -86,7 +86,7 @@ def relabellings(labels: NDArray[np.float64], permutations: int, seed: int):
         yield generator.permuted(np.tile(labels, (rows, 1)), axis=1)
 
 
-class _Statistics:
+class WelchStatistics:
     """|t| of every column for many labellings at once, from products of labels and sums of powers."""
 
     def __init__(self, columns: NDArray[np.float64]) -> None:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sdesgd.evidence.estimates import RateDifference
 
 Kind = Literal["equivalent", "different", "inconclusive"]
-Method = Literal["max_t", "holm"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Verdict:
     replicas_needed: int | None
     margin: float
     alpha: float
-    method: Method
+    method: str
 
     def sentence(self) -> str:
         """The verdict, the numbers behind it and what it conditions on, in one sentence."""

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from sdesgd.errors import InputError
-from sdesgd.evidence import equivalence_test, holm, max_t, replicas_needed, verdict
+from sdesgd.evidence import (
+    difference_p_values,
+    equivalence_test,
+    holm,
+    max_t,
+    replicas_needed,
+    unpaired_difference,
+    verdict,
+)
 
 METHODS = pytest.mark.parametrize("method", ["max_t", "holm"])
 
@@ -151,18 +159,17 @@ def test_observables_share_the_correction_but_not_the_equivalence(method):
     joint = [np.concatenate([arm["loss"][:, 1:], arm["norm"][:, 1:]], axis=1) for arm in (reference, other)]
     if method == "max_t":
         expected = max_t(*joint, permutations=999, seed=0)
-        np.testing.assert_array_equal(result["loss"].difference_p_values[1:], expected[:5])
-        np.testing.assert_array_equal(result["norm"].difference_p_values[1:], expected[5:])
     else:
-        alone = verdict(reference["loss"], other["loss"], method=method).difference_p_values
-        assert np.nanmin(result["loss"].difference_p_values) > np.nanmin(alone)
+        expected = holm(difference_p_values(unpaired_difference(*joint)))
+    np.testing.assert_allclose(result["loss"].difference_p_values[1:], expected[:5], rtol=1e-9)
+    np.testing.assert_allclose(result["norm"].difference_p_values[1:], expected[5:], rtol=1e-9)
 
 
 def test_a_family_of_observables_keeps_its_level():
-    """Twelve observables of one law: without the joint correction nearly half would call some different."""
-    generator, repetitions, wrong = np.random.default_rng(51), 400, 0
+    """Corrected one by one, eight observables of one law would have one called different in 34 % of cases."""
+    generator, repetitions, wrong = np.random.default_rng(51), 80, 0
     for _ in range(repetitions):
-        arms = [{str(k): generator.standard_normal((20, 2)) for k in range(12)} for _ in range(2)]
+        arms = [{name: generator.standard_normal((20, 1)) for name in "abcdefgh"} for _ in range(2)]
         wrong += any(result.different for result in verdict(*arms, method="holm").values())
     assert wrong / repetitions < 0.05 + 4 * math.sqrt(0.05 * 0.95 / repetitions), wrong
 
@@ -193,7 +200,5 @@ def test_margin_is_in_reference_deviations_not_in_units():
     ],
 )
 def test_bad_input_is_refused(call, message):
-    # An unknown method is stopped by the type checker of the test run or, without one, by the function.
-    with pytest.raises((InputError, TypeError), match=message) as caught:
+    with pytest.raises(InputError, match=message):
         call(ensemble(1, 10))
-    assert isinstance(caught.value, InputError)

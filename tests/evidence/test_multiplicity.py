@@ -8,6 +8,7 @@ from scipy import stats
 
 from sdesgd.errors import InputError
 from sdesgd.evidence import difference_p_values, holm, max_t, unpaired_difference
+from sdesgd.evidence.multiplicity import WelchStatistics
 
 LEVEL, PERMUTATIONS = 0.05, 199
 
@@ -109,6 +110,20 @@ def test_max_t_in_one_column_is_a_permutation_welch_test():
     )
     ours = float(max_t(a, b, permutations=20_000, seed=1))
     assert abs(ours - oracle.pvalue) < 4 * math.sqrt(2 * ours * (1 - ours) / 20_000)
+
+
+def test_statistics_are_over_the_finite_replicas():
+    generator = np.random.default_rng(29)
+    columns = generator.standard_normal((40, 3)) + np.arange(40)[:, None] / 20
+    columns[::3, 1] = np.nan
+    columns[1:40, 2] = np.nan
+    labels = np.stack([np.arange(40) < 15, np.arange(40) % 4 == 0]).astype(float)
+    ours = WelchStatistics(columns)(labels)
+    for row, label in zip(ours, labels == 1, strict=True):
+        expected = stats.ttest_ind(
+            columns[label, :2], columns[~label, :2], equal_var=False, nan_policy="omit"
+        ).statistic
+        np.testing.assert_allclose(row, [*np.abs(expected), 0.0], rtol=1e-10)
 
 
 def test_max_t_finds_the_shifted_column_and_leaves_the_rest():

@@ -41,7 +41,7 @@ def test_residual_interval_is_scipys_regression():
 
 @pytest.mark.parametrize("correction", [False, True])
 def test_known_errors_cover_as_promised(correction):
-    generator, repetitions = np.random.default_rng(41), 2000
+    generator, repetitions = np.random.default_rng(41), 1000
     bend = 0.8 if correction else 0.0
     fits = []
     for _ in range(repetitions):
@@ -74,6 +74,18 @@ def test_weights_pay_when_errors_differ():
     assert np.std(weighted) < 0.3 * np.std(plain)
 
 
+def test_weighted_fit_is_polyfits():
+    generator = np.random.default_rng(46)
+    relative = np.array([0.3, 0.02, 0.1, 0.01, 0.2])
+    errors = STEPS * (1 + relative * generator.standard_normal(5))
+    fit = order_fit(STEPS, errors, relative * errors)
+    (slope, level), covariance = np.polyfit(np.log(STEPS), np.log(errors), 1, w=1 / relative, cov="unscaled")
+    assert not fit.inflated
+    assert fit.order == pytest.approx(slope, rel=1e-10)
+    assert fit.constant == pytest.approx(math.exp(level), rel=1e-10)
+    assert fit.high - fit.order == pytest.approx(1.959964 * math.sqrt(covariance[0, 0]), rel=1e-6)
+
+
 def test_misfit_widens_the_interval():
     generator = np.random.default_rng(44)
     errors, standard_errors = noisy(generator, relative=0.01, bend=2.0)
@@ -81,8 +93,11 @@ def test_misfit_widens_the_interval():
     straight = order_fit(STEPS, errors, standard_errors, correction=True)
     assert bent.inflated
     assert not straight.inflated
-    honest = 1.96 * math.sqrt(bent.covariance[1, 1] / (bent.chi2 / 3))
-    assert bent.high - bent.low > 5 * 2 * honest
+    weights = np.abs(errors) / standard_errors
+    _, covariance = np.polyfit(np.log(STEPS), np.log(errors), 1, w=weights, cov="unscaled")
+    expected = stats.t.ppf(0.975, 3) * math.sqrt(covariance[0, 0] * bent.chi2 / 3)
+    assert bent.high - bent.order == pytest.approx(expected, rel=1e-10)
+    assert bent.chi2 > 100
     assert straight.low < 1.5 < straight.high
     assert straight.correction == pytest.approx(2.0, abs=0.3)
 
@@ -96,7 +111,7 @@ def test_the_next_term_removes_the_bias_of_the_order():
 
 
 def test_band_covers_the_line_and_is_narrowest_inside():
-    generator, repetitions = np.random.default_rng(45), 2000
+    generator, repetitions = np.random.default_rng(45), 500
     at = np.array([0.8, 0.1, 0.01])
     inside = np.zeros(3)
     for _ in range(repetitions):

@@ -48,7 +48,7 @@ def test_sees_a_difference_in_the_covariance_alone():
     generator, repetitions = np.random.default_rng(34), 40
     found = seen_in_a_mean = 0
     for repetition in range(repetitions):
-        a, b = generator.standard_normal((2, 100, 2))
+        a, b = generator.standard_normal((2, 150, 2))
         b = b @ ROTATED.T  # correlation 0.9; both margins stay standard Gaussian
         found += energy_test(a, b, permutations=199, seed=repetition).p_value <= LEVEL
         low, high = unpaired_difference(a, b).interval(0.975)

@@ -1,0 +1,39 @@
+# make demo and make test need Python 3.11 or newer and make; everything else goes into .venv.
+PYTHON ?= python3
+EXTRAS ?= dev
+VENV := .venv
+RUN := $(VENV)/bin/python
+# Two workers: compilation dominates, and two cores is what one can count on.
+WORKERS ?= 2
+
+.PHONY: demo test lint types bench figures clean
+
+demo: $(VENV)/.installed
+	$(RUN) -m experiments sgd-vs-sde
+
+test: $(VENV)/.installed
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
+
+lint: $(VENV)/.installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m pyright
+
+bench: $(VENV)/.installed-bench
+	$(RUN) -m experiments bench
+
+# Redraws the figure that the README shows.
+figures: $(VENV)/.installed
+	$(RUN) -m experiments sgd-vs-sde --figure experiments/figures/sgd_vs_sde.png
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS),bench]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)
