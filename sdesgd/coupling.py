@@ -11,6 +11,7 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from sdesgd import evidence
 from sdesgd.dynamics import AbstractDynamics, MaskedDraw
+from sdesgd.errors import InputError
 from sdesgd.problem import Problem
 from sdesgd.sde import SDE
 from sdesgd.sgd import GaussianSGD
@@ -27,10 +28,24 @@ class Coupled(AbstractDynamics):
     Args:
         first, second: ``GaussianSGD`` or ``SDE``, of the same learning rate; the substeps of one are a multiple of
             the other's.
+
+    Raises:
+        InputError: other rates, or substeps of which neither divides the other.
     """
 
     first: GaussianSGD | SDE
     second: GaussianSGD | SDE
+
+    def __check_init__(self):
+        rates = self.first.learning_rate, self.second.learning_rate
+        if all(isinstance(rate, int | float) for rate in rates) and rates[0] != rates[1]:
+            raise InputError(f"learning rates {rates[0]} and {rates[1]} can't share a path: give both the same")
+        fine, coarse = sorted((self._substeps(0), self._substeps(1)), reverse=True)
+        if fine % coarse:
+            raise InputError(f"substeps {coarse} and {fine} can't share a path: make one a multiple of the other")
+
+    def _substeps(self, k: int) -> int:
+        return getattr((self.first, self.second)[k], "substeps", 1)
 
     @property
     def learning_rate(self) -> Any:
@@ -40,7 +55,7 @@ class Coupled(AbstractDynamics):
         return self.first.init(problem, params), self.second.init(problem, params)
 
     def draw(self, problem: Problem, state: tuple, key: PRNGKeyArray, n: Int[Array, ""]) -> MaskedDraw:
-        k = 0 if getattr(self.first, "substeps", 1) >= getattr(self.second, "substeps", 1) else 1
+        k = 0 if self._substeps(0) >= self._substeps(1) else 1
         return (self.first, self.second)[k].draw(problem, state[k], key, n)
 
     def advance(self, problem: Problem, state: tuple, draw: MaskedDraw, n: Int[Array, ""]) -> tuple:

@@ -14,7 +14,7 @@ from jaxtyping import PyTree
 _CHUNK_BYTES = 256 * 2**20
 # One pass over all units at a time: below this many parameter-unit products a replica is too little work for
 # a core, and replicas are vectorised.
-_CPU_BLOCK_WORK = 2**22
+_CPU_BLOCK_WORK = 2**17
 _ACCELERATOR_BLOCK_WORK = 2**31
 
 

@@ -24,7 +24,10 @@ class _AbstractFusedSolver(diffrax.AbstractItoSolver):
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         del args, solver_state, made_jump
-        y1 = self.advance(terms, y0, terms.contr(t0, t1))
+        increment = terms.contr(t0, t1)
+        # diffeqsolve wraps a term to allow for integration backwards in time, which an SDE doesn't have.
+        term = terms if isinstance(terms, AbstractFusedTerm) else terms.term
+        y1 = self.advance(term, y0, increment)
         return y1, None, dict(y0=y0, y1=y1), None, diffrax.RESULTS.successful
 
     def advance(self, term, y, increment):

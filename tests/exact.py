@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import sdesgd as sg
+from sdesgd.dynamics import MaskedDraw
+from sdesgd.terms import GradientFlowTerm
 
 
 def quadratic_loss(theta, example):
@@ -119,9 +121,21 @@ def moments(samples, weights):
 
 def advance_all(dynamics, problem, state, numbers, n=0):
     """The states after one step for every listed draw (numbers has a leading axis)."""
-    from sdesgd.dynamics import MaskedDraw
-
     def one(x):
         return dynamics.advance(problem, state, MaskedDraw(x, None), jnp.asarray(n))
 
     return jax.jit(jax.vmap(one))(jnp.asarray(numbers))
+
+
+class RescaledSDE(sg.SDE):
+    """One solver step of length h of the SDE of (η, S): its learning rate is h, its noise scale that of η."""
+
+    ratio: float
+
+    def __init__(self, eta, S, h, solver):
+        super().__init__(h, S, solver=solver)
+        self.ratio = math.sqrt(eta / h)
+
+    def term(self, problem, path, rate, fixed, key):
+        term = super().term(problem, path, rate, fixed, key)
+        return GradientFlowTerm(problem, fixed, term.scale * self.ratio, term.correction, path, key)
