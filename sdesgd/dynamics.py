@@ -5,6 +5,7 @@ One SGD step, whatever the dynamics, is θ ← θ − η Σ_i w_i ∇ℓ_i(θ) w
 
 import abc
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -105,12 +106,6 @@ def check_learning_rate(learning_rate: Any) -> None:
         raise InputError(f"learning_rate is {learning_rate}: pass a positive finite number or a schedule of the step")
 
 
-def check_batch_size(batch_size: Any) -> None:
-    """Raises InputError unless S is a positive integer."""
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}: pass an integer of at least 1")
-
-
 def check_momentum(momentum: Any) -> None:
     """Raises InputError unless 0 ≤ m < 1."""
     if _concrete(momentum) and not 0 <= momentum < 1:
@@ -119,7 +114,7 @@ def check_momentum(momentum: Any) -> None:
 
 def check_positive_integer(name: str, value: Any) -> None:
     """Raises InputError unless the value is an integer of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name} is {value}: pass an integer of at least 1")
 
 

@@ -61,7 +61,7 @@ class Problem(eqx.Module):
         batched: bool = False,
         chunk_size: int | None = None,
     ):
-        self.params = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray | np.generic) else x, params)
+        self.params = strong_arrays(params)
         if not jax.tree.leaves(self.moving()):
             raise InputError("params has no floating-point array, so nothing can move: wrap numbers by jnp.asarray")
         dtype = self.dtype
@@ -248,6 +248,16 @@ class Problem(eqx.Module):
         )
         rest = self.num_units - full * chunk
         return jax.tree.map(jnp.add, total, one(full * chunk, rest)) if rest else total
+
+
+def strong_arrays(params: PyTree) -> PyTree:
+    """numpy arrays as JAX arrays, and no weak types: a weakly typed start would change type within a loop."""
+
+    def convert(x):
+        is_array = isinstance(x, jax.Array | np.ndarray | np.generic)
+        return jnp.asarray(x, x.dtype) if is_array and jnp.issubdtype(x.dtype, np.number) else x
+
+    return jax.tree.map(convert, params)
 
 
 def _as_data(leaf: Any, dtype: jnp.dtype) -> Array:

@@ -63,7 +63,7 @@ class SDE(AbstractDynamics):
         solver: Any = None,
     ):
         dyn.check_learning_rate(learning_rate)
-        dyn.check_batch_size(batch_size)
+        dyn.check_positive_integer("batch_size", batch_size)
         dyn.check_sampling(sampling, dyn.SAMPLING_MODES[:2], "at fixed parameters an epoch's noise cancels: no SDE")
         dyn.check_momentum(momentum)
         dyn.check_positive_integer("substeps", substeps)

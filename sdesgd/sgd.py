@@ -45,7 +45,7 @@ class SGD(AbstractDynamics):
 
     def __check_init__(self):
         dyn.check_learning_rate(self.learning_rate)
-        dyn.check_batch_size(self.batch_size)
+        dyn.check_positive_integer("batch_size", self.batch_size)
         dyn.check_sampling(self.sampling, dyn.SAMPLING_MODES)
         dyn.check_momentum(self.momentum)
 
@@ -105,7 +105,7 @@ class GaussianSGD(AbstractDynamics):
 
     def __check_init__(self):
         dyn.check_learning_rate(self.learning_rate)
-        dyn.check_batch_size(self.batch_size)
+        dyn.check_positive_integer("batch_size", self.batch_size)
         dyn.check_sampling(self.sampling, dyn.SAMPLING_MODES[:2], "an epoch's noise cancels at fixed parameters")
         dyn.check_momentum(self.momentum)
 
@@ -155,7 +155,7 @@ class SVAG(AbstractDynamics):
 
     def __check_init__(self):
         dyn.check_learning_rate(self.learning_rate)
-        dyn.check_batch_size(self.batch_size)
+        dyn.check_positive_integer("batch_size", self.batch_size)
         dyn.check_positive_integer("ell", self.ell)
         dyn.check_sampling(self.sampling, dyn.SAMPLING_MODES[:2], "SVAG needs two independent batches a step")
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from sdesgd import curvature, sizes
 from sdesgd.dynamics import AbstractDynamics, check_positive_integer
 from sdesgd.errors import InputError
-from sdesgd.problem import Problem
+from sdesgd.problem import Problem, strong_arrays
 from sdesgd.trajectories import Trajectories
 
 # Saves that one compiled call can hold, and the time it should take: long enough to drown the dispatch (1 ms),
@@ -148,9 +148,8 @@ def _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, c
         def observe(carry, dead):
             params = dynamics.params(eqx.combine(carry, fixed))
             values = {name: jnp.asarray(f(params)) for name, f in observables.items()}
-            return {
-                name: jnp.where(dead, jnp.nan, v.astype(jnp.result_type(v, jnp.float32))) for name, v in values.items()
-            }
+            values = {name: v.astype(jnp.promote_types(v.dtype, jnp.float32)) for name, v in values.items()}
+            return {name: jnp.where(dead, jnp.nan, v) for name, v in values.items()}
 
         def save(i, outer):
             carry, dead, table = outer
@@ -250,12 +249,13 @@ def _check_observables(observables: dict, params: PyTree) -> None:
     arrays, fixed = eqx.partition(params, eqx.is_array)
     for name, function in observables.items():
         shape = jax.eval_shape(lambda p, f=function: f(eqx.combine(p, fixed)), arrays)
-        if not hasattr(shape, "dtype") or not jnp.issubdtype(shape.dtype, jnp.number):
+        real = hasattr(shape, "dtype") and (shape.dtype == bool or jnp.issubdtype(shape.dtype, jnp.number))
+        if not real:
             raise InputError(f"observable '{name}' doesn't return a numeric array: return one array of params")
 
 
 def _like(problem: Problem, params: PyTree) -> PyTree:
-    params = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray | np.generic) else x, params)
+    params = strong_arrays(params)
     want, got = jax.eval_shape(lambda: problem.moving()), jax.eval_shape(lambda: problem.moving(params))
     if jax.tree.structure(want) != jax.tree.structure(got) or jax.tree.leaves(want) != jax.tree.leaves(got):
         raise InputError("params differs from the problem's params in structure, shapes or dtypes: start from the same net")

@@ -102,7 +102,7 @@ def test_the_split_where_noise_is_skewed():
     gaussian = (shrink**3 + 3 * shrink * eta**2 * variance) ** steps
     sde = np.exp((-3 * mean + 3 * eta * variance) * eta * steps)
     assert abs(sgd - gaussian) > 0.5 * abs(gaussian - sde), "the case is one of large non-Gaussianity"
-    settings = dict(num_steps=steps, replicas=20_000, observables={"cube": cube}, save_every=steps)
+    settings = dict(num_steps=steps, replicas=60_000, observables={"cube": cube}, save_every=steps)
     measured = sg.simulate(sg.SGD(eta, 1), problem, key=jr.key(4), **settings)
     first, second = sg.simulate_coupled(
         sg.GaussianSGD(eta, 1), sg.SDE(eta, 1, substeps=8), problem, key=jr.key(5), **settings

@@ -1,0 +1,232 @@
+"""The benchmark's peers: a hand-written Euler–Maruyama loop, torchsde, and a plain PyTorch training loop."""
+
+import importlib.util
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+import sdesgd as sg
+from experiments.bench import BATCH_SIZE, LEARNING_RATE, Row, classification, in_turns, ratio_row
+
+NOT_INSTALLED = "not installed: pip install .[bench]"
+
+
+def installed(*names: str) -> bool:
+    """Whether all these packages can be imported."""
+    return all(importlib.util.find_spec(name) for name in names)
+
+
+# -- the SDE of a small linear regression ------------------------------------------------------------------
+
+REPLICAS, STEPS = 256, 100
+
+
+class Regression:
+    """ℓ_i(θ) = ½ (x_i·θ − y_i)², N = 32, D = 8: small enough for the dense D×N matrix R(θ)."""
+
+    def __init__(self):
+        key_inputs, key_noise = jr.split(jr.key(3))
+        self.x = jr.normal(key_inputs, (32, 8))
+        self.y = self.x @ jnp.ones(8) + jr.normal(key_noise, (32,))
+        self.start = jnp.zeros(8)
+        self.problem = sg.Problem(squared_error, self.start, (self.x, self.y))
+        self.scale = (LEARNING_RATE / BATCH_SIZE) ** 0.5
+
+    def exact_law(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of θ after the last Euler step, (8,) each.
+
+        θ' = θ − h g + ε R ΔW with g = A θ − b and R Rᵀ = (1/N) Σ r_i² x_i x_iᵀ − g gᵀ, quadratic in θ: so the mean
+        and the second moment follow recursions of their own, here in float64.
+        """
+        x, y = np.asarray(self.x, np.float64), np.asarray(self.y, np.float64)
+        num_examples, h = x.shape[0], LEARNING_RATE
+        A, b = x.T @ x / num_examples, x.T @ y / num_examples
+        mean, second = np.zeros(8), np.zeros((8, 8))
+        for _ in range(STEPS):
+            squares = np.einsum("id,de,ie->i", x, second, x) - 2 * y * (x @ mean) + y**2
+            gradients = A @ second @ A - np.outer(A @ mean, b) - np.outer(b, A @ mean) + np.outer(b, b)
+            covariance = (x.T * squares) @ x / num_examples - gradients
+            cross = second @ A - np.outer(mean, b)
+            second = second - h * (cross + cross.T) + h**2 * gradients + h * self.scale**2 * covariance
+            mean = mean - h * (A @ mean - b)
+        return mean, np.diag(second) - mean**2
+
+
+def squared_error(theta: jax.Array, example: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """½ (x·θ − y)²."""
+    x, y = example
+    return 0.5 * (x @ theta - y) ** 2
+
+
+@eqx.filter_jit
+def fused_ensemble(dynamics: Any, problem: sg.Problem, key: jax.Array) -> jax.Array:
+    """The last θ of all replicas, (REPLICAS, 8): the library's step and keys, vectorised over replicas."""
+
+    def one(key: jax.Array) -> jax.Array:
+        step = lambda n, state: dynamics.step(problem, state, jr.fold_in(key, n), n)  # noqa: E731
+        return jax.lax.fori_loop(0, STEPS, step, dynamics.init(problem, problem.params)).params
+
+    return jax.vmap(one)(jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(REPLICAS)))
+
+
+@jax.jit
+def dense_ensemble(x: jax.Array, y: jax.Array, start: jax.Array, scale: jax.Array, key: jax.Array) -> jax.Array:
+    """The same by hand: Euler–Maruyama with the matrix R(θ) formed, one scan, vectorised over replicas."""
+    num_examples, h = x.shape[0], jnp.float32(LEARNING_RATE)
+
+    def one(key: jax.Array) -> jax.Array:
+        def step(theta, key):
+            gradients = x * (x @ theta - y)[:, None]
+            mean = gradients.mean(0)
+            factor = (gradients - mean).T / num_examples**0.5
+            dW = jnp.sqrt(h) * jr.normal(key, (num_examples,))
+            return theta - h * mean + scale * factor @ dW, None
+
+        return jax.lax.scan(step, start, jr.split(key, STEPS))[0]
+
+    return jax.vmap(one)(jr.split(key, REPLICAS))
+
+
+def torchsde_ensemble(regression: Regression) -> Callable[[int], np.ndarray]:
+    """The same by torchsde, drift and diffusion from one pass (``f_and_g``), without autograd."""
+    import torch
+    import torchsde
+
+    x, y = torch.tensor(np.asarray(regression.x)), torch.tensor(np.asarray(regression.y))
+    times = torch.tensor([0.0, STEPS * LEARNING_RATE])
+    root = x.shape[0] ** 0.5
+
+    def f_and_g(t, theta):
+        gradients = x * (theta @ x.T - y)[:, :, None]
+        mean = gradients.mean(1)
+        return -mean, regression.scale / root * (gradients - mean[:, None]).transpose(1, 2)
+
+    equation = SimpleNamespace(
+        noise_type="general",
+        sde_type="ito",
+        f_and_g=f_and_g,
+        f=lambda t, theta: f_and_g(t, theta)[0],
+        g=lambda t, theta: f_and_g(t, theta)[1],
+    )
+
+    def run(k: int) -> np.ndarray:
+        torch.manual_seed(k + 1)
+        with torch.no_grad():
+            path = torchsde.sdeint(equation, torch.zeros(REPLICAS, 8), times, method="euler", dt=LEARNING_RATE)
+        return path[-1].numpy()
+
+    return run
+
+
+def largest_deviation(samples: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> float:
+    """max over the coordinates' means and variances of |estimate − exact| in standard errors."""
+    count = samples.shape[0]
+    centred = samples - mean
+    squares = centred**2
+    of_mean = centred.mean(0) / (centred.std(0) / count**0.5)
+    of_variance = (squares.mean(0) - variance) / (squares.std(0) / count**0.5)
+    return float(np.abs([of_mean, of_variance]).max())
+
+
+def small_equation(rounds: int) -> tuple[list[Row], list[str]]:
+    """One small SDE three ways, and a check that the three have the exact law of the Euler recursion."""
+    regression = Regression()
+    euler = sg.SDE(jnp.float32(LEARNING_RATE), BATCH_SIZE, solver=diffrax.Euler())
+    scale = jnp.float32(regression.scale)
+    programs = {
+        "sdesgd": lambda k: fused_ensemble(euler, regression.problem, jr.key(k + 1)),
+        "by hand": lambda k: dense_ensemble(regression.x, regression.y, regression.start, scale, jr.key(k + 1)),
+    }
+    has_torch = installed("torch", "torchsde")
+    if has_torch:
+        programs["torchsde"] = torchsde_ensemble(regression)
+    ends: dict[str, list[np.ndarray]] = {name: [] for name in programs}
+
+    def keeping(name: str, program: Callable[[int], Any]) -> Callable[[int], Any]:
+        def run(k: int) -> Any:
+            end = jax.block_until_ready(program(k))
+            if k >= 0:
+                ends[name].append(np.asarray(end, np.float64))
+            return end
+
+        return run
+
+    seconds = in_turns([keeping(name, program) for name, program in programs.items()], 2 * rounds).T / STEPS
+    what = f"linear regression, N = 32, D = 8, {REPLICAS} replicas"
+    rows = [ratio_row(f"Euler step of the SDE ÷ a plain scan with dense R by hand: {what}", seconds[0], seconds[1])]
+    peer = "torchsde's euler, noise_type='general' ÷ Euler step of the SDE: the same"
+    rows.append(ratio_row(peer, seconds[2], seconds[0]) if has_torch else Row(peer, "–", times=NOT_INSTALLED))
+    law = regression.exact_law()
+    deviations = {name: largest_deviation(np.concatenate(parts), *law) for name, parts in ends.items()}
+    listed = ", ".join(f"{name} {value:.1f}" for name, value in deviations.items())
+    verdict = "one law" if max(deviations.values()) < 4 else "NOT one law: the ratios compare different things"
+    return rows, [
+        f"Law of the small equation: largest of 16 deviations (8 means, 8 variances) from the exact moments, in standard "
+        f"errors of {2 * rounds * REPLICAS:,} replicas: {listed} — {verdict}."
+    ]
+
+
+# -- minibatch SGD -----------------------------------------------------------------------------------------
+
+
+def torch_training(problem: sg.Problem, num_steps: int, threads: int) -> Callable[[int], Any]:
+    """A plain training loop on the same net, start and data: gather a batch, backward, update by hand."""
+    import torch
+
+    layers = [
+        (torch.tensor(np.asarray(layer.weight)), torch.tensor(np.asarray(layer.bias))) for layer in problem.params.layers
+    ]
+    inputs, labels = (torch.tensor(np.asarray(a)) for a in problem.data)
+    labels = labels.long()
+
+    def run(k: int) -> Any:
+        torch.set_num_threads(threads)
+        generator = torch.Generator().manual_seed(k + 1)
+        parameters = [p.clone().requires_grad_() for layer in layers for p in layer]
+        for _ in range(num_steps):
+            batch = torch.randint(len(inputs), (SGD_BATCH,), generator=generator)
+            hidden = torch.relu(torch.nn.functional.linear(inputs[batch], parameters[0], parameters[1]))
+            logits = torch.nn.functional.linear(hidden, parameters[2], parameters[3])
+            loss = torch.nn.functional.cross_entropy(logits, labels[batch])
+            with torch.no_grad():
+                for p, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+                    p -= LEARNING_RATE * g
+        return [p.detach().numpy() for p in parameters]
+
+    return run
+
+
+SGD_BATCH = 16
+
+
+def minibatch_training(rounds: int) -> tuple[list[Row], list[str]]:
+    """A step of SGD of one replica: ``simulate`` against PyTorch with one thread and with its default."""
+    problem, num_steps, replicas = classification(784, 10, 52, 1, 5000), 1000, 8
+    what = f"A PyTorch SGD step ÷ a step of simulate(SGD) of one replica: {problem.num_parameters:,} parameters, S = {SGD_BATCH}"
+    if not installed("torch"):
+        return [Row(what, "–", target="≥ 3.00", times=NOT_INSTALLED)], []
+    import torch
+
+    sgd = sg.SGD(LEARNING_RATE, SGD_BATCH)
+
+    def ours(k: int) -> Any:
+        arguments = {"replicas": replicas, "key": jr.key(k + 1), "observables": {}, "save_every": num_steps}
+        return sg.simulate(sgd, problem, num_steps=num_steps, **arguments).final_params
+
+    default = torch.get_num_threads()
+    threads = sorted({1, default})
+    try:
+        seconds = in_turns([ours, *(torch_training(problem, num_steps, n) for n in threads)], rounds).T / num_steps
+    finally:
+        torch.set_num_threads(default)
+    own, peers = seconds[0] / replicas, seconds[1:]
+    best = int(np.argmin(np.median(peers, axis=1)))
+    remark = f"torch {torch.__version__}: {threads[best]} thread(s), the faster of {' and '.join(map(str, threads))}."
+    return [ratio_row(what, peers[best], own, at_least=3.0)], [remark]
