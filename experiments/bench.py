@@ -1,7 +1,7 @@
 """``python -m experiments bench``: what a step costs, as ratios of compiled loops that are timed in turns.
 
-Times depend on the machine and on what else it does; ratios of loops that take turns (a, b, b, a, …) hardly do.
-The table reports, it never fails: it is no test.
+Times depend on the machine and on what else it does; ratios of loops that take turns (a, b, b, a, …) much
+less. The table reports, it never fails: it is no test.
 """
 
 import dataclasses
@@ -23,6 +23,7 @@ import jax.random as jr
 import numpy as np
 import typer
 from jaxtyping import Array, PRNGKeyArray, PyTree
+from rich.markup import escape
 from rich.table import Table
 
 import sdesgd as sg
@@ -42,15 +43,16 @@ class Row:
 
     Args:
         what: numerator ÷ denominator.
-        value, spread: as shown; spread is the range over the rounds.
+        sizes: of the problem.
+        value: as shown, with the spread over the rounds.
         target: as shown, empty where there is none.
         met: None where there is no target, or no measurement.
         times: what was divided, in plain units.
     """
 
     what: str
+    sizes: str
     value: str
-    spread: str = ""
     target: str = ""
     met: bool | None = None
     times: str = ""
@@ -74,24 +76,30 @@ def in_turns(programs: Sequence[Callable[[int], Any]], rounds: int) -> np.ndarra
 
 
 def ratio_row(
-    what: str, above: np.ndarray, below: np.ndarray, *, at_most: float | None = None, at_least: float | None = None
+    what: str,
+    sizes: str,
+    above: np.ndarray,
+    below: np.ndarray,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
 ) -> Row:
-    """The median over rounds of above ÷ below, each pair timed one after the other, and the range over rounds.
+    """The median over rounds of above ÷ below, pairs timed in one turn, and the quartiles over rounds.
 
     Args:
         what: numerator ÷ denominator.
+        sizes: of the problem.
         above, below: (rounds,) seconds of one step each.
         at_most, at_least: the target, if any.
     """
-    ratios = above / below
-    median = float(np.median(ratios))
+    low, median, high = np.quantile(above / below, [0.25, 0.5, 0.75])
     met, target = None, ""
     if at_most is not None:
-        met, target = median <= at_most, f"≤ {at_most:.2f}"
+        met, target = bool(median <= at_most), f"≤ {at_most:.2f}"
     if at_least is not None:
-        met, target = median >= at_least, f"≥ {at_least:.2f}"
+        met, target = bool(median >= at_least), f"≥ {at_least:.2f}"
     times = f"{_seconds(np.median(above))} / {_seconds(np.median(below))}"
-    return Row(what, f"{median:.2f}", f"{ratios.min():.2f}–{ratios.max():.2f}", target, met, times)
+    return Row(what, sizes, f"{median:.2f} ({low:.2f}–{high:.2f})", target, met, times)
 
 
 def _seconds(value: float) -> str:
@@ -109,7 +117,14 @@ def classification(in_size: int, num_classes: int, width: int, depth: int, num_e
     key_net, key_inputs, key_labels = jr.split(jr.key(0), 3)
     net = models.mlp(in_size, num_classes, width=width, depth=depth, key=key_net)
     inputs = jr.normal(key_inputs, (num_examples, in_size))
-    return sg.Problem(models.cross_entropy, net, (inputs, jr.randint(key_labels, (num_examples,), 0, num_classes)))
+    labels = jr.randint(key_labels, (num_examples,), 0, num_classes)
+    return sg.Problem(models.cross_entropy, net, (inputs, labels))
+
+
+def sizes_of(problem: sg.Problem) -> str:
+    """D, N and the chunk, for the table."""
+    chunks = "" if problem.chunk_size == problem.num_units else f", chunks of {problem.chunk_size}"
+    return f"D = {problem.num_parameters:,}, N = {problem.num_examples:,}{chunks}"
 
 
 def small_problem() -> sg.Problem:
@@ -124,11 +139,12 @@ def large_problem() -> sg.Problem:
 
 @eqx.filter_jit
 def dynamics_loop(dynamics: Any, problem: sg.Problem, key: PRNGKeyArray, num_steps: int) -> PyTree:
-    """``num_steps`` steps of a dynamics in one compiled loop, each with a key folded in as in ``simulate``."""
+    """``num_steps`` steps of a dynamics in one compiled loop, keys folded in as in ``simulate``."""
     carry, fixed = eqx.partition(dynamics.init(problem, problem.params), eqx.is_array)
 
     def step(n: Array, carry: PyTree) -> PyTree:
-        return eqx.filter(dynamics.step(problem, eqx.combine(carry, fixed), jr.fold_in(key, n), n), eqx.is_array)
+        state = dynamics.step(problem, eqx.combine(carry, fixed), jr.fold_in(key, n), n)
+        return eqx.filter(state, eqx.is_array)
 
     return jax.lax.fori_loop(0, num_steps, step, carry)
 
@@ -152,32 +168,32 @@ def sde(solver: Any = None) -> sg.SDE:
 
 def small_steps(rounds: int) -> list[Row]:
     """Euler, RK3 and ``simulate`` against gradient descent, on the small net."""
-    problem, num_steps = small_problem(), 40
+    problem, num_steps = small_problem(), 20
     euler, rk3, rate = sde(diffrax.Euler()), sde(), jnp.float32(LEARNING_RATE)
-    what = f"a full-batch gradient step, {problem.num_parameters:,} parameters, N = {problem.num_examples}"
-    rows = []
-    for name, dynamics, target in (("Euler step of the SDE", euler, 1.1), ("RK3 step of the SDE", rk3, 4.4)):
-        programs = [
-            lambda k, d=dynamics: dynamics_loop(d, problem, jr.key(k + 1), num_steps),
-            lambda k: descent_loop(problem, rate, num_steps),
-        ]
-        above, below = in_turns(programs, 2 * rounds).T / num_steps
-        rows.append(ratio_row(f"{name} ÷ {what}", above, below, at_most=target))
+    sizes = sizes_of(problem)
+    programs = [
+        lambda k: dynamics_loop(euler, problem, jr.key(k + 1), num_steps),
+        lambda k: descent_loop(problem, rate, num_steps),
+        lambda k: dynamics_loop(rk3, problem, jr.key(k + 1), num_steps),
+    ]
+    by_euler, descent, by_rk3 = in_turns(programs, 4 * rounds).T / num_steps
     many = 10 * num_steps
     programs = [lambda k: _simulated(euler, problem, many, k), lambda k: descent_loop(problem, rate, many)]
-    above, below = in_turns(programs, max(3, rounds // 2)).T / many
-    return [*rows, ratio_row("The Euler step inside simulate, one replica, finite checks and all ÷ the same", above, below)]
+    simulated, long_descent = in_turns(programs, rounds).T / many
+    return [
+        ratio_row("Euler step of the SDE ÷ full gradient step", sizes, by_euler, descent, at_most=1.1),
+        ratio_row("RK3 step of the SDE ÷ full gradient step", sizes, by_rk3, descent, at_most=4.4),
+        ratio_row("Euler step in simulate, 1 replica ÷ the same", sizes, simulated, long_descent),
+    ]
 
 
 def _simulated(dynamics: Any, problem: sg.Problem, num_steps: int, k: int) -> PyTree:
-    key = jr.key(k + 1)
-    return sg.simulate(
-        dynamics, problem, num_steps=num_steps, replicas=1, key=key, observables={}, save_every=num_steps
-    ).final_params
+    steps: dict[str, Any] = {"num_steps": num_steps, "save_every": num_steps}
+    return sg.simulate(dynamics, problem, replicas=1, key=jr.key(k + 1), observables={}, **steps).final_params
 
 
 def large_steps(rounds: int) -> list[Row]:
-    """Euler against gradient descent on the large net, and the memory of the Euler loop in a process of its own."""
+    """Euler against gradient descent on the large net, and the peak memory of the Euler loop."""
     problem, num_steps = large_problem(), 2
     euler, rate = sde(diffrax.Euler()), jnp.float32(LEARNING_RATE)
     programs = [
@@ -185,9 +201,9 @@ def large_steps(rounds: int) -> list[Row]:
         lambda k: descent_loop(problem, rate, num_steps),
     ]
     above, below = in_turns(programs, rounds).T / num_steps
-    what = f"Euler step of the SDE ÷ a full-batch gradient step, {problem.num_parameters:,} parameters, "
-    what += f"N = {problem.num_examples}, chunks of {problem.chunk_size}"
-    return [ratio_row(what, above, below, at_most=1.1), memory_row()]
+    sizes = sizes_of(problem)
+    what = "Euler step of the SDE ÷ full gradient step"
+    return [ratio_row(what, sizes, above, below, at_most=1.1), memory_row(sizes)]
 
 
 # -- memory ------------------------------------------------------------------------------------------------
@@ -209,24 +225,25 @@ def peak_bytes() -> int:
 
 
 def large_step_memory() -> dict[str, int]:
-    """Runs the large Euler loop alone: peak bytes before (imports, JAX started) and after, compilation included."""
+    """Runs the large Euler loop alone: peak bytes before (JAX started) and after (compilation too)."""
     jax.block_until_ready(jnp.zeros(1))
     before = peak_bytes()
     jax.block_until_ready(dynamics_loop(sde(diffrax.Euler()), large_problem(), jr.key(0), 2))
     return {"before": before, "after": peak_bytes()}
 
 
-def memory_row() -> Row:
+def memory_row(sizes: str) -> Row:
     """Peak memory of a process that runs the large Euler loop and nothing else."""
-    what, target = "Peak memory of a process running only that Euler loop", "< 1.00 GB"
+    what, target = "Peak memory of a process with that Euler loop", "< 1.00 GB"
+    command = [sys.executable, "-c", _CHILD]
     try:
-        done = subprocess.run([sys.executable, "-c", _CHILD], cwd=TOP, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
         measured = json.loads(done.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        return Row(what, "not measured", target=target, times=type(error).__name__)
+        return Row(what, sizes, "not measured", target, times=type(error).__name__)
     before, after = measured["before"] / 1e9, measured["after"] / 1e9
-    times = f"{after - before:.2f} GB over the {before:.2f} GB of imports"
-    return Row(what, f"{after:.2f} GB", target=target, met=after < 1, times=times)
+    times = f"{after - before:.2f} GB above imports"
+    return Row(what, sizes, f"{after:.2f} GB", target, after < 1, times)
 
 
 # -- the command -------------------------------------------------------------------------------------------
@@ -251,15 +268,15 @@ def measure(rounds: int) -> tuple[list[Row], list[str]]:
 
 def show(rows: Sequence[Row], remarks: Sequence[str]) -> None:
     """Prints the table and the remarks."""
-    title = f"Ratios of time, loops in turns; {os.cpu_count()} cores, jax {jax.__version__}, {jax.default_backend()}"
-    table = Table(title=title, show_lines=True)
-    for name, justify in (("what", "left"), ("ratio", "right"), ("range over rounds", "right"), ("target", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    table.add_column("")
-    table.add_column("one step each (median)")
+    where = f"{os.cpu_count()} cores, jax {jax.__version__} on {jax.default_backend()}"
+    table = Table(title=f"Ratios of time, loops run in turns ({where})", show_lines=True)
+    table.add_column("numerator ÷ denominator")
+    table.add_column("median (quartiles),\none step of each")
+    table.add_column("target", no_wrap=True)
     verdicts = {None: "", True: "met", False: "missed"}
     for row in rows:
-        table.add_row(row.what, row.value, row.spread, row.target, verdicts[row.met], row.times)
+        verdict = f"{row.target}\n{verdicts[row.met]}"
+        table.add_row(f"{row.what}\n{row.sizes}", escape(f"{row.value}\n{row.times}"), verdict)
     console.print(table, highlight=False)
     for remark in remarks:
         console.print(remark, highlight=False, soft_wrap=True)

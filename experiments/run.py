@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jax
+import matplotlib
 import typer
 import xarray as xr
 from matplotlib.figure import Figure
@@ -115,7 +116,8 @@ def write_figure(figure: Figure, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.partial{path.suffix}")
     metadata = {"Date": None} if path.suffix == ".svg" else {}
     try:
-        figure.savefig(temporary, dpi=130, metadata=metadata)
+        with matplotlib.rc_context({"svg.hashsalt": "sdesgd"}):
+            figure.savefig(temporary, dpi=130, metadata=metadata)
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror}; choose a folder that exists and is writable") from None

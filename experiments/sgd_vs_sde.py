@@ -192,7 +192,7 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
     All gaps are in SGD's standard deviations at that time, with 95 % intervals at each time.
     """
     arms = {
-        arm: {name: dataset[name].sel(arm=arm).values.astype(float) for name in OBSERVABLES}
+        arm: {name: dataset[name].sel(arm=arm).values for name in OBSERVABLES}
         for arm in dataset["arm"].values
     }
     options = dict(margin=config.margin, seed=config.seed)
@@ -202,9 +202,8 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
     judged = {}
     for name in OBSERVABLES:
         sgd, gaussian, sde = (arms[arm][name] for arm in ("SGD", "Gaussian SGD", "SDE"))
-        with np.errstate(invalid="ignore"):
-            deviation = np.nanstd(sgd, axis=0, ddof=1)
-        h_against_half = evidence.paired_difference(*(check[name].isel(arm=k).values.astype(float) for k in (0, 1)))
+        deviation = _deviation(sgd)
+        h_against_half = evidence.paired_difference(*(check[name].isel(arm=k).values for k in (0, 1)))
         judged[name] = {
             "sentence": verdicts[name].sentence(),
             "kind": verdicts[name].kind,
@@ -220,6 +219,14 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
             "h_against_half": _in_deviations(h_against_half, deviation),
         }
     return judged
+
+
+def _deviation(values: np.ndarray) -> np.ndarray:
+    """SGD's standard deviation at each time, over the replicas not yet diverged; 0 at the common start."""
+    estimate = evidence.mean(values)
+    deviation = np.asarray(estimate.standard_error) * np.sqrt(np.asarray(estimate.count))
+    rounding = 16 * np.finfo(values.dtype).eps * np.abs(estimate.mean)
+    return np.where(deviation > rounding, deviation, 0.0)
 
 
 def _in_deviations(estimate: evidence.Estimate, deviation: np.ndarray) -> dict:

@@ -49,13 +49,16 @@ def draw(dataset: xr.Dataset, summary: dict, labels: dict[str, str]) -> Figure:
         fontsize=12,
     )
     figure.legend(handles=_handles(dataset, config), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    # The layout moves a little with each drawing: settle it, so that equal data give equal files.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     return figure
 
 
 def _draw_observable(axis, dataset: xr.Dataset, name: str, label: str) -> None:
     time = dataset["time"].values
     for arm in dataset["arm"].values:
-        values = dataset[name].sel(arm=arm).values.astype(float)
+        values = dataset[name].sel(arm=arm).values
         estimate = evidence.mean(values)
         low, high = estimate.interval()
         axis.plot(time, estimate.mean, _STYLES[arm], color=_COLOURS[arm], lw=1.6)

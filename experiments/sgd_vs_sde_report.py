@@ -1,5 +1,6 @@
 """What sgd-vs-sde prints: the verdicts, the two parts of the gap, the validity card."""
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -9,10 +10,15 @@ _COLOURS = {"equivalent": "green", "different": "red", "inconclusive": "yellow"}
 def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     """Prints the verdict on each observable, then the validity card."""
     config = summary["config"]
+    console.print(
+        f"\n[bold]Does the SDE describe this SGD?[/bold] Differences of means in standard deviations (SD) of SGD at that "
+        f"time, with 95 % intervals; equivalent means within ±{config['margin']:g} SD at every time.",
+        highlight=False,
+    )
     console.print(_verdicts(summary, labels))
-    for name in labels:
-        judged = summary["observables"][name]
-        console.print(f"[bold]{labels[name]}[/bold]: {judged['sentence']}", highlight=False)
+    for name, label in labels.items():
+        console.print(f"{label}: {sentence(summary, name)}", highlight=False)
+    console.print()
     console.print(_card(summary))
     if config["sampling"] == "reshuffle":
         console.print(
@@ -24,57 +30,74 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
         console.print(f"[red]diverged replicas of {config['replicas']}: {diverged}; means are over the others[/red]")
 
 
+def sentence(summary: dict, name: str) -> str:
+    """The verdict on one observable in words: where the gap is largest, how large, what it is made of."""
+    judged, config = summary["observables"][name], summary["config"]
+    time = judged["worst_time"]
+    mean, half = _centre(judged["total"], time)
+    if mean is None or half is None:
+        return f"{judged['kind']}; SGD doesn't vary at the time of the largest difference"
+    step, parts = time * config["save_every"], []
+    for part, words in (("discretisation", "finite η"), ("non_gaussianity", "non-Gaussian noise")):
+        centre, width = _centre(judged[part], time)
+        parts.append(f"{centre:+.2f} ± {width:.2f} by {words}" if centre is not None else f"unknown by {words}")
+    text = f"{judged['kind']}; least alike at step {step}, SGD − SDE = {mean:+.2f} ± {half:.2f} SD ({', '.join(parts)})"
+    if judged["kind"] == "equivalent" and judged["different"]:
+        text += "; the difference is real, but inside the margin"
+    if judged["replicas_needed"]:
+        text += f"; about {judged['replicas_needed']} replicas an arm would decide"
+    return text
+
+
 def _verdicts(summary: dict, labels: dict[str, str]) -> Table:
-    config = summary["config"]
-    table = Table(
-        title=f"Does the SDE describe SGD? Gaps in SGD's standard deviations at the time of the largest; margin "
-        f"±{config['margin']:g}; 95 % intervals",
-        title_justify="left",
-    )
-    for column in ("observable", "verdict", "SGD − SDE", "of it non-Gaussian noise", "of it finite η (predicted)", "h against h/2"):
-        table.add_column(column, no_wrap=column in ("observable", "verdict"))
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("observable", "verdict", "SGD − SDE", "= non-Gaussian", "+ finite η"):
+        table.add_column(column, no_wrap=True)
     for name, label in labels.items():
         judged = summary["observables"][name]
         kind = f"[{_COLOURS[judged['kind']]}]{judged['kind']}[/]"
-        parts = ("total", "non_gaussianity", "discretisation", "h_against_half")
-        table.add_row(label, kind, *(_interval(judged[part], judged["worst_time"]) for part in parts))
+        parts = (judged[part] for part in ("total", "non_gaussianity", "discretisation"))
+        table.add_row(label, kind, *(_interval(part, judged["worst_time"]) for part in parts))
     return table
 
 
-def _interval(part: dict, time: int) -> str:
+def _centre(part: dict, time: int) -> tuple[float | None, float | None]:
     mean, low, high = (part[key][time] for key in ("mean", "low", "high"))
-    if mean is None:
-        return "–"
-    return f"{mean:+.2g} [{low:+.2g}, {high:+.2g}]"
+    return (None, None) if mean is None or low is None or high is None else (mean, (high - low) / 2)
+
+
+def _interval(part: dict, time: int) -> str:
+    mean, half = _centre(part, time)
+    return "–" if mean is None else f"{mean:+.2f} ± {half:.2f}"
 
 
 def _card(summary: dict) -> Table:
-    table = Table(title="Validity card", title_justify="left")
-    for column in ("quantity", "at the start", "at the end of one run", "the SDE needs"):
+    table = Table(title="Validity card", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("quantity", "at the start", "at the end", "the SDE needs"):
         table.add_column(column)
     start, end = (summary["cards"][when] for when in ("start", "end"))
 
     def row(label: str, value, needs: str) -> None:
         table.add_row(label, value(start), value(end), needs)
 
-    row("η λ_max / (2(1+m))", lambda c: f"{c['stability']:.3g}", "≪ 1 (unstable above 1)")
-    row("λ_max of H", lambda c: f"{c['top_eigenvalue']:.3g} ± {c['eigenvalue_error']:.1g}", "")
-    row("tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}", "any: noise (> 1) or drift (< 1) leads")
-    for direction, words in (("gradient", "along g"), ("top_hessian", "along the top Hessian direction")):
-        row(f"skewness of minibatch noise {words}", lambda c, d=direction: f"{c['skewness'][d]:+.2g}", "≈ 0")
-        row(f"excess kurtosis {words}", lambda c, d=direction: f"{c['excess_kurtosis'][d]:+.2g}", "≈ 0")
-    gaps, halves = (_largest(summary, part) for part in ("discretisation", "h_against_half"))
-    table.add_row("predicted gap (finite η), largest", "", gaps, "≪ the margin, in SD of SGD")
-    table.add_row("SDE with h against h/2, largest", "", halves, "≪ the predicted gap")
+    row("η λ_max / (2(1+m))", lambda c: f"{c['stability']:.3g}", "≪ 1; unstable above 1")
+    row("λ_max of H", lambda c: f"{c['top_eigenvalue']:.4g} ± {c['eigenvalue_error']:.0e}", "")
+    row("tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}", "> 1: noise leads")
+    for direction, words in (("gradient", "g"), ("top_hessian", "top H")):
+        row(f"noise along {words}: skewness", lambda c, d=direction: f"{c['skewness'][d]:+.2g}", "≈ 0")
+        row(f"noise along {words}: kurtosis − 3", lambda c, d=direction: f"{c['excess_kurtosis'][d]:+.2g}", "≈ 0")
+    gap, halves = (_largest(summary, part) for part in ("discretisation", "h_against_half"))
+    table.add_row("predicted gap (SD), largest", *gap, "≪ the margin")
+    table.add_row("SDE, h against h/2 (SD)", *halves, "≪ the gap")
     return table
 
 
-def _largest(summary: dict, part: str) -> str:
+def _largest(summary: dict, part: str) -> tuple[str, str]:
+    """The largest value over times and observables, and which observable it is."""
     found = []
     for name, judged in summary["observables"].items():
-        values = judged[part]
-        found += [(abs(m), name, k) for k, m in enumerate(values["mean"]) if m is not None]
+        found += [(abs(m), name, k) for k, m in enumerate(judged[part]["mean"]) if m is not None]
     if not found:
-        return "–"
+        return "–", ""
     _, name, time = max(found)
-    return f"{_interval(summary['observables'][name][part], time)} SD ({name})"
+    return _interval(summary["observables"][name][part], time), f"({name})"

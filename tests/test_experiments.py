@@ -1,0 +1,234 @@
+"""The command line, the run folder and sgd-vs-sde at toy size: files, resume, redraw, errors, what is judged."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import sdesgd as sg
+from experiments import run, sgd_vs_sde
+from experiments.__main__ import EXPERIMENTS
+
+TOY = (
+    "sgd-vs-sde --data digits --num-examples 24 --num-test 20 --width 3 --num-steps 4 --save-every 2 --replicas 6 "
+    "--check-replicas 2 --svag-ell 2"
+).split()
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """One toy run, shared."""
+    folder = tmp_path_factory.mktemp("results")
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(results):
+    (folder,) = (results / "sgd-vs-sde").iterdir()
+    return folder
+
+
+def test_a_run_describes_itself(finished):
+    assert {p.name for p in finished.iterdir()} == {
+        "trajectories.nc", "summary.json", "manifest.json", "figure.png", "figure.svg", "stages",
+    }  # fmt: skip
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["config"]["learning_rate"] == 0.05
+    assert manifest["seed"] == 0
+    assert {"jax", "diffrax", "equinox", "python"} <= set(manifest["versions"])
+    assert {"commit", "dirty"} == set(manifest["git"])
+    assert manifest["device"]["platform"] == "cpu"
+    assert manifest["dtype"] in ("float32", "float64")
+    assert manifest["chunk_size"] == 24
+    assert manifest["blocks"]["SGD"] >= 1
+    with xr.open_dataset(finished / "trajectories.nc", engine="h5netcdf") as dataset:
+        assert list(dataset["arm"].values) == ["SGD", "Gaussian SGD", "SDE", "SVAG"]
+        assert dataset["train_loss"].shape == (4, 6, 3)
+        np.testing.assert_allclose(dataset["time"], [0, 0.1, 0.2])
+        start = dataset["train_loss"].isel(time=0).values
+        assert np.ptp(start) < 1e-6, "all arms have one start"
+    svg = (finished / "figure.svg").read_text()
+    assert "<svg" in svg
+    assert len((finished / "figure.png").read_bytes()) > 20_000
+
+
+def test_summary_holds_the_verdicts_and_the_card(finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    assert set(summary["observables"]) == set(sgd_vs_sde.OBSERVABLES)
+    for judged in summary["observables"].values():
+        assert judged["kind"] in ("equivalent", "different", "inconclusive")
+        assert len(judged["total"]["mean"]) == 3
+        assert judged["total"]["mean"][0] is None, "at the common start there is no SD to divide by"
+        total, parts = judged["total"]["mean"][-1], (judged["non_gaussianity"]["mean"][-1], judged["discretisation"]["mean"][-1])
+        assert total == pytest.approx(sum(parts), rel=1e-9, abs=1e-9)
+    for card in summary["cards"].values():
+        assert {"stability", "noise_to_signal", "skewness", "excess_kurtosis"} <= set(card)
+
+
+def test_redraw_computes_nothing(finished, monkeypatch, capsys):
+    for name in ("figure.png", "figure.svg"):
+        (finished / name).unlink()
+    monkeypatch.setattr(sg, "simulate", None)
+    monkeypatch.setattr(sg, "simulate_coupled", None)
+    extra = finished.parent / "copy.svg"
+    assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(finished), "--figure", str(extra)]) == 0
+    assert (finished / "figure.png").exists()
+    assert extra.read_text() == (finished / "figure.svg").read_text()
+    extra.unlink()
+    printed = capsys.readouterr().out
+    assert "Validity card" in printed
+    assert "figure.png" in printed
+
+
+def test_the_same_command_reuses_finished_stages(results, finished, monkeypatch):
+    monkeypatch.setattr(sg, "simulate", None)
+    monkeypatch.setattr(sg, "simulate_coupled", None)
+    before = (finished / "summary.json").read_text()
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(results)]) == 0
+    assert (finished / "summary.json").read_text() == before
+    assert len(list((results / "sgd-vs-sde").iterdir())) == 1
+
+
+def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, capsys):
+    real, calls = sg.simulate, []
+
+    def cut_short(dynamics, *arguments, **options):
+        calls.append(type(dynamics).__name__)
+        out = real(dynamics, *arguments, **options)
+        return dataclasses.replace(out, interrupted=calls == ["SGD", "SVAG"])
+
+    monkeypatch.setattr(sg, "simulate", cut_short)
+    command = [*TOY, "--results", str(tmp_path)]
+    assert run.main(EXPERIMENTS, command) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
+    assert {p.name for p in (folder / "stages").iterdir()} == {"sgd.nc", "gaussian-sde.nc", "svag.partial.nc"}
+    assert not (folder / "summary.json").exists()
+    assert run.main(EXPERIMENTS, command) == 0
+    assert calls == ["SGD", "SVAG", "SVAG"]
+    assert (folder / "summary.json").exists()
+
+
+def test_a_damaged_stage_is_computed_again(tmp_path, results, finished, capsys):
+    import shutil
+
+    copy = tmp_path / "sgd-vs-sde" / finished.name
+    shutil.copytree(finished, copy)
+    (copy / "stages" / "svag.nc").write_bytes(b"\x89HDF broken")
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
+    assert "computing that stage again" in " ".join(capsys.readouterr().err.split())
+    assert json.loads((copy / "summary.json").read_text()) == json.loads((finished / "summary.json").read_text())
+
+
+@pytest.mark.parametrize("options", [["--momentum", "0.9"], ["--sampling", "reshuffle"], ["--substeps", "2"]])
+def test_other_settings_run(options, tmp_path, capsys):
+    assert run.main(EXPERIMENTS, [*TOY, *options, "--results", str(tmp_path)]) == 0
+    (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
+    summary = json.loads((folder / "summary.json").read_text())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("Reshuffled epochs have no such SDE" in printed) == ("reshuffle" in options)
+    assert summary["law_of_the_sde"] == ("no_replacement" if "reshuffle" in options else "replacement")
+    assert ("SVAG" in summary["diverged"]) == ("--momentum" not in options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sgd-vs-sed"], "unknown experiment 'sgd-vs-sed': did you mean 'sgd-vs-sde'?"),
+        ([*TOY, "--data", "mnist5"], "unknown data set 'mnist5': did you mean 'mnist5k'?"),
+        ([*TOY, "--sampling", "reshufle"], "unknown sampling 'reshufle': did you mean 'reshuffle'?"),
+        ([*TOY, "--learning-rate", "-1"], "learning_rate is -1.0: pass a positive"),
+        ([*TOY, "--learning-rate", "nan"], "learning_rate is nan"),
+        ([*TOY, "--batch-size", "0"], "batch_size is 0"),
+        ([*TOY, "--batch-size", "99", "--sampling", "no_replacement"], "batch_size 99 exceeds N = 24"),
+        ([*TOY, "--save-every", "3"], "save_every 3 doesn't divide num_steps 4: the nearest that does is"),
+        ([*TOY, "--num-examples", "5000"], "digits has 1797 examples, 5000 for training"),
+        ([*TOY, "--margin", "0"], "margin is 0.0"),
+        ([*TOY, "--replicas", "1"], "an error bar needs at least 2"),
+        (["sgd-vs-sde", "--from", "/nowhere"], "/nowhere is not a finished run (trajectories.nc, summary.json"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, capsys):
+    assert run.main(EXPERIMENTS, [*arguments, "--results", str(tmp_path)] if arguments[0] != "sgd-vs-sed" else arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert error.startswith("error: ")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path / "file" / "results")]) == 2
+    assert "choose a writable folder with --results" in capsys.readouterr().err
+
+
+def test_a_summary_of_another_kind_is_refused(tmp_path, capsys):
+    for name in ("trajectories.nc", "manifest.json"):
+        (tmp_path / name).write_text("{}")
+    for text, message in [("[1]", "is not a run of sgd-vs-sde"), ("{", "can't be read")]:
+        (tmp_path / "summary.json").write_text(text)
+        assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(tmp_path)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_unknown_options_are_refused(capsys):
+    assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--lerning-rate", "0.1"]) == 2
+    assert "learning-rate" in capsys.readouterr().err
+
+
+def planted(shift_sde=0.0, shift_gaussian=0.0, replicas=200, seed=0):
+    """Arms of normal numbers at three times, the first constant; shifts in SDs of SGD."""
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(size=(replicas, 3))
+    arms = {
+        "SGD": rng.normal(size=(replicas, 3)),
+        "Gaussian SGD": shared + shift_gaussian,
+        "SDE": shared + 0.01 * rng.normal(size=(replicas, 3)) + shift_sde,
+    }
+    for values in arms.values():
+        values[:, 0] = 1.0
+    data = {name: (("arm", "replica", "time"), np.stack(list(arms.values()))) for name in sgd_vs_sde.OBSERVABLES}
+    return xr.Dataset(data, {"arm": list(arms), "time": [0.0, 1.0, 2.0]})
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kind", "total", "non_gaussian", "discretisation"),
+    [
+        (planted(), "equivalent", 0, 0, 0),
+        (planted(shift_sde=1.0), "different", -1, 0, -1),
+        (planted(shift_sde=1.0, shift_gaussian=1.0), "different", -1, -1, 0),
+        (planted(replicas=20), "inconclusive", 0, 0, 0),
+    ],
+)
+def test_the_judge_names_the_part_and_its_sign(dataset, kind, total, non_gaussian, discretisation):
+    """SGD − SDE is negative when the SDE lies above; a shift of Gaussian SGD and the SDE together is non-Gaussianity."""
+    config = sgd_vs_sde.Config(replicas=dataset.sizes["replica"])
+    check = xr.concat([dataset.sel(arm="SDE"), dataset.sel(arm="SDE")], "arm")
+    judged = sgd_vs_sde.judge(dataset, check, config)["train_loss"]
+    assert judged["kind"] == kind
+    assert (judged["replicas_needed"] is not None) == (kind == "inconclusive")
+    for part, want in (("total", total), ("non_gaussianity", non_gaussian), ("discretisation", discretisation)):
+        low, mean, high = (judged[part][k][-1] for k in ("low", "mean", "high"))
+        assert low - 0.15 < want < high + 0.15, part
+        assert low <= mean <= high
+    total_width, coupled_width = (judged[p]["high"][-1] - judged[p]["low"][-1] for p in ("total", "discretisation"))
+    assert coupled_width < 0.1 * total_width
+    assert all(abs(m) < 1e-12 for m in judged["h_against_half"]["mean"][1:])
+
+
+@pytest.mark.parametrize("name", sg.data.names())
+def test_data_are_split_and_standardised(name):
+    dataset = sg.data.load(name, 100, 50, seed=3)
+    assert dataset.inputs.shape[0] == len(dataset.labels) == 100
+    assert len(dataset.test_labels) == 50
+    assert dataset.inputs.mean() == pytest.approx(0, abs=1e-5)
+    assert dataset.inputs.std() == pytest.approx(1, rel=1e-5)
+    assert dataset.num_classes == 10
+    rows = {row.tobytes() for row in dataset.inputs}
+    assert not rows & {row.tobytes() for row in dataset.test_inputs}
+    again, other = sg.data.load(name, 100, 50, seed=3), sg.data.load(name, 100, 50, seed=4)
+    np.testing.assert_array_equal(again.inputs, dataset.inputs)
+    assert not np.array_equal(other.labels, dataset.labels)
