@@ -1,0 +1,1 @@
+"""Derivations in sympy, one claim a file. Imports nothing of sdesgd."""

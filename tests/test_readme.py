@@ -1,0 +1,72 @@
+"""Every command and every snippet of the README is executed, commands at toy size."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+README = (TOP / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.M | re.S)
+SNIPPETS = [text for language, text in BLOCKS if language == "python"]
+COMMANDS = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines() if line.strip()]
+INLINE = sorted(set(re.findall(r"`(make [^`]+)`", README)))
+# A later option overrides an earlier one, so the README's own options are parsed before these.
+TOY = "--num-examples 24 --num-test 20 --width 3 --num-steps 4 --save-every 2 --replicas 4 --check-replicas 2 --svag-ell 2"
+
+
+def test_there_is_something_to_test():
+    assert {language for language, _ in BLOCKS} == {"python", "sh"}
+    assert len(SNIPPETS) >= 2
+    assert {"make demo", "make test"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("code", SNIPPETS, ids=range(len(SNIPPETS)))
+def test_snippets_run_in_a_fresh_process(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=TOP, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_library_example_is_short():
+    body = [line for line in SNIPPETS[0].splitlines() if line.strip() and not line.startswith("import")]
+    assert len(body) <= 12
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make")])
+def test_commands_run(command, tmp_path):
+    program, *arguments = shlex.split(command)
+    assert program == "python"
+    if "sgd-vs-sde" in arguments and "--help" not in arguments:
+        arguments += [*shlex.split(TOY), "--results", str(tmp_path)]
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=TOP, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("command", sorted({*INLINE, *(c for c in COMMANDS if c.startswith("make"))}))
+def test_make_targets_exist_and_name_real_commands(command):
+    """A dry run; `make test` is what runs this, and the demo's command is the first of those above."""
+    done = subprocess.run([*shlex.split(command), "--dry-run"], capture_output=True, text=True, cwd=TOP, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "python" in done.stdout
+
+
+def test_the_demo_is_the_command_with_its_defaults():
+    """`make demo` gives no options: the README's first experiment command spells the defaults out."""
+    from experiments.sgd_vs_sde import Config
+
+    done = subprocess.run(["make", "demo", "--dry-run"], capture_output=True, text=True, cwd=TOP, timeout=60)
+    assert done.stdout.strip().splitlines()[-1].endswith("-m experiments sgd-vs-sde")
+    spelled = next(c for c in COMMANDS if "--replicas" in c)
+    defaults = Config()
+    for name, value in re.findall(r"--([a-z-]+) (\S+)", spelled):
+        assert str(getattr(defaults, name.replace("-", "_"))) == value, name
+
+
+def test_files_and_links_exist():
+    for path in re.findall(r"\]\((?!http)([^)#]+)\)", README) + re.findall(r"`((?:experiments|sdesgd|tests|derivations)/[\w./]*)`", README):
+        assert (TOP / path).exists(), path
