@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> int:
         from experiments import bench
 
         return bench.main(arguments[1:])
-    status = run.main(EXPERIMENTS, arguments)
+    status = run.main(EXPERIMENTS, arguments, others=["bench"])
     if arguments in ([], ["--help"]):
         run.console.print("Besides: bench, what a step costs, as ratios of time.", highlight=False)
     return status

@@ -77,9 +77,7 @@ def fused_ensemble(dynamics: Any, problem: sg.Problem, key: jax.Array) -> jax.Ar
 
 
 @jax.jit
-def dense_ensemble(
-    x: jax.Array, y: jax.Array, start: jax.Array, scale: jax.Array, key: jax.Array
-) -> jax.Array:
+def dense_ensemble(x: jax.Array, y: jax.Array, start: jax.Array, scale: jax.Array, key: jax.Array) -> jax.Array:
     """The same by hand: Euler–Maruyama with the matrix R(θ) formed, one scan, vectorised over replicas."""
     num_examples, h = x.shape[0], jnp.float32(LEARNING_RATE)
 
@@ -243,9 +241,7 @@ def minibatch_training(rounds: int) -> tuple[list[Row], list[str]]:
         return sg.simulate(sgd, problem, replicas=replicas, key=key, observables={}, **steps).final_params
 
     threads = thread_counts()
-    seconds = (
-        in_turns([ours, *(torch_training(problem, num_steps, n) for n in threads)], 2 * rounds).T / num_steps
-    )
+    seconds = in_turns([ours, *(torch_training(problem, num_steps, n) for n in threads)], 2 * rounds).T / num_steps
     own, peers = seconds[0] / replicas, seconds[1:]
     best = int(np.argmin(np.median(peers, axis=1)))
     sizes += f"; torch {torch.__version__}, {threads[best]} thread(s)"

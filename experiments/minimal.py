@@ -85,10 +85,10 @@ def run(x, y, eta, batch_size, num_steps, replicas, seed=0):
 def main():
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    chosen = np.isin(digits.target, (3, 8))
-    x = jnp.asarray(digits.data[chosen] / 16 - 0.5)
-    y = jnp.asarray(np.where(digits.target[chosen] == 3, 1.0, -1.0))
+    images, labels = load_digits(return_X_y=True)
+    chosen = np.isin(labels, (3, 8))
+    x = jnp.asarray(np.asarray(images)[chosen] / 16 - 0.5)
+    y = jnp.asarray(np.where(np.asarray(labels)[chosen] == 3, 1.0, -1.0))
     eta, batch_size, replicas = 0.1, 4, 1000
     sgd, gaussian, sde = run(x, y, eta, batch_size, num_steps=50, replicas=replicas)
     deviation = sgd.std(ddof=1)
@@ -101,7 +101,9 @@ def main():
             mean, error = differences_or_pair.mean(), differences_or_pair.std() / math.sqrt(replicas)
         print(f"{what:55s} {mean / deviation:+.3f} ± {1.96 * error / deviation:.3f}")
 
-    print(f"N = {len(y)}, eta = {eta}, S = {batch_size}: loss after 50 steps {sgd.mean():.4f}, SD of one run {deviation:.4f}")
+    print(
+        f"N = {len(y)}, eta = {eta}, S = {batch_size}, 50 steps: loss {sgd.mean():.4f}, SD of one run {deviation:.4f}"
+    )
     print("differences of mean loss in SDs of SGD, with 95 % intervals:")
     show("SGD - SDE", (sgd, sde))
     show("  SGD - Gaussian SGD (noise is not Gaussian)", (sgd, gaussian))

@@ -8,9 +8,8 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,7 +94,9 @@ class RunFolder:
         dataset = compute()
         if dataset.attrs.get("interrupted"):
             write_netcdf(dataset, file.with_suffix(".partial.nc"))
-            raise Interrupted(f"stage '{name}' was cut short; run the same command again to go on from the stage before it")
+            raise Interrupted(
+                f"stage '{name}' was cut short; run the same command again to go on from the stage before it"
+            )
         write_netcdf(dataset, file)
         return dataset
 
@@ -128,7 +129,10 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 def versions() -> dict[str, str]:
     """Versions that can change a result."""
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+    }
 
 
 def code_hash() -> str:
@@ -168,7 +172,7 @@ def _git_state() -> dict:
 # -- the command line --------------------------------------------------------------------------------------
 
 
-def main(experiments: Mapping[str, Experiment], arguments: list[str]) -> int:
+def main(experiments: Mapping[str, Experiment], arguments: list[str], others: Sequence[str] = ()) -> int:
     """Runs one experiment; returns the exit status: 0, 1 for an unexpected state, 2 for bad input, 130 for Ctrl-C."""
     app = typer.Typer(add_completion=False, help="Experiments of sdesgd.", no_args_is_help=True)
     for experiment in experiments.values():
@@ -180,7 +184,7 @@ def main(experiments: Mapping[str, Experiment], arguments: list[str]) -> int:
 
     try:
         if arguments and not arguments[0].startswith("-"):
-            require_known("experiment", arguments[0], experiments)
+            require_known("experiment", arguments[0], [*experiments, *others])
         app(arguments, standalone_mode=True)
     except SystemExit as stop:
         return int(stop.code or 0)
@@ -224,10 +228,17 @@ def _command(experiment: Experiment) -> Callable:
             "from_",
             Path | None,
             None,
-            typer.Option("--from", help="A run's folder: draw and report it again, computing nothing.", show_default=False),
+            typer.Option(
+                "--from",
+                help="A run's folder: draw and report it again, computing nothing.",
+                show_default=False,
+            ),
         ),
         _parameter(
-            "figure", Path | None, None, typer.Option(help="Write the figure here too (.png or .svg).", show_default=False)
+            "figure",
+            Path | None,
+            None,
+            typer.Option(help="Write the figure here too (.png or .svg).", show_default=False),
         ),
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -236,7 +247,6 @@ def _command(experiment: Experiment) -> Callable:
 
 
 def _parameter(name: str, annotation: Any, default: Any, info: Any) -> inspect.Parameter:
-
 
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, info]
@@ -260,5 +270,7 @@ def read_run(experiment: Experiment, folder: Path) -> tuple[xr.Dataset, dict]:
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / 'summary.json'} can't be read ({error}): compute the run again") from None
     if not isinstance(summary, dict) or summary.get("experiment") != experiment.name:
-        raise InputError(f"{folder} is not a run of {experiment.name}: pass a folder like results/{experiment.name}/<run>")
+        raise InputError(
+            f"{folder} is not a run of {experiment.name}: pass a folder like results/{experiment.name}/<run>"
+        )
     return read_netcdf(folder / "trajectories.nc"), summary

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -19,7 +20,7 @@ from experiments import run, sgd_vs_sde_figure, sgd_vs_sde_report
 from experiments.run import option
 from sdesgd import evidence
 from sdesgd.errors import InputError
-from sdesgd.simulation import replica_block
+from sdesgd.simulation import replica_blocks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Config:
     num_steps: int = option(60, "SGD steps.")
     save_every: int = option(5, "Steps between saves; must divide the steps.")
     replicas: int = option(128, "Independent runs of each arm.")
-    check_replicas: int = option(16, "Runs of the check of the SDE's step h against h/2.")
+    check_replicas: int = option(32, "Runs of the check of the SDE's step h against h/2.")
     substeps: int = option(1, "SDE solver steps a SGD step.")
     svag_ell: int = option(4, "SVAG's ℓ; 0 leaves the arm out.")
     margin: float = option(0.5, "Equivalence margin, in SGD's standard deviations.")
@@ -93,7 +94,7 @@ class TraceCovariance(eqx.Module):
         return sg.gradient_covariance.trace(self.problem, params)
 
 
-def build(config: Config) -> tuple[sg.Problem, dict]:
+def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, dict]:
     """The problem on the training part, and the observables."""
     dataset = sg.data.load(config.data, config.num_examples, config.num_test, config.seed)
     net = sg.models.mlp(
@@ -101,7 +102,7 @@ def build(config: Config) -> tuple[sg.Problem, dict]:
         dataset.num_classes,
         width=config.width,
         depth=config.depth,
-        key=jr.key(config.seed),
+        key=key,
     )
     problem = sg.Problem(sg.models.cross_entropy, net, (dataset.inputs, dataset.labels))
     test = sg.Problem(sg.models.cross_entropy, net, (dataset.test_inputs, dataset.test_labels))
@@ -128,10 +129,11 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         raise InputError(f"margin is {config.margin}: pass a positive number of standard deviations")
     if config.replicas < 2 or config.check_replicas < 2:
         raise InputError(f"replicas are {config.replicas} and {config.check_replicas}: an error bar needs at least 2")
-    problem, observables = build(config)
-    keys = dict(zip(("sgd", "shared", "svag", "check", "card"), jr.split(jr.key(config.seed), 5), strict=True))
-    common = dict(observables=observables, num_steps=config.num_steps, save_every=config.save_every)
-    full = dict(common, replicas=config.replicas)
+    names = ("net", "sgd", "shared", "svag", "check", "card")
+    keys = dict(zip(names, jr.split(jr.key(config.seed), len(names)), strict=True))
+    problem, observables = build(config, keys["net"])
+    common: dict[str, Any] = dict(observables=observables, num_steps=config.num_steps, save_every=config.save_every)
+    full: dict[str, Any] = dict(common, replicas=config.replicas)
 
     def card(params: PyTree) -> str:
         measured = sg.validity_card(problem, eta, S, key=keys["card"], sampling=law, momentum=m, params=params)
@@ -144,9 +146,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         return result.to_xarray().assign_attrs(attributes)
 
     def run_pair(first, second, key, replicas, label) -> xr.Dataset:
-        pair = sg.simulate_coupled(
-            first, second, problem, key=key, progress=label, **dict(common, replicas=replicas)
-        )
+        pair = sg.simulate_coupled(first, second, problem, key=key, progress=label, **dict(common, replicas=replicas))
         return xr.concat([t.to_xarray() for t in pair], "arm", combine_attrs="override")
 
     def run_svag() -> xr.Dataset:
@@ -155,7 +155,8 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
 
     arms = {"SGD": folder.stage("sgd", run_sgd)}
     shared = folder.stage(
-        "gaussian-sde", lambda: run_pair(gaussian, sde, keys["shared"], config.replicas, "Gaussian SGD and SDE")
+        "gaussian-sde",
+        lambda: run_pair(gaussian, sde, keys["shared"], config.replicas, "Gaussian SGD and SDE"),
     )
     arms |= {"Gaussian SGD": shared.isel(arm=0), "SDE": shared.isel(arm=1)}
     if config.svag_ell and not m:
@@ -177,8 +178,8 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
             "dtype": str(problem.dtype),
             "chunk_size": problem.chunk_size,
             "blocks": {
-                "SGD": replica_block(sgd, problem, config.replicas),
-                "Gaussian SGD and SDE": replica_block(sg.Coupled(gaussian, sde), problem, config.replicas),
+                "SGD": replica_blocks(sgd, problem, config.replicas),
+                "Gaussian SGD and SDE": replica_blocks(sg.Coupled(gaussian, sde), problem, config.replicas),
             },
             "seed": config.seed,
         },
@@ -191,11 +192,8 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
 
     All gaps are in SGD's standard deviations at that time, with 95 % intervals at each time.
     """
-    arms = {
-        arm: {name: dataset[name].sel(arm=arm).values for name in OBSERVABLES}
-        for arm in dataset["arm"].values
-    }
-    options = dict(margin=config.margin, seed=config.seed)
+    arms = {arm: {name: dataset[name].sel(arm=arm).values for name in OBSERVABLES} for arm in dataset["arm"].values}
+    options: dict[str, Any] = dict(margin=config.margin, seed=config.seed)
     verdicts = evidence.verdict(arms["SGD"], arms["SDE"], **options)
     against_gaussian = evidence.verdict(arms["SGD"], arms["Gaussian SGD"], **options)
     against_svag = evidence.verdict(arms["SVAG"], arms["SDE"], **options) if "SVAG" in arms else {}

@@ -11,8 +11,8 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     """Prints the verdict on each observable, then the validity card."""
     config = summary["config"]
     console.print(
-        f"\n[bold]Does the SDE describe this SGD?[/bold] Differences of means in standard deviations (SD) of SGD at that "
-        f"time, with 95 % intervals; equivalent means within ±{config['margin']:g} SD at every time.",
+        "\n[bold]Does the SDE describe this SGD?[/bold] Differences of means in standard deviations (SD) of SGD at "
+        f"that time, with 95 % intervals; equivalent means within ±{config['margin']:g} SD at every time.",
         highlight=False,
     )
     console.print(_verdicts(summary, labels))
@@ -22,8 +22,8 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     console.print(_card(summary))
     if config["sampling"] == "reshuffle":
         console.print(
-            "[yellow]Reshuffled epochs have no such SDE (at fixed parameters an epoch's noise cancels): the SDE shown is "
-            "that of batches drawn afresh without replacement, and the verdict is on that.[/yellow]"
+            "[yellow]Reshuffled epochs have no such SDE (at fixed parameters an epoch's noise cancels): the SDE shown "
+            "is that of batches drawn afresh without replacement, and the verdict is on that.[/yellow]"
         )
     diverged = {arm: count for arm, count in summary["diverged"].items() if count}
     if diverged:
@@ -85,7 +85,11 @@ def _card(summary: dict) -> Table:
     row("tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}", "> 1: noise leads")
     for direction, words in (("gradient", "g"), ("top_hessian", "top H")):
         row(f"noise along {words}: skewness", lambda c, d=direction: f"{c['skewness'][d]:+.2g}", "≈ 0")
-        row(f"noise along {words}: kurtosis − 3", lambda c, d=direction: f"{c['excess_kurtosis'][d]:+.2g}", "≈ 0")
+        row(
+            f"noise along {words}: kurtosis − 3",
+            lambda c, d=direction: f"{c['excess_kurtosis'][d]:+.2g}",
+            "≈ 0",
+        )
     gap, halves = (_largest(summary, part) for part in ("discretisation", "h_against_half"))
     table.add_row("predicted gap (SD), largest", *gap, "≪ the margin")
     table.add_row("SDE, h against h/2 (SD)", *halves, "≪ the gap")

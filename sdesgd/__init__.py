@@ -1,7 +1,7 @@
 """sdesgd: stochastic gradient descent as a stochastic differential equation, put to the test.
 
-    θ ← θ − η Σ_i w_i ∇ℓ_i(θ)          one SGD step; a dynamics is a law of the example weights w
-    dθ = −g dt + √(fη/S) R dW          its SDE (Itô), R Rᵀ = C, f = 1 or (N−S)/(N−1)
+θ ← θ − η Σ_i w_i ∇ℓ_i(θ)          one SGD step; a dynamics is a law of the example weights w
+dθ = −g dt + √(fη/S) R dW          its SDE (Itô), R Rᵀ = C, f = 1 or (N−S)/(N−1)
 """
 
 from sdesgd import curvature, data, evidence, gradient_covariance, models

@@ -36,7 +36,8 @@ class Coupled(AbstractDynamics):
     first: GaussianSGD | SDE
     second: GaussianSGD | SDE
 
-    def __check_init__(self):
+    def __init__(self, first: GaussianSGD | SDE, second: GaussianSGD | SDE):
+        self.first, self.second = first, second
         rates = self.first.learning_rate, self.second.learning_rate
         if all(isinstance(rate, int | float) for rate in rates) and rates[0] != rates[1]:
             raise InputError(f"learning rates {rates[0]} and {rates[1]} can't share a path: give both the same")
@@ -111,14 +112,12 @@ def simulate_coupled(
     """
     pairs = {name: _Pair(function) for name, function in observables.items()}
     both = simulate(Coupled(first, second), problem, observables=pairs, **settings)
-    return tuple(
-        dataclasses.replace(
-            both,
-            values={name: array[:, :, k] for name, array in both.values.items()},
-            final_params=both.final_params[k],
-        )
-        for k in (0, 1)
-    )
+
+    def part(k: int) -> Trajectories:
+        values = {name: array[:, :, k] for name, array in both.values.items()}
+        return dataclasses.replace(both, values=values, final_params=both.final_params[k])
+
+    return part(0), part(1)
 
 
 def predict_gap(
@@ -170,9 +169,7 @@ def predict_gap(
 
 def gap_between(first: Trajectories, second: Trajectories) -> Gap:
     """The paired difference of two coupled ensembles."""
-    estimates = {
-        name: evidence.paired_difference(array, second.values[name]) for name, array in first.values.items()
-    }
+    estimates = {name: evidence.paired_difference(array, second.values[name]) for name, array in first.values.items()}
     return Gap(
         time=first.time,
         mean={name: np.asarray(e.mean) for name, e in estimates.items()},

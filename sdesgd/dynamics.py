@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from sdesgd.errors import InputError, require_known
@@ -95,7 +96,7 @@ def split_key(problem: Problem, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKe
 
 
 def _concrete(value: Any) -> bool:
-    return not isinstance(value, jax.core.Tracer)
+    return not isinstance(value, Tracer)
 
 
 def check_learning_rate(learning_rate: Any) -> None:
@@ -217,9 +218,7 @@ def zero_velocity(problem: Problem, params: PyTree, momentum: Any) -> PyTree:
     return jax.tree.map(jnp.zeros_like, problem.moving(params))
 
 
-def standard_increments(
-    problem: Problem, key: PRNGKeyArray, substeps: int
-) -> Float[Array, "substeps units"]:
+def standard_increments(problem: Problem, key: PRNGKeyArray, substeps: int) -> Float[Array, "substeps units"]:
     """Brownian increments of one SGD step in units of the step's length: variance 1/substeps each.
 
     Their sum is the ξ ~ N(0, I) of Gaussian SGD, so dynamics of any number of substeps share one path.

@@ -9,7 +9,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 
 def mlp(
-    in_size: int, num_classes: int, *, width: int, depth: int = 1, activation: Callable = jax.nn.relu, key: PRNGKeyArray
+    in_size: int,
+    num_classes: int,
+    *,
+    width: int,
+    depth: int = 1,
+    activation: Callable = jax.nn.relu,
+    key: PRNGKeyArray,
 ) -> eqx.nn.MLP:
     """``depth`` hidden layers of ``width`` units, then a linear layer to ``num_classes`` logits.
 

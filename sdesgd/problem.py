@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from sdesgd import sizes
@@ -35,7 +36,7 @@ class Problem(eqx.Module):
         unit_size: examples of one unit. Must divide N.
         stochastic: whether the loss draws random numbers (dropout masks).
         batched: whether the loss maps a batch to a vector of losses (faster nets).
-        chunk_size: units of one backward pass; default: from the shapes (about 256 MiB of activations).
+        chunk_size: units of one backward pass; default: from the shapes (about 64 MiB of activations).
 
     Raises:
         InputError: empty data, leading axes that differ, NaN or infinity in the data, N not a multiple of
@@ -176,9 +177,7 @@ class Problem(eqx.Module):
         weights = jnp.full(units.shape[0], 1 / units.shape[0], self.dtype)
         return self._gradient(params, weights, self._gather(rows), keys)
 
-    def unit_gradients(
-        self, params: PyTree, units: Int[Array, " batch"], key: PRNGKeyArray | None = None
-    ) -> PyTree:
+    def unit_gradients(self, params: PyTree, units: Int[Array, " batch"], key: PRNGKeyArray | None = None) -> PyTree:
         """∇ℓ_i(θ) for a few units i: leaves with a leading axis ``batch``, a D×batch array.
 
         Masks and groups are those of ``weighted_gradient`` with the same key.
@@ -270,20 +269,22 @@ def _check_data(data: PyTree, unit_size: int) -> None:
     leaves = jax.tree_util.tree_leaves_with_path(data)
     if not leaves:
         raise InputError("data is empty: pass a pytree of arrays whose leading axis is the example")
-    lengths = {jax.tree_util.keystr(path) or "data": (x.shape[0] if x.ndim else None) for path, x in leaves}
-    if None in lengths.values() or len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())
-        raise InputError(f"leading axes of data differ ({shown}): give every leaf the same number of examples")
+    lengths = {jax.tree_util.keystr(path) or "data": x.shape[0] if x.ndim else -1 for path, x in leaves}
     num_examples = next(iter(lengths.values()))
+    if num_examples < 0 or len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name}: {'none' if n < 0 else n}" for name, n in lengths.items())
+        raise InputError(f"leading axes of data differ ({shown}): give every leaf the same number of examples")
     if num_examples == 0:
         raise InputError("data has 0 examples: pass at least one")
-    if not isinstance(unit_size, int) or unit_size < 1 or num_examples % unit_size:
+    if unit_size < 1:
+        raise InputError(f"unit_size is {unit_size}: pass the examples of one unit, at least 1")
+    if num_examples % unit_size:
         raise InputError(
-            f"N = {num_examples} examples are not a multiple of unit_size = {unit_size}: drop "
-            f"{num_examples % unit_size if isinstance(unit_size, int) and unit_size > 0 else 'some'} or choose a divisor"
+            f"N = {num_examples} examples are not a multiple of unit_size = {unit_size}: "
+            f"drop {num_examples % unit_size} or choose a divisor"
         )
     for path, x in leaves:
-        if jnp.issubdtype(x.dtype, jnp.floating) and not isinstance(x, jax.core.Tracer):
+        if jnp.issubdtype(x.dtype, jnp.floating) and not isinstance(x, Tracer):
             bad = int(jnp.sum(~jnp.isfinite(x)))
             if bad:
                 name = jax.tree_util.keystr(path) or "data"

@@ -114,7 +114,12 @@ class SDE(AbstractDynamics):
         return State(eqx.combine(theta, fixed), jax.tree.map(lambda q: length * q, p))
 
     def term(
-        self, problem: Problem, path: diffrax.AbstractPath, rate: Array, fixed: PyTree, key: PRNGKeyArray | None
+        self,
+        problem: Problem,
+        path: diffrax.AbstractPath,
+        rate: Array,
+        fixed: PyTree,
+        key: PRNGKeyArray | None,
     ) -> AbstractFusedTerm:
         """The diffrax term of the equation at a constant learning rate.
 
@@ -128,14 +133,22 @@ class SDE(AbstractDynamics):
         root = jnp.sqrt(rate)
         if not self.has_momentum:
             correction = rate / 2 if self.order == 2 else None
-            return GradientFlowTerm(problem, fixed, root * factor, correction, path, key)
+            return GradientFlowTerm(
+                problem=problem, fixed=fixed, scale=root * factor, correction=correction, path=path, key=key
+            )
         friction = (1 - self.momentum) / root
         correction = root / 2 if self.order == 2 else None
-        return HeavyBallTerm(problem, fixed, jnp.sqrt(root) * factor, friction, correction, path, key)
+        return HeavyBallTerm(
+            problem=problem,
+            fixed=fixed,
+            scale=jnp.sqrt(root) * factor,
+            friction=friction,
+            correction=correction,
+            path=path,
+            key=key,
+        )
 
-    def equation(
-        self, problem: Problem, key: PRNGKeyArray, params: PyTree = None
-    ) -> tuple[AbstractFusedTerm, PyTree]:
+    def equation(self, problem: Problem, key: PRNGKeyArray, params: PyTree = None) -> tuple[AbstractFusedTerm, PyTree]:
         """(term, y0) for a plain ``diffrax.diffeqsolve``, at a constant learning rate.
 
         The Brownian motion is an ``UnsafeBrownianPath``: fixed steps, and ``adjoint=diffrax.DirectAdjoint()``.

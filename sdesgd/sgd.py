@@ -63,9 +63,7 @@ class SGD(AbstractDynamics):
         if self.sampling != "reshuffle":
             return MaskedDraw(_sample_units(key_units, problem.num_units, count, self.sampling), key_masks)
         new_epoch = n % (problem.num_units // count) == 0
-        order = jax.lax.cond(
-            new_epoch, lambda: jr.permutation(key_units, problem.num_units), lambda: state.permutation
-        )
+        order = jax.lax.cond(new_epoch, lambda: jr.permutation(key_units, problem.num_units), lambda: state.permutation)
         return MaskedDraw(order, key_masks)
 
     def advance(self, problem: Problem, state: State, draw: MaskedDraw, n: Int[Array, ""]) -> State:

@@ -74,27 +74,29 @@ def simulate(
     state = dynamics.init(problem, params)
     observables = dict(observables)
     _check_observables(observables, dynamics.params(state))
-    block = replica_block(dynamics, problem, replicas)
+    blocks = replica_blocks(dynamics, problem, replicas)
     keys = jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(replicas))
     carry, fixed = eqx.partition(state, eqx.is_array)
     carry = jax.tree.map(lambda x: jnp.broadcast_to(x, (replicas, *x.shape)), carry)
     dead = jnp.zeros(replicas, bool)
 
-    def segment(carry, dead, first, saves, steps):
-        bounds = jnp.asarray([first, saves, steps])
-        return _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, _CAPACITY, block)
+    def segment(carry, dead, first, saves, steps, observing):
+        bounds = jnp.asarray([first, saves, steps, int(observing)])
+        return _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, _CAPACITY, blocks)
 
     recorded: list[dict] = []
     clock = _Clock(num_steps, save_every)
     interrupted = False
     with _progress_bar(progress, num_steps) as advance_bar:
         try:
-            _, _, values = segment(carry, dead, 0, 1, 0)
+            _, _, values = segment(carry, dead, 0, 1, 0, True)
             recorded.append(jax.tree.map(lambda x: np.asarray(x[:, :1]), values))
             while clock.done < num_steps:
                 saves, steps = clock.plan()
-                carry, dead, values = jax.block_until_ready(segment(carry, dead, clock.done, saves, steps))
-                if clock.advance(saves, steps):
+                on_save = (clock.done + saves * steps) % save_every == 0
+                carry, dead, values = jax.block_until_ready(segment(carry, dead, clock.done, saves, steps, on_save))
+                clock.advance(saves, steps)
+                if on_save:
                     recorded.append(jax.tree.map(lambda x, s=saves: np.asarray(x[:, :s]), values))
                 advance_bar(clock.done)
         except KeyboardInterrupt:
@@ -109,17 +111,20 @@ def simulate(
         final_params=dynamics.params(eqx.combine(carry, fixed)),
         diverged=np.asarray(dead),
         interrupted=interrupted,
-        block=block,
+        blocks=blocks,
     )
     if result.diverged.any():
         _warn_diverged(dynamics, problem, params, result.diverged)
     return result
 
 
-def replica_block(dynamics: AbstractDynamics, problem: Problem, replicas: int) -> int:
-    """Replicas that ``simulate`` advances together: a function of shapes and platform, for the manifest."""
-    units = dynamics.units_per_step(problem)
-    return sizes.replica_block(problem.num_parameters, units, replicas, jax.default_backend())
+def replica_blocks(dynamics: AbstractDynamics, problem: Problem, replicas: int) -> tuple[int, int]:
+    """Replicas that step together, and that are observed together: functions of shapes and platform."""
+
+    def block(units: int) -> int:
+        return sizes.replica_block(problem.num_parameters, units, problem.num_units, replicas, jax.default_backend())
+
+    return block(dynamics.units_per_step(problem)), block(problem.num_units)
 
 
 def elapsed_time(learning_rate: Any, num_steps: int) -> np.ndarray:
@@ -131,56 +136,71 @@ def elapsed_time(learning_rate: Any, num_steps: int) -> np.ndarray:
 
 
 @eqx.filter_jit
-def _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, capacity: int, block: int):
-    """``bounds`` = (first step, saves, steps a save), traced: segments of any length share one compilation."""
-    first, saves, steps = bounds
+def _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, capacity: int, blocks: tuple[int, int]):
+    """``bounds`` = (first step, saves, steps a save, whether to observe), traced: segments of any length share one
+    compilation. ``blocks``: replicas that step together, and replicas that are observed together."""
+    first, saves, steps, observing = bounds
 
-    def one(replica):
-        carry, dead, key = replica
-
+    def advance(replica, begin):
         def step(n, inner):
-            old, dead = inner
+            old, dead, key = inner
             state = eqx.combine(old, fixed)
             new = eqx.filter(dynamics.step(problem, state, jr.fold_in(key, n), n), eqx.is_array)
             dead |= ~_all_finite(new)
-            return jax.tree.map(lambda a, b: jnp.where(dead, a, b), old, new), dead
+            return jax.tree.map(lambda a, b: jnp.where(dead, a, b), old, new), dead, key
 
-        def observe(carry, dead):
-            params = dynamics.params(eqx.combine(carry, fixed))
-            values = {name: jnp.asarray(f(params)) for name, f in observables.items()}
-            values = {name: v.astype(jnp.promote_types(v.dtype, jnp.float32)) for name, v in values.items()}
-            return {name: jnp.where(dead, jnp.nan, v) for name, v in values.items()}
+        return jax.lax.fori_loop(begin, begin + steps, step, replica)
+
+    def observe(replica):
+        carry, dead, _ = replica
+        params = dynamics.params(eqx.combine(carry, fixed))
+        values = {name: jnp.asarray(f(params)) for name, f in observables.items()}
+        values = {name: v.astype(jnp.promote_types(v.dtype, jnp.float32)) for name, v in values.items()}
+        return {name: jnp.where(dead, jnp.nan, v) for name, v in values.items()}
+
+    def one_block(block):
+        def observe_block(block):
+            return _map_blocks(observe, block, blocks[1])
+
+        rows = jax.eval_shape(observe_block, block)
+        blank = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), rows)
 
         def save(i, outer):
-            carry, dead, table = outer
-            begin = first + i * steps
-            carry, dead = jax.lax.fori_loop(begin, begin + steps, step, (carry, dead))
-            row = observe(carry, dead)
-            return carry, dead, jax.tree.map(lambda t, v: t.at[i].set(v), table, row)
+            block, table = outer
+            block = _map_blocks(lambda replica: advance(replica, first + i * steps), block, blocks[0])
+            row = jax.lax.cond(observing > 0, observe_block, lambda _: blank, block)
+            return block, jax.tree.map(lambda t, v: t.at[:, i].set(v), table, row)
 
-        shapes = jax.eval_shape(observe, carry, dead)
-        table = jax.tree.map(lambda s: jnp.full((capacity, *s.shape), jnp.nan, s.dtype), shapes)
-        return jax.lax.fori_loop(0, saves, save, (carry, dead, table))
+        table = jax.tree.map(lambda s: jnp.full((s.shape[0], capacity, *s.shape[1:]), jnp.nan, s.dtype), rows)
+        (carry, dead, _), table = jax.lax.fori_loop(0, saves, save, (block, table))
+        return carry, dead, table
 
-    return _map_blocks(one, (carry, dead, keys), block)
+    return _in_blocks(one_block, (carry, dead, keys), blocks[0])
+
+
+def _in_blocks(function, replicas, block: int):
+    """``function`` of one block of replicas after another; the last is filled up with copies."""
+    count = jax.tree.leaves(replicas)[0].shape[0]
+    if block >= count:
+        return function(replicas)
+    padded = jax.tree.map(lambda x: jnp.concatenate([x, x[: -count % block]]), replicas)
+    stacked = jax.tree.map(lambda x: x.reshape(-1, block, *x.shape[1:]), padded)
+    out = jax.lax.map(function, stacked)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], out)
 
 
 def _map_blocks(function, replicas, block: int):
-    """vmap over blocks of replicas, one block after another; the last is filled up with copies."""
-    count = jax.tree.leaves(replicas)[0].shape[0]
-    if block >= count:
-        return jax.vmap(function)(replicas)
+    """vmap over blocks of replicas, one block after another. A block of 1 is not a vmap, which would cost 1.6×."""
     if block == 1:
         return jax.lax.map(function, replicas)
-    missing = -count % block
-    padded = jax.tree.map(lambda x: jnp.concatenate([x, x[:missing]]), replicas)
-    out = jax.lax.map(function, padded, batch_size=block)
-    return jax.tree.map(lambda x: x[:count], out)
+    return _in_blocks(jax.vmap(function), replicas, block)
 
 
 def _all_finite(tree: PyTree):
+    """Whether ‖θ‖² is finite: one fast pass. A norm that overflows the dtype (1.8e19 in float32) has diverged too."""
     leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
-    return jnp.all(jnp.asarray([jnp.all(jnp.isfinite(x)) for x in leaves]))
+    wide = [x.astype(jnp.promote_types(x.dtype, jnp.float32)) for x in leaves]
+    return jnp.isfinite(sum(jnp.vdot(x, x) for x in wide))
 
 
 def _traced(dynamics: AbstractDynamics, dtype) -> AbstractDynamics:
@@ -206,15 +226,14 @@ class _Clock:
             return min(_CAPACITY, remaining, self.budget // self.save_every), self.save_every
         return 1, min(to_save, self.budget)
 
-    def advance(self, saves: int, steps: int) -> bool:
-        """Counts the segment; returns whether it ended on a save."""
+    def advance(self, saves: int, steps: int) -> None:
+        """Counts the segment, and sizes the next by its speed."""
         seconds = time.perf_counter() - self.started
         self.done += saves * steps
         self.calls += 1
         if self.calls > 1:  # the first call may have compiled
             wanted = _SEGMENT_SECONDS / max(seconds, 1e-6) * saves * steps
             self.budget = max(1, min(8 * self.budget, math.ceil(wanted)))
-        return self.done % self.save_every == 0
 
 
 class _progress_bar:
@@ -240,7 +259,9 @@ def _check(num_steps, replicas, save_every, observables) -> None:
     if num_steps % save_every:
         divisors = [k for k in range(1, num_steps + 1) if num_steps % k == 0]
         nearest = min(divisors, key=lambda k: abs(k - save_every))
-        raise InputError(f"save_every {save_every} doesn't divide num_steps {num_steps}: the nearest that does is {nearest}")
+        raise InputError(
+            f"save_every {save_every} doesn't divide num_steps {num_steps}: the nearest that does is {nearest}"
+        )
     if not isinstance(observables, Mapping):
         raise InputError(f"observables is a {type(observables).__name__}: pass a dict of name: function of params")
 
@@ -258,7 +279,9 @@ def _like(problem: Problem, params: PyTree) -> PyTree:
     params = strong_arrays(params)
     want, got = jax.eval_shape(lambda: problem.moving()), jax.eval_shape(lambda: problem.moving(params))
     if jax.tree.structure(want) != jax.tree.structure(got) or jax.tree.leaves(want) != jax.tree.leaves(got):
-        raise InputError("params differs from the problem's params in structure, shapes or dtypes: start from the same net")
+        raise InputError(
+            "params differs from the problem's params in structure, shapes or dtypes: start from the same net"
+        )
     return params
 
 
@@ -270,7 +293,9 @@ def _warn_diverged(dynamics, problem: Problem, params: PyTree, diverged: np.ndar
     key = jr.key(0) if problem.needs_key else None
     top = float(curvature.top_eigenpairs(problem, params, key=jr.key(0), mask_key=key).eigenvalues[0])
     if callable(rate):
-        text += f": lambda_max = {top:.3g} at the start, and steps are stable while eta lambda_max < 2(1+m) = {stable:.3g}"
+        text += (
+            f": lambda_max = {top:.3g} at the start, and steps are stable while eta lambda_max < 2(1+m) = {stable:.3g}"
+        )
     else:
         text += f": eta lambda_max = {float(rate) * top:.3g} at the start against 2(1+m) = {stable:.3g}"
     if top > 0:

@@ -11,11 +11,12 @@ import jax
 from jaxtyping import PyTree
 
 # Activations of one chunk of examples; larger chunks gain nothing on a CPU and cost memory everywhere.
-_CHUNK_BYTES = 256 * 2**20
-# One pass over all units at a time: below this many parameter-unit products a replica is too little work for
-# a core, and replicas are vectorised.
-_CPU_BLOCK_WORK = 2**17
-_ACCELERATOR_BLOCK_WORK = 2**31
+_CHUNK_BYTES = 64 * 2**20
+# Parameters × units of a step, times replicas of a block. On a CPU a pass over all units fills the cores and its
+# activations the caches, so only toys are worth vectorising; minibatch steps are small, and gain from larger blocks.
+_CPU_FULL_BATCH_WORK = 2**17
+_CPU_MINIBATCH_WORK = 2**23
+_ACCELERATOR_WORK = 2**31
 
 
 def activation_bytes(batched_loss: Callable, params: PyTree, examples: PyTree) -> int:
@@ -49,11 +50,19 @@ def chunk_size(num_units: int, bytes_per_unit: int) -> int:
     return math.ceil(num_units / math.ceil(num_units / largest))
 
 
-def replica_block(num_parameters: int, units_per_step: int, replicas: int, platform: str) -> int:
+def replica_block(num_parameters: int, units_per_step: int, num_units: int, replicas: int, platform: str) -> int:
     """Replicas advanced together by ``vmap``; blocks follow one another.
 
-    On a CPU a net's replica fills the cores by itself (blocks of 1), a toy's doesn't (one large block).
+    Args:
+        num_parameters: D.
+        units_per_step: unit gradients of a step of one replica.
+        num_units: N, in units.
+        replicas: R.
+        platform: "cpu", "gpu", ….
     """
-    budget = _CPU_BLOCK_WORK if platform == "cpu" else _ACCELERATOR_BLOCK_WORK
+    if platform != "cpu":
+        budget = _ACCELERATOR_WORK
+    else:
+        budget = _CPU_MINIBATCH_WORK if units_per_step < num_units else _CPU_FULL_BATCH_WORK
     largest = max(1, budget // max(1, num_parameters * units_per_step))
     return math.ceil(replicas / math.ceil(replicas / largest))

@@ -98,7 +98,9 @@ class SemiImplicitHeavyBall(_AbstractFusedSolver):
 
     def advance(self, term: HeavyBallTerm, y: Any, increment: Increment) -> Any:
         if term.correction is not None:
-            raise InputError("SemiImplicitHeavyBall has the order-1 drift only: use solver=SmallNoiseRK3() with order=2")
+            raise InputError(
+                "SemiImplicitHeavyBall has the order-1 drift only: use solver=SmallNoiseRK3() with order=2"
+            )
         theta, p = y
         h, dW = increment
         x = term.friction * h

@@ -59,7 +59,7 @@ class AbstractFusedTerm(diffrax.AbstractTerm):
         return y
 
     def contr(self, t0, t1, **kwargs):
-        return Increment(t1 - t0, self.path.evaluate(t0, t1, **kwargs))
+        return Increment(jnp.asarray(t1 - t0), self.path.evaluate(t0, t1, **kwargs))
 
     def prod(self, vf, control):
         return jax.tree.map(jnp.add, self.drift(vf, control.dt), self.diffusion(vf, control.dW))
@@ -156,9 +156,7 @@ class HeavyBallTerm(AbstractFusedTerm):
         F, minus_Hp = jax.jvp(minus_gradient, (theta,), (p,))
         return (
             jax.tree.map(lambda q, f: dt * (q - c * (gamma * q - f)), p, F),
-            jax.tree.map(
-                lambda q, f, k: dt * (f - gamma * q + c * (-k - gamma**2 * q + gamma * f)), p, F, minus_Hp
-            ),
+            jax.tree.map(lambda q, f, k: dt * (f - gamma * q + c * (-k - gamma**2 * q + gamma * f)), p, F, minus_Hp),
         )
 
     def diffusion(self, y, dW):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import PyTree
@@ -25,7 +26,7 @@ class Trajectories:
         final_params: pytree, leading axis R; the last finite ones. After ``load``: a dict by path.
         diverged: (R,) bool.
         interrupted: whether the run was cut short; the arrays then hold what was saved.
-        block: replicas that were advanced together (it changes the bits).
+        blocks: replicas that stepped together, and that were observed together (it changes the bits).
     """
 
     time: np.ndarray
@@ -34,7 +35,7 @@ class Trajectories:
     final_params: PyTree
     diverged: np.ndarray
     interrupted: bool = False
-    block: int = 1
+    blocks: tuple[int, int] = (1, 1)
 
     def to_xarray(self) -> xr.Dataset:
         """Dataset with dimensions replica, time (and NAME_0, NAME_1, … for arrays), observables as variables."""
@@ -46,7 +47,7 @@ class Trajectories:
             "time": ("time", self.time, {"long_name": "SDE time, the sum of learning rates", "units": "1"}),
             "step": ("time", self.step, {"long_name": "SGD steps"}),
         }
-        return xr.Dataset(variables, coordinates, {"interrupted": int(self.interrupted), "block": self.block})
+        return xr.Dataset(variables, coordinates, {"interrupted": int(self.interrupted), "blocks": list(self.blocks)})
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes NetCDF (HDF5), atomically: the file is whole or absent.
@@ -56,7 +57,7 @@ class Trajectories:
         """
         dataset = self.to_xarray()
         for key_path, leaf in jax.tree_util.tree_leaves_with_path(self.final_params):
-            if hasattr(leaf, "shape") and not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            if hasattr(leaf, "shape") and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
                 name = "final_params" + jax.tree_util.keystr(key_path).replace("/", "_")
                 array = np.asarray(leaf)
                 dims = ("replica", *(f"{name}_{k}" for k in range(array.ndim - 1)))
@@ -81,10 +82,12 @@ class Trajectories:
                 final_params={n.removeprefix(prefix): dataset[n].values for n in names if n.startswith(prefix)},
                 diverged=dataset["diverged"].values.astype(bool),
                 interrupted=bool(dataset.attrs["interrupted"]),
-                block=int(dataset.attrs["block"]),
+                blocks=(int(dataset.attrs["blocks"][0]), int(dataset.attrs["blocks"][1])),
             )
         except KeyError as error:
-            raise InputError(f"{path} holds no trajectories ({error} is missing): pass a file that save wrote") from None
+            raise InputError(
+                f"{path} holds no trajectories ({error} is missing): pass a file that save wrote"
+            ) from None
 
 
 def write_netcdf(dataset: xr.Dataset, path: str | os.PathLike) -> None:

@@ -121,6 +121,7 @@ def moments(samples, weights):
 
 def advance_all(dynamics, problem, state, numbers, n=0):
     """The states after one step for every listed draw (numbers has a leading axis)."""
+
     def one(x):
         return dynamics.advance(problem, state, MaskedDraw(x, None), jnp.asarray(n))
 

@@ -1,4 +1,4 @@
-"""One suite that every dynamics passes: exact law of a step, momentum, seeds, dtypes, divergence, saves, recompilation."""
+"""One suite that every dynamics passes: exact law of a step, momentum, seeds, dtypes, divergence, saves, compiling."""
 
 import dataclasses
 import math
@@ -84,7 +84,7 @@ def oracle(dynamics, q=Q, start=START):
         shift = q.b if dynamics.order == 1 else q.b + ETA / 2 * q.H @ q.b
         return exact.rk3_moments(q, start, J, shift, ETA, math.sqrt(ETA * f / S), np.eye(D))
     d = math.sqrt(ETA)
-    gamma, I, p = (1 - M) / d, np.eye(D), VELOCITY / d
+    gamma, unit, p = (1 - M) / d, np.eye(D), VELOCITY / d
     scale = np.diag([1.0] * D + [d] * D)  # v = δ p
     if dynamics.order == 1:
         middle = start + d / 2 * p
@@ -93,16 +93,14 @@ def oracle(dynamics, q=Q, start=START):
         mean_p = a * p - phi * d * (q.H @ middle - q.b)
         # d·(1−e^{−2x})/(2x) is the variance that an exact OU friction lets through
         kick = ETA**0.5 * f / S * d * (1 - math.exp(-2 * x)) / (2 * x) * q.covariance(middle)
-        to_y = np.vstack([d / 2 * I, I])
+        to_y = np.vstack([d / 2 * unit, unit])
         return scale @ np.concatenate([middle + d / 2 * mean_p, mean_p]), scale @ to_y @ kick @ to_y.T @ scale
-    top = np.hstack([-d / 2 * q.H, (1 - d / 2 * gamma) * I])
-    bottom = np.hstack([-q.H - d / 2 * gamma * q.H, -gamma * I + d / 2 * (q.H - gamma**2 * I)])
+    top = np.hstack([-d / 2 * q.H, (1 - d / 2 * gamma) * unit])
+    bottom = np.hstack([-q.H - d / 2 * gamma * q.H, -gamma * unit + d / 2 * (q.H - gamma**2 * unit)])
     shift = np.concatenate([d / 2 * q.b, q.b + d / 2 * gamma * q.b])
-    embed = np.vstack([zero, I])
+    embed = np.vstack([zero, unit])
     y = np.concatenate([start, p])
-    mean, covariance = exact.rk3_moments(
-        q, y, np.vstack([top, bottom]), shift, d, ETA**0.25 * math.sqrt(f / S), embed
-    )
+    mean, covariance = exact.rk3_moments(q, y, np.vstack([top, bottom]), shift, d, ETA**0.25 * math.sqrt(f / S), embed)
     return scale @ mean, scale @ covariance @ scale
 
 
@@ -125,7 +123,10 @@ def test_one_step_in_float32(name):
 @pytest.mark.parametrize(
     ("wrong", "by"),
     [
-        (dataclasses.replace(sg.GaussianSGD(ETA, S, "no_replacement"), sampling="replacement"), "f forgotten"),
+        (
+            dataclasses.replace(sg.GaussianSGD(ETA, S, "no_replacement"), sampling="replacement"),
+            "f forgotten",
+        ),
         (sg.GaussianSGD(ETA, S + 1, "no_replacement"), "another batch size"),
     ],
 )
@@ -242,7 +243,9 @@ def test_divergence_is_per_replica_and_ends_in_nan(name):
     dynamics = DYNAMICS[name]
     options = {"learning_rate": 500.0}
     if isinstance(dynamics, sg.SDE):
-        wild = sg.SDE(500.0, S, dynamics.sampling, dynamics.order, dynamics.momentum, dynamics.substeps, dynamics.solver)
+        wild = sg.SDE(
+            500.0, S, dynamics.sampling, dynamics.order, dynamics.momentum, dynamics.substeps, dynamics.solver
+        )
     else:
         wild = dataclasses.replace(dynamics, **options)
     with pytest.warns(RuntimeWarning, match=r"5 of 5 replicas diverged.*2\(1\+m\)"):
@@ -261,7 +264,9 @@ def test_the_second_call_compiles_nothing(name):
     problem = q2.problem(START)
     jr.key(99), START + 1.0
     if isinstance(dynamics, sg.SDE):
-        faster = sg.SDE(0.1, S, dynamics.sampling, dynamics.order, dynamics.momentum, dynamics.substeps, dynamics.solver)
+        faster = sg.SDE(
+            0.1, S, dynamics.sampling, dynamics.order, dynamics.momentum, dynamics.substeps, dynamics.solver
+        )
     else:
         faster = dataclasses.replace(dynamics, learning_rate=0.1)
     compiled = []
@@ -276,6 +281,7 @@ def test_the_second_call_compiles_nothing(name):
 
 def test_a_schedule_sets_rate_and_time():
     """η_n = 0.1/(1+n): gradient descent (S = N) against a numpy loop, and time Σ η_k."""
+
     def schedule(n):
         return 0.1 / (1 + n)
 

@@ -41,7 +41,10 @@ def test_the_prediction_is_the_exact_gap_between_the_two_recursions():
     half = np.eye(2) + eta / 2 * J
     for _ in range(steps):
         noise = eta**2 / S * q.mean_covariance(half @ mean_s + eta / 2 * q.b, half @ cov_s @ half.T)
-        mean_s, cov_s = exact.rk3_moments(q, mean_s, J, q.b, eta, 0.0, np.eye(2))[0], P @ cov_s @ P.T + M @ noise @ M.T
+        mean_s, cov_s = (
+            exact.rk3_moments(q, mean_s, J, q.b, eta, 0.0, np.eye(2))[0],
+            P @ cov_s @ P.T + M @ noise @ M.T,
+        )
     want = mean_g @ mean_g + np.trace(cov_g) - mean_s @ mean_s - np.trace(cov_s)
     assert gap.time.shape == (2,)
     assert gap.mean["theta"].shape == (2, 2)

@@ -37,7 +37,13 @@ def enumerated(x, S, sampling):
 
 @pytest.mark.parametrize(
     ("S", "sampling"),
-    [(1, "replacement"), (3, "replacement"), (1, "no_replacement"), (2, "no_replacement"), (4, "no_replacement")],
+    [
+        (1, "replacement"),
+        (3, "replacement"),
+        (1, "no_replacement"),
+        (2, "no_replacement"),
+        (4, "no_replacement"),
+    ],
 )
 def test_cumulants_of_minibatch_noise_by_enumeration(S, sampling):
     problem = Q.problem(START)
@@ -100,7 +106,7 @@ def test_trajectories_round_trip(tmp_path):
     np.testing.assert_array_equal(back.values["loss"], out.values["loss"])
     np.testing.assert_array_equal(back.time, out.time)
     np.testing.assert_array_equal(back.diverged, out.diverged)
-    assert (back.interrupted, back.block) == (out.interrupted, out.block)
+    assert (back.interrupted, back.blocks) == (out.interrupted, out.blocks)
     leaves = [x for x in jax.tree.leaves(out.final_params) if hasattr(x, "shape")]
     for mine, theirs in itertools.zip_longest(back.final_params.values(), leaves):
         np.testing.assert_array_equal(mine, theirs)

@@ -28,7 +28,11 @@ def library():
     ("dynamics", "step", "draw"),
     [
         (sg.SGD(ETA, S), lambda b: minimal.sgd_step(THETA, b, ETA, X, Y), np.array([3, 3, 0, 11, 7])),
-        (sg.GaussianSGD(ETA, S), lambda z: minimal.gaussian_step(THETA, z[0], ETA, S, X, Y), RNG.normal(size=(1, 12))),
+        (
+            sg.GaussianSGD(ETA, S),
+            lambda z: minimal.gaussian_step(THETA, z[0], ETA, S, X, Y),
+            RNG.normal(size=(1, 12)),
+        ),
         (sg.SDE(ETA, S), lambda z: minimal.sde_step(THETA, z[0], ETA, S, X, Y), RNG.normal(size=(1, 12))),
     ],
 )

@@ -58,9 +58,7 @@ def test_a_minibatch_counts_repeats():
     want = jacobian(problem)[:, np.asarray(units)].mean(axis=1)
     np.testing.assert_allclose(flatten(problem.minibatch_gradient(problem.params, units)), want, atol=1e-13)
     each = problem.unit_gradients(problem.params, units)
-    np.testing.assert_allclose(
-        jax.vmap(flatten)(each), jacobian(problem)[:, np.asarray(units)].T, atol=1e-13
-    )
+    np.testing.assert_allclose(jax.vmap(flatten)(each), jacobian(problem)[:, np.asarray(units)].T, atol=1e-13)
 
 
 def test_only_inexact_arrays_move():
@@ -112,7 +110,13 @@ def group_loss(w, group):
 
 def group_problem(**options):
     rng = np.random.default_rng(1)
-    return sg.Problem(group_loss, rng.normal(size=3), (rng.normal(size=(12, 3)), rng.normal(size=12)), unit_size=3, **options)
+    return sg.Problem(
+        group_loss,
+        rng.normal(size=3),
+        (rng.normal(size=(12, 3)), rng.normal(size=12)),
+        unit_size=3,
+        **options,
+    )
 
 
 def test_groups_are_a_random_partition_shared_by_all_calls_with_a_key():
@@ -127,7 +131,9 @@ def test_groups_are_a_random_partition_shared_by_all_calls_with_a_key():
     for chunk in (1, 3, 4):
         chunked = group_problem(chunk_size=chunk)
         np.testing.assert_allclose(
-            chunked.weighted_gradient(chunked.params, weights, key), jacobian(problem, key) @ weights, atol=1e-13
+            chunked.weighted_gradient(chunked.params, weights, key),
+            jacobian(problem, key) @ weights,
+            atol=1e-13,
         )
     one = problem.minibatch_gradient(problem.params, jnp.asarray([2]), key)
     np.testing.assert_allclose(one, jacobian(problem, key)[:, 2], atol=1e-13)
@@ -148,7 +154,9 @@ def test_masks_are_frozen_by_the_key_and_differ_between_units():
         problem.weighted_gradient(problem.params, weights, key), jacobian(problem, key) @ weights, atol=1e-13
     )
     np.testing.assert_allclose(
-        problem.unit_gradients(problem.params, jnp.asarray([4]), key)[0], jacobian(problem, key)[:, 4], atol=1e-13
+        problem.unit_gradients(problem.params, jnp.asarray([4]), key)[0],
+        jacobian(problem, key)[:, 4],
+        atol=1e-13,
     )
     twice = problem.minibatch_gradient(problem.params, jnp.asarray([1, 1]), key)
     alone = [problem.minibatch_gradient(problem.params, jnp.asarray([1]), jr.key(k)) for k in range(20)]
@@ -168,7 +176,9 @@ def test_gaussian_sgd_has_the_covariance_of_dropout_without_replacement():
     want = eta**2 / S * (f * mean_part + mask_part)
     for dynamics in (sg.SGD(eta, S, "no_replacement"), sg.GaussianSGD(eta, S, "no_replacement")):
         state = dynamics.init(problem, problem.params)
-        step = jax.jit(jax.vmap(lambda k, d=dynamics: d.step(problem, d.init(problem, problem.params), k, jnp.asarray(0)).params))
+        step = jax.jit(
+            jax.vmap(lambda k, d=dynamics: d.step(problem, d.init(problem, problem.params), k, jnp.asarray(0)).params)
+        )
         out = np.asarray(step(jr.split(jr.key(3), 200_000)))
         deviation = (out - out.mean()) ** 2
         assert abs(deviation.mean() - want) < 4.5 * deviation.std() / np.sqrt(len(out)), type(dynamics)
@@ -212,15 +222,27 @@ def scalar(w, x):
     [
         (lambda: sg.Problem(scalar, jnp.ones(2), np.ones((0, 2))), "data has 0 examples"),
         (lambda: sg.Problem(scalar, jnp.ones(2), ()), "data is empty"),
-        (lambda: sg.Problem(scalar, jnp.ones(2), (np.ones((3, 2)), np.ones(4))), "leading axes of data differ.*3.*4"),
-        (lambda: sg.Problem(scalar, jnp.ones(2), np.ones((7, 2)), unit_size=2), "N = 7 .*unit_size = 2: drop 1"),
-        (lambda: sg.Problem(lambda w, x: w * x, jnp.ones(2), np.ones((3, 2))), r"must return a scalar.*\(2,\)"),
+        (
+            lambda: sg.Problem(scalar, jnp.ones(2), (np.ones((3, 2)), np.ones(4))),
+            "leading axes of data differ.*3.*4",
+        ),
+        (
+            lambda: sg.Problem(scalar, jnp.ones(2), np.ones((7, 2)), unit_size=2),
+            "N = 7 .*unit_size = 2: drop 1",
+        ),
+        (
+            lambda: sg.Problem(lambda w, x: w * x, jnp.ones(2), np.ones((3, 2))),
+            r"must return a scalar.*\(2,\)",
+        ),
         (
             lambda: sg.Problem(lambda w, x: jnp.mean(x @ w), jnp.ones(2), np.ones((3, 2)), batched=True),
             r"batched=True .*\(B,\).*gave \(\)",
         ),
         (lambda: sg.Problem(scalar, jnp.ones(2), np.array([[1.0, np.nan], [0, 1]])), "1 values that are NaN"),
-        (lambda: sg.Problem(scalar, jnp.ones(2), np.full((2, 2), np.inf)), "4 values that are NaN or infinite"),
+        (
+            lambda: sg.Problem(scalar, jnp.ones(2), np.full((2, 2), np.inf)),
+            "4 values that are NaN or infinite",
+        ),
         (lambda: sg.Problem(scalar, 1.0, np.ones(3)), "wrap numbers by jnp.asarray"),
         (lambda: sg.Problem(scalar, jnp.ones(2), np.ones((3, 2)), chunk_size=0), "chunk_size is 0"),
     ],
@@ -241,8 +263,8 @@ def test_default_chunks_follow_the_shapes_and_bound_the_memory():
     from sdesgd import sizes
 
     assert net_problem().chunk_size == 13
-    assert sizes.chunk_size(2000, 2**20) == 250
-    assert sizes.chunk_size(2001, 2**20) == 251
+    assert sizes.chunk_size(2000, 2**18) == 250
+    assert sizes.chunk_size(2001, 2**18) == 251
     loss = lambda w, x: jnp.sin(x @ w)  # noqa: E731
     small = sizes.activation_bytes(loss, jnp.ones((8, 4)), jnp.ones((1, 8)))
     large = sizes.activation_bytes(loss, jnp.ones((8, 400)), jnp.ones((1, 8)))

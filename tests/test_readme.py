@@ -15,7 +15,7 @@ SNIPPETS = [text for language, text in BLOCKS if language == "python"]
 COMMANDS = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines() if line.strip()]
 INLINE = sorted(set(re.findall(r"`(make [^`]+)`", README)))
 # A later option overrides an earlier one, so the README's own options are parsed before these.
-TOY = "--num-examples 24 --num-test 20 --width 3 --num-steps 4 --save-every 2 --replicas 4 --check-replicas 2 --svag-ell 2"
+TOY = "--num-examples 24 --num-test 20 --width 3 --num-steps 4 --save-every 2 --replicas 4 --check-replicas 2"
 
 
 def test_there_is_something_to_test():
@@ -68,5 +68,7 @@ def test_the_demo_is_the_command_with_its_defaults():
 
 
 def test_files_and_links_exist():
-    for path in re.findall(r"\]\((?!http)([^)#]+)\)", README) + re.findall(r"`((?:experiments|sdesgd|tests|derivations)/[\w./]*)`", README):
+    for path in re.findall(r"\]\((?!http)([^)#]+)\)", README) + re.findall(
+        r"`((?:experiments|sdesgd|tests|derivations)/[\w./]*)`", README
+    ):
         assert (TOP / path).exists(), path

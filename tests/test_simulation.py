@@ -44,17 +44,21 @@ def test_more_saves_than_a_segment_holds():
     np.testing.assert_array_equal(out.values["theta"][:, -1], out.final_params)
 
 
-@pytest.mark.parametrize("block", [1, 3, 7])
-def test_blocks_agree_to_round_off(monkeypatch, block):
+@pytest.mark.parametrize("blocks", [(1, 1), (3, 1), (3, 2), (7, 2)])
+def test_blocks_agree_to_round_off(monkeypatch, blocks):
     whole = run().values["theta"]
-    monkeypatch.setattr(sizes, "replica_block", lambda *_: block)
+    monkeypatch.setattr(simulation, "replica_blocks", lambda *_: blocks)
     out = run()
-    assert out.block == block
+    assert out.blocks == blocks
     np.testing.assert_allclose(out.values["theta"], whole, rtol=1e-12)
 
 
 def test_observables_of_any_shape_and_type():
-    observables = {"matrix": lambda x: jnp.outer(x, x), "positive": lambda x: x > 0, "count": lambda x: jnp.asarray(3)}
+    observables = {
+        "matrix": lambda x: jnp.outer(x, x),
+        "positive": lambda x: x > 0,
+        "count": lambda x: jnp.asarray(3),
+    }
     out = run(observables=observables)
     assert out.values["matrix"].shape == (7, 5, 2, 2)
     assert set(np.unique(out.values["positive"])) <= {0.0, 1.0}
@@ -111,11 +115,32 @@ def test_a_clock_reaches_every_save_whatever_the_speed():
             count, steps = clock.plan()
             assert count * steps > 0
             before = clock.done
-            on_save = clock.advance(count, steps)
-            saves += count if on_save else 0
-            assert on_save == (clock.done % save_every == 0)
+            clock.advance(count, steps)
+            saves += count if clock.done % save_every == 0 else 0
+            assert count == 1 or before % save_every == 0 == steps % save_every
             assert clock.done - before <= max(save_every, budget)
         assert saves == 420 // save_every
+
+
+def test_observables_are_computed_at_saves_alone():
+    """However short the segments: an expensive observable must not be paid for at every segment."""
+    calls = []
+
+    def counted(x):
+        jax.debug.callback(lambda: calls.append(1))
+        return x
+
+    run(num_steps=50, save_every=25, replicas=1, observables={"x": counted})
+    jax.effects_barrier()
+    assert len(calls) == 3
+
+
+def test_blocks_follow_the_shapes():
+    """Toys together, full-batch steps of nets one by one, minibatch steps of nets in larger blocks."""
+    assert sizes.replica_block(2, 50, 50, 128, "cpu") == 128
+    assert sizes.replica_block(40_000, 1000, 1000, 128, "cpu") == 1
+    assert 4 <= sizes.replica_block(40_000, 16, 1000, 128, "cpu") <= 16
+    assert sizes.replica_block(40_000, 16, 1000, 128, "gpu") == 128
 
 
 def test_progress_is_silent_without_a_terminal(capfd):
@@ -133,8 +158,10 @@ import sdesgd as sg
 assert dict(jax.config.values) == before and len(jax.live_arrays()) == live == 0
 import jax.numpy as jnp, numpy as np
 problem = sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), np.zeros(3), np.random.default_rng(0).normal(size=(8, 3)))
-for dynamics in (sg.SGD(0.1, 2, "reshuffle", 0.9), sg.SVAG(0.1, 2, 2), sg.SDE(0.1, 2, order=2), sg.SDE(0.1, 2, momentum=0.9)):
-    out = sg.simulate(dynamics, problem, num_steps=4, replicas=3, key=jax.random.key(0), observables={"loss": problem.loss})
+momenta = (sg.SGD(0.1, 2, "reshuffle", 0.9), sg.SDE(0.1, 2, momentum=0.9))
+for dynamics in (*momenta, sg.SVAG(0.1, 2, 2), sg.SDE(0.1, 2, order=2)):
+    run = dict(num_steps=4, replicas=3, key=jax.random.key(0), observables={"loss": problem.loss})
+    out = sg.simulate(dynamics, problem, **run)
     assert out.values["loss"].dtype == np.float32 and np.isfinite(out.values["loss"]).all()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
@@ -146,13 +173,16 @@ def test_several_devices_give_the_same_numbers():
     code = """
 import jax, jax.numpy as jnp, numpy as np, sdesgd as sg
 problem = sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), np.zeros(3), np.random.default_rng(0).normal(size=(8, 3)))
-out = sg.simulate(sg.SDE(0.1, 2), problem, num_steps=4, replicas=3, key=jax.random.key(0), observables={"loss": problem.loss})
+run = dict(num_steps=4, replicas=3, key=jax.random.key(0), observables={"loss": problem.loss})
+out = sg.simulate(sg.SDE(0.1, 2), problem, **run)
 print(jax.device_count(), out.values["loss"].tobytes().hex())
 """
     results = []
     for count in (1, 2):
         environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=environment)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=environment
+        )
         assert done.returncode == 0, done.stderr
         results.append(done.stdout.split())
     assert [r[0] for r in results] == ["1", "2"]
@@ -181,7 +211,10 @@ print(jax.device_count(), out.values["loss"].tobytes().hex())
         (lambda: run(save_every=5), "save_every 5 doesn't divide num_steps 12: the nearest that does is 4"),
         (lambda: run(num_steps=0), "num_steps is 0"),
         (lambda: run(replicas=-1), "replicas is -1"),
-        (lambda: run(observables={"net": lambda p: (p, p)}), "observable 'net' doesn't return a numeric array"),
+        (
+            lambda: run(observables={"net": lambda p: (p, p)}),
+            "observable 'net' doesn't return a numeric array",
+        ),
         (lambda: run(params=jnp.ones(3)), "params differs from the problem's params"),
         (lambda: run(params=jnp.ones(2, jnp.float32)), "params differs from the problem's params"),
     ],

@@ -22,9 +22,7 @@ def gaussian_moment(polynomial, variable, variance):
     """E of a polynomial in a centred Gaussian, term by term."""
     poly = sp.Poly(sp.expand(polynomial), variable)
     return sum(
-        c * (sp.factorial2(k - 1) * variance ** sp.Rational(k, 2) if k else 1)
-        for (k,), c in poly.terms()
-        if k % 2 == 0
+        c * (sp.factorial2(k - 1) * variance ** sp.Rational(k, 2) if k else 1) for (k,), c in poly.terms() if k % 2 == 0
     )
 
 

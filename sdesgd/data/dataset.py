@@ -60,6 +60,4 @@ def load(name: str, num_examples: int, num_test: int | None = None, seed: int = 
     centre, spread = inputs[train].mean(), inputs[train].std()
     scaled = ((inputs - centre) / (spread if spread > 0 else 1.0)).astype(np.float32)
     labels = labels.astype(np.int32)
-    return Dataset(
-        scaled[train], labels[train], scaled[test], labels[test], int(labels.max()) + 1, source
-    )
+    return Dataset(scaled[train], labels[train], scaled[test], labels[test], int(labels.max()) + 1, source)

@@ -212,8 +212,7 @@ def _max_t_p_values(
 ) -> dict[str, NDArray[np.float64]]:
     """All observables side by side are the columns of one family."""
     reference, other = (
-        np.concatenate([pair[side][:, ~common[name]] for name, pair in arms.items()], axis=1)
-        for side in (0, 1)
+        np.concatenate([pair[side][:, ~common[name]] for name, pair in arms.items()], axis=1) for side in (0, 1)
     )
     return _deal_out(max_t(reference, other, permutations=permutations, seed=seed), common)
 
@@ -226,9 +225,7 @@ def _holm_p_values(arms: Arms, common: dict[str, NDArray[np.bool_]]) -> dict[str
     return _deal_out(holm(np.concatenate(raw)), common)
 
 
-def _deal_out(
-    p_values: NDArray[np.float64], common: dict[str, NDArray[np.bool_]]
-) -> dict[str, NDArray[np.float64]]:
+def _deal_out(p_values: NDArray[np.float64], common: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.float64]]:
     """One family's p-values back to each observable's times, NaN at the common start."""
     dealt, start = {}, 0
     for name, mask in common.items():

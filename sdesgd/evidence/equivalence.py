@@ -38,9 +38,7 @@ class Equivalence:
     alpha: float
 
 
-def equivalence_test(
-    reference: ArrayLike, other: ArrayLike, *, margin: Real = 0.5, alpha: Real = 0.05
-) -> Equivalence:
+def equivalence_test(reference: ArrayLike, other: ArrayLike, *, margin: Real = 0.5, alpha: Real = 0.05) -> Equivalence:
     """TOST of H0: |μ_other − μ_ref| ≥ m σ_ref for independent arms, at each time.
 
     With d = mean(other) − mean(reference) and s the reference's standard deviation, H0 is rejected when
@@ -126,9 +124,7 @@ def paired_equivalence_test(
     return _equivalence(d, s, low, high, upper, lower, degrees_of_freedom, margin, alpha)
 
 
-def replicas_needed(
-    margin: Real, *, power: Real = 0.8, alpha: Real = 0.05, difference: Real = 0.0
-) -> int | float:
+def replicas_needed(margin: Real, *, power: Real = 0.8, alpha: Real = 0.05, difference: Real = 0.0) -> int | float:
     """The smallest n an arm with Φ(a(m − δ) − z) + Φ(a(m + δ) − z) − 1 ≥ power, a² = n/(2 + m²/2).
 
     z is the 1 − alpha Gaussian quantile: the power of a TOST at margin m when the true difference is δ.

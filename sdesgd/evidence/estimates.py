@@ -108,9 +108,7 @@ def unpaired_difference(a: ArrayLike, b: ArrayLike) -> Estimate:
         welch = 1 / (share_a**2 / (sample_a.count - 1) + share_b**2 / (sample_b.count - 1))
     # Two constant arms leave 0/0; the smaller arm's count is then the cautious choice.
     degrees_of_freedom = np.where(variance == 0, count - 1.0, welch)
-    return Estimate(
-        (sample_a.mean - sample_b.mean)[()], np.sqrt(variance)[()], count[()], degrees_of_freedom[()]
-    )
+    return Estimate((sample_a.mean - sample_b.mean)[()], np.sqrt(variance)[()], count[()], degrees_of_freedom[()])
 
 
 def difference_p_values(difference: Estimate) -> NDArray[np.float64]:
@@ -121,9 +119,7 @@ def difference_p_values(difference: Estimate) -> NDArray[np.float64]:
     return np.asarray(2 * stats.t.sf(statistic, difference.degrees_of_freedom))
 
 
-def rate_difference(
-    diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence: Real = 0.95
-) -> RateDifference:
+def rate_difference(diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence: Real = 0.95) -> RateDifference:
     """Diverged rates k/n of two arms, Clopper–Pearson intervals, and Fisher's exact two-sided p-value.
 
     Fisher's test holds its level at every size, at the price of some power in small arms.

@@ -73,9 +73,7 @@ class Verdict:
     def _remark(self) -> str:
         if self.kind == "equivalent" and self.different:
             smallest = smallest_p_value(self.difference_p_values)
-            return (
-                f"; a difference inside the margin was nevertheless detected (corrected p = {smallest:.2g})"
-            )
+            return f"; a difference inside the margin was nevertheless detected (corrected p = {smallest:.2g})"
         if self.replicas_needed is not None:
             return f"; about {self.replicas_needed} replicas an arm would decide"
         return ""

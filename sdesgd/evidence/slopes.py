@@ -138,13 +138,9 @@ def _check_points(steps: NDArray[np.float64], values: NDArray[np.float64], corre
         raise InputError(f"step_sizes has {steps.min()}; step sizes must be positive")
     different = len(np.unique(steps))
     if different < needed - 1:
-        raise InputError(
-            f"step_sizes has {different} different values; this fit needs {needed - 1}: spread them out"
-        )
+        raise InputError(f"step_sizes has {different} different values; this fit needs {needed - 1}: spread them out")
     if np.any(values == 0):
-        raise InputError(
-            f"errors is 0 at step size {steps[values == 0][0]}: it has no logarithm; leave the point out"
-        )
+        raise InputError(f"errors is 0 at step size {steps[values == 0][0]}: it has no logarithm; leave the point out")
 
 
 def _check_uncertainty(
@@ -153,9 +149,7 @@ def _check_uncertainty(
     if len(uncertainty) != len(values):
         raise InputError(f"{len(values)} errors and {len(uncertainty)} standard_errors; pass one each")
     if np.any(uncertainty <= 0):
-        raise InputError(
-            f"standard_errors has {uncertainty.min()}; they must be positive; for exact errors pass None"
-        )
+        raise InputError(f"standard_errors has {uncertainty.min()}; they must be positive; for exact errors pass None")
     noise = np.abs(values) < SIGNIFICANT * uncertainty
     if np.any(noise):
         raise InputError(

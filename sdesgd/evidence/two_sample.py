@@ -66,7 +66,6 @@ def energy_test(
     observed = float(statistic(labels[None])[0])
     threshold = observed - TIE_TOLERANCE * max(abs(observed), float(distances.mean()))
     as_extreme = sum(
-        int((statistic(relabelled) >= threshold).sum())
-        for relabelled in relabellings(labels, permutations, seed)
+        int((statistic(relabelled) >= threshold).sum()) for relabelled in relabellings(labels, permutations, seed)
     )
     return EnergyTest(observed, (1 + as_extreme) / (1 + permutations))

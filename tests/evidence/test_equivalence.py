@@ -83,12 +83,8 @@ def test_delta_method_matches_the_moment_formula():
     covariance = -third / (2 * s * n)
     d = other.mean() - reference.mean()
     p_values = [
-        stats.norm.cdf(
-            (d - margin * s) / math.sqrt(variance_d + margin**2 * variance_s - 2 * margin * covariance)
-        ),
-        stats.norm.sf(
-            (d + margin * s) / math.sqrt(variance_d + margin**2 * variance_s + 2 * margin * covariance)
-        ),
+        stats.norm.cdf((d - margin * s) / math.sqrt(variance_d + margin**2 * variance_s - 2 * margin * covariance)),
+        stats.norm.sf((d + margin * s) / math.sqrt(variance_d + margin**2 * variance_s + 2 * margin * covariance)),
     ]
     # Student against Gauss, n − 1 against n: equal to a per cent at this size.
     assert float(result.p_value) == pytest.approx(max(p_values), rel=0.05)

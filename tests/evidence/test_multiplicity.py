@@ -77,9 +77,7 @@ def test_max_t_level_with_equal_means_and_unequal_variances():
 @pytest.mark.parametrize("law", ["gaussian", "exponential"])
 def test_holm_level_and_that_no_correction_would_miss_it(law):
     generator, repetitions, times = np.random.default_rng(24), 1000, 8
-    a, b = (
-        np.stack([walks(generator, law, 40, times) for _ in range(repetitions)], axis=1) for _ in range(2)
-    )
+    a, b = (np.stack([walks(generator, law, 40, times) for _ in range(repetitions)], axis=1) for _ in range(2))
     p_values = difference_p_values(unpaired_difference(a, b))
     corrected = np.mean([holm(row).min() <= LEVEL for row in p_values])
     assert corrected <= LEVEL + tolerance(repetitions), corrected
@@ -148,9 +146,7 @@ def test_max_t_excludes_the_common_start_and_ignores_scale():
     np.testing.assert_array_equal(wider[1:], plain)
     # The same start computed twice in single precision differs in its last bit; a real difference stays.
     single = np.hstack([start, a]).astype(np.float32)
-    nudged = np.hstack([np.nextafter(np.float32(0.1), np.float32(1)) * np.ones((30, 1)), b]).astype(
-        np.float32
-    )
+    nudged = np.hstack([np.nextafter(np.float32(0.1), np.float32(1)) * np.ones((30, 1)), b]).astype(np.float32)
     assert math.isnan(max_t(single, nudged, permutations=99, seed=3)[0])
     nudged[:, 0] = np.float32(0.1001)
     assert max_t(single, nudged, permutations=99, seed=3)[0] == 0.01
