@@ -260,23 +260,24 @@ def test_divergence_is_per_replica_and_ends_in_nan(name):
 def test_the_second_call_compiles_nothing(name):
     """New key, learning rate, data and start; the same function objects."""
     dynamics, q2 = DYNAMICS[name], exact.small(seed=5)[0]
-    run(dynamics)
-    problem = q2.problem(START)
-    jr.key(99), START + 1.0
     if isinstance(dynamics, sg.SDE):
         faster = sg.SDE(
             0.1, S, dynamics.sampling, dynamics.order, dynamics.momentum, dynamics.substeps, dynamics.solver
         )
     else:
         faster = dataclasses.replace(dynamics, learning_rate=0.1)
+    problem, start, key = q2.problem(START), jnp.asarray(START + 1.0), jr.key(99)
+    run(dynamics, start=jnp.asarray(START))
     compiled = []
     listener = lambda event, *_, **__: compiled.append(event) if "backend_compile" in event else None  # noqa: E731
     jax.monitoring.register_event_duration_secs_listener(listener)
     try:
-        run(faster, problem, jnp.asarray(START + 1.0), key=jr.key(99))
+        run(faster, problem, start, key=key)
+        assert compiled == []
+        run(faster, problem, start, key=key, replicas=6)
+        assert compiled != [], "the listener must see a compilation when there is one"
     finally:
         jax.monitoring.unregister_event_duration_listener(listener)
-    assert compiled == []
 
 
 def test_a_schedule_sets_rate_and_time():

@@ -59,7 +59,8 @@ def test_the_demo_is_the_command_with_its_defaults():
     """`make demo` gives no options: the README's first experiment command spells the defaults out."""
     from experiments.sgd_vs_sde import Config
 
-    done = subprocess.run(["make", "demo", "--dry-run"], capture_output=True, text=True, cwd=TOP, timeout=60)
+    command = ["make", "demo", "--dry-run", "--no-print-directory"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=TOP, timeout=60)
     assert done.stdout.strip().splitlines()[-1].endswith("-m experiments sgd-vs-sde")
     spelled = next(c for c in COMMANDS if "--replicas" in c)
     defaults = Config()
