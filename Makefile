@@ -24,7 +24,7 @@ bench: $(VENV)/.installed-bench
 
 # Redraws the figure that the README shows.
 figures: $(VENV)/.installed
-	$(RUN) -m experiments sgd-vs-sde --figure experiments/figures/sgd_vs_sde.png
+	$(RUN) -m experiments sgd-vs-sde --figure experiments/figures/sgd_vs_sde.svg
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -19,7 +19,7 @@ import sdesgd as sg
 from experiments import run, sgd_vs_sde_figure, sgd_vs_sde_report
 from experiments.run import option
 from sdesgd import evidence
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, require_known
 from sdesgd.simulation import replica_blocks
 
 
@@ -42,6 +42,7 @@ class Config:
     check_replicas: int = option(32, "Runs of the check of the SDE's step h against h/2.")
     substeps: int = option(1, "SDE solver steps a SGD step.")
     svag_ell: int = option(4, "SVAG's ℓ; 0 leaves the arm out.")
+    observables: str = option("all", "Comma-separated names of what to compare, or all.")
     margin: float = option(0.5, "Equivalence margin, in SGD's standard deviations.")
     seed: int = option(0, "Seed of the start, the subset of the data and all runs.")
 
@@ -62,6 +63,18 @@ OBSERVABLES = {
     "gradient_norm_squared": "‖g‖²",
     "trace_covariance": "tr C",
 }
+
+
+def chosen(config: Config) -> dict[str, str]:
+    """The observables asked for: name → label with units.
+
+    Raises:
+        InputError: an unknown name (the nearest is named).
+    """
+    if config.observables == "all":
+        return OBSERVABLES
+    names = [name.strip() for name in config.observables.split(",")]
+    return {require_known("observable", name, OBSERVABLES): OBSERVABLES[name] for name in names}
 
 
 class SquaredDistance(eqx.Module):
@@ -106,7 +119,7 @@ def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, dict]:
     )
     problem = sg.Problem(sg.models.cross_entropy, net, (dataset.inputs, dataset.labels))
     test = sg.Problem(sg.models.cross_entropy, net, (dataset.test_inputs, dataset.test_labels))
-    return problem, {
+    available = {
         "train_loss": problem.loss,
         "test_loss": test.loss,
         "test_accuracy": sg.models.Accuracy(*test.data),
@@ -114,6 +127,7 @@ def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, dict]:
         "gradient_norm_squared": GradientNorm(problem),
         "trace_covariance": TraceCovariance(problem),
     }
+    return problem, {name: available[name] for name in chosen(config)}
 
 
 def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
@@ -171,6 +185,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         "law_of_the_sde": law,
         "cards": {when: json.loads(arms["SGD"].attrs[f"card_at_{when}"]) for when in ("start", "end")},
         "observables": judge(dataset, check, config),
+        "laws_at_the_end": compare_laws(dataset, config),
         "diverged": {name: int(dataset["diverged"].sel(arm=name).sum()) for name in arms},
         "sizes": {
             "num_parameters": problem.num_parameters,
@@ -192,13 +207,13 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
 
     All gaps are in SGD's standard deviations at that time, with 95 % intervals at each time.
     """
-    arms = {arm: {name: dataset[name].sel(arm=arm).values for name in OBSERVABLES} for arm in dataset["arm"].values}
+    arms = {arm: {name: dataset[name].sel(arm=arm).values for name in chosen(config)} for arm in dataset["arm"].values}
     options: dict[str, Any] = dict(margin=config.margin, seed=config.seed)
     verdicts = evidence.verdict(arms["SGD"], arms["SDE"], **options)
     against_gaussian = evidence.verdict(arms["SGD"], arms["Gaussian SGD"], **options)
     against_svag = evidence.verdict(arms["SVAG"], arms["SDE"], **options) if "SVAG" in arms else {}
     judged = {}
-    for name in OBSERVABLES:
+    for name in chosen(config):
         sgd, gaussian, sde = (arms[arm][name] for arm in ("SGD", "Gaussian SGD", "SDE"))
         deviation = _deviation(sgd)
         h_against_half = evidence.paired_difference(*(check[name].isel(arm=k).values for k in (0, 1)))
@@ -217,6 +232,26 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
             "h_against_half": _in_deviations(h_against_half, deviation),
         }
     return judged
+
+
+def compare_laws(dataset: xr.Dataset, config: Config) -> dict:
+    """Energy tests of the joint law of all observables at the last time, beyond their means.
+
+    Observables are standardised; replicas that diverged are left out.
+    """
+
+    def last(arm: str) -> np.ndarray:
+        columns = [dataset[name].sel(arm=arm).isel(time=-1).values for name in chosen(config)]
+        rows = np.stack(columns, axis=1).astype(float)
+        return rows[np.isfinite(rows).all(axis=1)]
+
+    found = {}
+    for pair in (("SGD", "SDE"), ("SGD", "Gaussian SGD")):
+        first, second = (last(arm) for arm in pair)
+        if min(len(first), len(second)) > 1:
+            test = evidence.energy_test(first, second, seed=config.seed, standardize=True)
+            found[" against ".join(pair)] = float(test.p_value)
+    return found
 
 
 def _deviation(values: np.ndarray) -> np.ndarray:
@@ -239,12 +274,12 @@ def _plain(values: np.ndarray) -> list[float | None]:
 
 def plot(dataset: xr.Dataset, summary: dict) -> Figure:
     """See ``sgd_vs_sde_figure``."""
-    return sgd_vs_sde_figure.draw(dataset, summary, OBSERVABLES)
+    return sgd_vs_sde_figure.draw(dataset, summary, chosen(Config(**summary["config"])))
 
 
 def report(summary: dict, console: Console) -> None:
     """See ``sgd_vs_sde_report``."""
-    sgd_vs_sde_report.show(summary, OBSERVABLES, console)
+    sgd_vs_sde_report.show(summary, chosen(Config(**summary["config"])), console)
 
 
 EXPERIMENT = run.Experiment("sgd-vs-sde", Config, compute, plot, report)

@@ -1,5 +1,7 @@
 """The figure of sgd-vs-sde: each observable with bands, and under it the gap in SGD's standard deviations."""
 
+import math
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -27,18 +29,23 @@ def draw(dataset: xr.Dataset, summary: dict, labels: dict[str, str]) -> Figure:
         labels: observable → axis label with units.
     """
     config, names = summary["config"], list(labels)
-    figure = Figure(figsize=(13, 11), layout="constrained")
-    axes = figure.subplots(4, 3, height_ratios=[1.25, 1, 1.25, 1], sharex=True)
+    columns, rows = min(3, len(names)), math.ceil(len(names) / 3)
+    figure = Figure(figsize=(max(7.0, 4.33 * columns), 1.2 + 4.9 * rows), layout="constrained")
+    axes = figure.subplots(2 * rows, columns, height_ratios=[1.25, 1] * rows, sharex=True, squeeze=False)
     time = dataset["time"].values
-    for k, name in enumerate(names):
-        row, column = 2 * (k // 3), k % 3
-        _draw_observable(axes[row, column], dataset, name, labels[name])
-        _draw_gap(axes[row + 1, column], time, summary["observables"][name], config["margin"])
-    for axis in axes[-1]:
-        axis.set_xlabel(f"SDE time t = k η (one SGD step = {config['learning_rate']:g})")
-    steps = axes[0, 0].secondary_xaxis(
-        "top", functions=(lambda t: t / config["learning_rate"], lambda n: n * config["learning_rate"])
-    )
+    for k in range(rows * columns):
+        above, below = axes[2 * (k // columns), k % columns], axes[2 * (k // columns) + 1, k % columns]
+        if k >= len(names):
+            above.remove()
+            below.remove()
+            continue
+        _draw_observable(above, dataset, names[k], labels[names[k]])
+        _draw_gap(below, time, summary["observables"][names[k]], config["margin"])
+        if k >= len(names) - columns:
+            below.set_xlabel(f"SDE time t = k η (one SGD step = {config['learning_rate']:g})")
+            below.tick_params(labelbottom=True)
+    rate = config["learning_rate"]
+    steps = axes[0, 0].secondary_xaxis("top", functions=(lambda t: t / rate, lambda n: n * rate))
     steps.set_xlabel("SGD step k")
     momentum = f", m = {config['momentum']:g}" if config["momentum"] else ""
     sizes = summary["sizes"]

@@ -18,6 +18,12 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     console.print(_verdicts(summary, labels))
     for name, label in labels.items():
         console.print(f"{label}: {sentence(summary, name)}", highlight=False)
+    for pair, p_value in summary["laws_at_the_end"].items():
+        found = "differ" if p_value <= 0.05 else "no difference found, which is no proof of equality"
+        console.print(
+            f"joint law of all observables at the end, {pair}: {found} (energy distance, p = {p_value:.2g})",
+            highlight=False,
+        )
     console.print()
     console.print(_card(summary))
     if config["sampling"] == "reshuffle":

@@ -84,6 +84,8 @@ def test_summary_holds_the_verdicts_and_the_card(finished):
             (judged["non_gaussianity"]["mean"][-1], judged["discretisation"]["mean"][-1]),
         )
         assert total == pytest.approx(sum(parts), rel=1e-9, abs=1e-9)
+    assert set(summary["laws_at_the_end"]) == {"SGD against SDE", "SGD against Gaussian SGD"}
+    assert all(0 < p <= 1 for p in summary["laws_at_the_end"].values())
     for card in summary["cards"].values():
         assert {"stability", "noise_to_signal", "skewness", "excess_kurtosis"} <= set(card)
 
@@ -143,7 +145,14 @@ def test_a_damaged_stage_is_computed_again(tmp_path, results, finished, capsys):
     assert json.loads((copy / "summary.json").read_text()) == json.loads((finished / "summary.json").read_text())
 
 
-@pytest.mark.parametrize("options", [["--momentum", "0.9"], ["--sampling", "reshuffle"], ["--substeps", "2"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--momentum", "0.9", "--observables", "train_loss"],
+        ["--sampling", "reshuffle", "--observables", "test_loss,train_loss"],
+        ["--substeps", "2", "--observables", "distance_squared,train_loss,test_loss,test_accuracy"],
+    ],
+)
 def test_other_settings_run(options, tmp_path, capsys):
     assert run.main(EXPERIMENTS, [*TOY, *options, "--results", str(tmp_path)]) == 0
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
@@ -151,6 +160,7 @@ def test_other_settings_run(options, tmp_path, capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert ("Reshuffled epochs have no such SDE" in printed) == ("reshuffle" in options)
     assert summary["law_of_the_sde"] == ("no_replacement" if "reshuffle" in options else "replacement")
+    assert ",".join(summary["observables"]) == options[-1]
     assert ("SVAG" in summary["diverged"]) == ("--momentum" not in options)
 
 
@@ -160,6 +170,7 @@ def test_other_settings_run(options, tmp_path, capsys):
         (["sgd-vs-sed"], "unknown experiment 'sgd-vs-sed': did you mean 'sgd-vs-sde'?"),
         ([*TOY, "--data", "mnist5"], "unknown data set 'mnist5': did you mean 'mnist5k'?"),
         ([*TOY, "--sampling", "reshufle"], "unknown sampling 'reshufle': did you mean 'reshuffle'?"),
+        ([*TOY, "--observables", "train_los"], "unknown observable 'train_los': did you mean 'train_loss'?"),
         ([*TOY, "--learning-rate", "-1"], "learning_rate is -1.0: pass a positive"),
         ([*TOY, "--learning-rate", "nan"], "learning_rate is nan"),
         ([*TOY, "--batch-size", "0"], "batch_size is 0"),
