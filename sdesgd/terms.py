@@ -86,24 +86,25 @@ class GradientFlowTerm(AbstractFusedTerm):
     path: diffrax.AbstractPath
     key: PRNGKeyArray | None
 
-    def weighted(self, y: PyTree, weights: Float[Array, " units"]) -> PyTree:
-        """−Σ w_i ∇ℓ_i(y)."""
-        gradient = self.problem.weighted_gradient(eqx.combine(y, self.fixed), weights, self.key)
-        return jax.tree.map(jnp.negative, gradient)
-
     def drift(self, y, dt):
         uniform = jnp.full(self.problem.num_units, 1.0, self.problem.dtype) * (dt / self.problem.num_units)
         if self.correction is None:
-            return self.weighted(y, uniform)
-        return second_order_drift(lambda x: self.weighted(x, uniform), y, self.correction, dt)
+            return _descent(self, y, uniform)
+        return second_order_drift(lambda x: _descent(self, x, uniform), y, self.correction, dt)
 
     def diffusion(self, y, dW):
-        return self.weighted(y, increment_weights(jnp.zeros((), dW.dtype), dW, self.scale))
+        return _descent(self, y, increment_weights(jnp.zeros((), dW.dtype), dW, self.scale))
 
     def prod(self, vf, control):
         if self.correction is not None:
             return super().prod(vf, control)
-        return self.weighted(vf, increment_weights(control.dt, control.dW, self.scale))
+        return _descent(self, vf, increment_weights(control.dt, control.dW, self.scale))
+
+
+def _descent(term: "GradientFlowTerm | HeavyBallTerm", theta: PyTree, weights: Float[Array, " units"]) -> PyTree:
+    """−Σ w_i ∇ℓ_i(θ)."""
+    gradient = term.problem.weighted_gradient(eqx.combine(theta, term.fixed), weights, term.key)
+    return jax.tree.map(jnp.negative, gradient)
 
 
 def second_order_drift(minus_gradient_dt, y: PyTree, correction, dt) -> PyTree:
@@ -139,15 +140,10 @@ class HeavyBallTerm(AbstractFusedTerm):
     path: diffrax.AbstractPath
     key: PRNGKeyArray | None
 
-    def force(self, theta: PyTree, weights: Float[Array, " units"]) -> PyTree:
-        """−Σ w_i ∇ℓ_i(θ)."""
-        gradient = self.problem.weighted_gradient(eqx.combine(theta, self.fixed), weights, self.key)
-        return jax.tree.map(jnp.negative, gradient)
-
     def drift(self, y, dt):
         theta, p = y
         uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.dtype)
-        minus_gradient = lambda x: self.force(x, uniform)  # noqa: E731
+        minus_gradient = lambda x: _descent(self, x, uniform)  # noqa: E731
         gamma, c = self.friction, self.correction
         if c is None:
             return jax.tree.map(lambda q: dt * q, p), jax.tree.map(
@@ -161,14 +157,14 @@ class HeavyBallTerm(AbstractFusedTerm):
 
     def diffusion(self, y, dW):
         theta, _ = y
-        kick = self.force(theta, increment_weights(jnp.zeros((), dW.dtype), dW, self.scale))
+        kick = _descent(self, theta, increment_weights(jnp.zeros((), dW.dtype), dW, self.scale))
         return jax.tree.map(jnp.zeros_like, theta), kick
 
     def prod(self, vf, control):
         if self.correction is not None:
             return super().prod(vf, control)
         theta, p = vf
-        kick = self.force(theta, increment_weights(control.dt, control.dW, self.scale))
+        kick = _descent(self, theta, increment_weights(control.dt, control.dW, self.scale))
         return jax.tree.map(lambda q: control.dt * q, p), jax.tree.map(
             lambda q, f: f - control.dt * self.friction * q, p, kick
         )
