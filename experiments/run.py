@@ -24,7 +24,19 @@ from sdesgd.errors import InputError, require_known
 from sdesgd.trajectories import read_netcdf, write_netcdf
 
 TOP = Path(__file__).resolve().parent.parent
-PACKAGES = ("jax", "jaxlib", "diffrax", "equinox", "numpy", "scipy", "xarray", "optax", "matfree")
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "diffrax",
+    "equinox",
+    "numpy",
+    "scipy",
+    "xarray",
+    "optax",
+    "matfree",
+    "mlxtend",
+    "scikit-learn",
+)
 console = Console()
 errors = Console(stderr=True)
 
@@ -63,11 +75,12 @@ def option(default: Any, help: str) -> Any:
 class RunFolder:
     """results/<experiment>/<run>/: stages are kept as they finish, so an interrupted run resumes where it stood.
 
-    The run's name ends in a hash of its configuration, of the code and of the versions: nothing stale is reused.
+    The run's name ends in a hash of its configuration, of the code, the versions and the hardware: nothing stale is
+    reused.
     """
 
     def __init__(self, experiment: Experiment, config: Any, results: Path, label: str):
-        fingerprint = json.dumps([dataclasses.asdict(config), code_hash(), versions()], sort_keys=True)
+        fingerprint = json.dumps([dataclasses.asdict(config), code_hash(), versions(), hardware()], sort_keys=True)
         digest = hashlib.sha256(fingerprint.encode()).hexdigest()[:8]
         self.path = results / experiment.name / f"{label}-{digest}"
         try:
@@ -135,6 +148,16 @@ def versions() -> dict[str, str]:
     }
 
 
+def hardware() -> dict:
+    """What else can change the bits: device, precision mode, cores."""
+    device = jax.devices()[0]
+    return {
+        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+        "x64": bool(jax.config.read("jax_enable_x64")),
+        "cpu_count": os.cpu_count(),
+    }
+
+
 def code_hash() -> str:
     """SHA-256 over the sources of the library and the experiments."""
     digest = hashlib.sha256()
@@ -145,14 +168,12 @@ def code_hash() -> str:
 
 def manifest(config: Any, extra: Mapping[str, Any]) -> dict:
     """What a run needs to be understood and repeated: config, versions, device, git state, sizes."""
-    device = jax.devices()[0]
     return {
         "config": dataclasses.asdict(config),
         "versions": versions(),
         "code_sha256": code_hash(),
         "git": _git_state(),
-        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
-        "cpu_count": os.cpu_count(),
+        **hardware(),
         **extra,
     }
 
@@ -207,6 +228,8 @@ def _command(experiment: Experiment) -> Callable:
             folder = source
         else:
             config = experiment.config(**options)
+            if figure is not None and figure.suffix not in (".png", ".svg"):
+                raise InputError(f"--figure {figure} ends in '{figure.suffix}': pass a .png or .svg")
             run = RunFolder(experiment, config, results, config.label())
             dataset, summary = experiment.compute(config, run)
             folder = run.path

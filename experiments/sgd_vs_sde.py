@@ -139,8 +139,11 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
     gaussian = sg.GaussianSGD(eta, S, law, m)
     sde = sg.SDE(eta, S, law, momentum=m, substeps=config.substeps)
     finer = sg.SDE(eta, S, law, momentum=m, substeps=2 * config.substeps)
-    if config.margin <= 0:
+    if not 0 < config.margin < math.inf:
         raise InputError(f"margin is {config.margin}: pass a positive number of standard deviations")
+    for name, least in (("width", 1), ("depth", 1), ("svag_ell", 0), ("seed", 0)):
+        if getattr(config, name) < least:
+            raise InputError(f"{name} is {getattr(config, name)}: pass at least {least}")
     if config.replicas < 2 or config.check_replicas < 2:
         raise InputError(f"replicas are {config.replicas} and {config.check_replicas}: an error bar needs at least 2")
     names = ("net", "sgd", "shared", "svag", "check", "card")
@@ -205,7 +208,8 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
 def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
     """For each observable: the verdict on SGD against the SDE, and the gap in its two parts.
 
-    All gaps are in SGD's standard deviations at that time, with 95 % intervals at each time.
+    All gaps are in SGD's standard deviations at that time, with 95 % intervals at each time that count the
+    uncertainty of the standard deviation too.
     """
     arms = {arm: {name: dataset[name].sel(arm=arm).values for name in chosen(config)} for arm in dataset["arm"].values}
     options: dict[str, Any] = dict(margin=config.margin, seed=config.seed)
@@ -215,7 +219,6 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
     judged = {}
     for name in chosen(config):
         sgd, gaussian, sde = (arms[arm][name] for arm in ("SGD", "Gaussian SGD", "SDE"))
-        deviation = _deviation(sgd)
         h_against_half = evidence.paired_difference(*(check[name].isel(arm=k).values for k in (0, 1)))
         judged[name] = {
             "sentence": verdicts[name].sentence(),
@@ -225,11 +228,10 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
             "replicas_needed": verdicts[name].replicas_needed,
             "gaussian_kind": against_gaussian[name].kind,
             "svag_kind": against_svag[name].kind if against_svag else None,
-            "standard_deviation": _plain(deviation),
-            "total": _in_deviations(evidence.unpaired_difference(sgd, sde), deviation),
-            "non_gaussianity": _in_deviations(evidence.unpaired_difference(sgd, gaussian), deviation),
-            "discretisation": _in_deviations(evidence.paired_difference(gaussian, sde), deviation),
-            "h_against_half": _in_deviations(h_against_half, deviation),
+            "total": _negative(evidence.equivalence_test(sgd, sde, alpha=0.025)),
+            "non_gaussianity": _negative(evidence.equivalence_test(sgd, gaussian, alpha=0.025)),
+            "discretisation": _coupled(evidence.paired_difference(gaussian, sde), sgd),
+            "h_against_half": _coupled(h_against_half, sgd),
         }
     return judged
 
@@ -254,18 +256,18 @@ def compare_laws(dataset: xr.Dataset, config: Config) -> dict:
     return found
 
 
-def _deviation(values: np.ndarray) -> np.ndarray:
-    """SGD's standard deviation at each time, over the replicas not yet diverged; 0 at the common start."""
-    estimate = evidence.mean(values)
-    deviation = np.asarray(estimate.standard_error) * np.sqrt(np.asarray(estimate.count))
-    rounding = 16 * np.finfo(values.dtype).eps * np.abs(estimate.mean)
-    return np.where(deviation > rounding, deviation, 0.0)
+def _negative(test: evidence.Equivalence) -> dict:
+    """SGD − other, from a test of other − SGD; the interval's level is 1 − 2·alpha = 95 %."""
+    return _interval(-test.standardized, -test.high, -test.low)
 
 
-def _in_deviations(estimate: evidence.Estimate, deviation: np.ndarray) -> dict:
-    low, high = estimate.interval()
-    scale = np.where(deviation > 0, deviation, np.nan)  # at the common start nothing varies
-    return {key: _plain(np.asarray(x) / scale) for key, x in (("mean", estimate.mean), ("low", low), ("high", high))}
+def _coupled(difference: evidence.Estimate, sgd: np.ndarray) -> dict:
+    """A difference of a coupled pair, which ran independently of SGD, in SGD's standard deviations."""
+    return _interval(*evidence.in_reference_deviations(difference, sgd))
+
+
+def _interval(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict:
+    return {"mean": _plain(mean), "low": _plain(low), "high": _plain(high)}
 
 
 def _plain(values: np.ndarray) -> list[float | None]:

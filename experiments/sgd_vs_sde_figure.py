@@ -101,6 +101,8 @@ def _handles(dataset: xr.Dataset, config: dict) -> list:
         label = f"SVAG (ℓ = {config['svag_ell']})" if arm == "SVAG" else arm
         arms.append(Line2D([], [], color=_COLOURS[arm], ls=_STYLES[arm], label=label))
     parts = [Line2D([], [], color=colour, label=label) for label, colour in _PARTS.values()]
+    if config["sampling"] == "reshuffle":
+        parts[1].set_label("SGD − Gaussian SGD: reshuffling and non-Gaussian noise")
     extra = [
         Line2D([], [], color="0.65", lw=0.8, label="SGD mean ± 1 SD (one run)"),
         Patch(color="0.6", alpha=0.3, label="coloured bands: 95 % interval of the mean"),

@@ -44,7 +44,8 @@ def sentence(summary: dict, name: str) -> str:
     if mean is None or half is None:
         return f"{judged['kind']}; SGD doesn't vary at the time of the largest difference"
     step, parts = time * config["save_every"], []
-    for part, words in (("discretisation", "finite η"), ("non_gaussianity", "non-Gaussian noise")):
+    other = "reshuffling and non-Gaussian noise" if config["sampling"] == "reshuffle" else "non-Gaussian noise"
+    for part, words in (("discretisation", "finite η"), ("non_gaussianity", other)):
         centre, width = _centre(judged[part], time)
         parts.append(f"{centre:+.2f} ± {width:.2f} by {words}" if centre is not None else f"unknown by {words}")
     text = f"{judged['kind']}; least alike at step {step}, SGD − SDE = {mean:+.2f} ± {half:.2f} SD ({', '.join(parts)})"
@@ -57,7 +58,8 @@ def sentence(summary: dict, name: str) -> str:
 
 def _verdicts(summary: dict, labels: dict[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("observable", "verdict", "SGD − SDE", "= non-Gaussian", "+ finite η"):
+    first = "= reshuffling etc." if summary["config"]["sampling"] == "reshuffle" else "= non-Gaussian"
+    for column in ("observable", "verdict", "SGD − SDE", first, "+ finite η"):
         table.add_column(column, no_wrap=True)
     for name, label in labels.items():
         judged = summary["observables"][name]
@@ -79,7 +81,7 @@ def _interval(part: dict, time: int) -> str:
 
 def _card(summary: dict) -> Table:
     table = Table(title="Validity card", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("quantity", "at the start", "at the end", "the SDE needs"):
+    for column in ("quantity", "at the start", "end of 1st run", "the SDE needs"):
         table.add_column(column)
     start, end = (summary["cards"][when] for when in ("start", "end"))
 

@@ -23,7 +23,7 @@ class Coupled(AbstractDynamics):
     """Two dynamics driven by the same Brownian increments, masks and groups.
 
     Both read increments of one step in units of its length; the coarser sums the finer's. ``params`` is the pair,
-    so observables take a pair.
+    so observables take a pair, and give an array with a leading axis of 2; ``diverged`` is (replicas, 2).
 
     Args:
         first, second: ``GaussianSGD`` or ``SDE``, of the same learning rate; the substeps of one are a multiple of
@@ -65,6 +65,16 @@ class Coupled(AbstractDynamics):
             self.second.advance(problem, state[1], draw, n),
         )
 
+    @property
+    def momentum(self) -> Any:
+        return self.first.momentum
+
+    def members(self, state: tuple) -> tuple:
+        return state
+
+    def join(self, members: tuple) -> tuple:
+        return members
+
     def units_per_step(self, problem: Problem) -> int:
         return self.first.units_per_step(problem) + self.second.units_per_step(problem)
 
@@ -80,7 +90,7 @@ class Gap:
         time: (T,) SDE time.
         mean, standard_error: name → (T, ...).
         differences: name → (replicas, T, ...).
-        diverged: (replicas,) bool; diverged replicas leave the means.
+        diverged: (replicas,) bool, in either dynamics; diverged replicas leave the means.
     """
 
     time: np.ndarray
@@ -104,7 +114,7 @@ def simulate_coupled(
 ) -> tuple[Trajectories, Trajectories]:
     """``simulate`` for two dynamics on shared increments: replica r of one pairs with replica r of the other.
 
-    A replica of which either diverges counts as diverged in both.
+    Either may diverge without the other.
 
     Args:
         first, second: as for ``Coupled``.
@@ -115,7 +125,7 @@ def simulate_coupled(
 
     def part(k: int) -> Trajectories:
         values = {name: array[:, :, k] for name, array in both.values.items()}
-        return dataclasses.replace(both, values=values, final_params=both.final_params[k])
+        return dataclasses.replace(both, values=values, final_params=both.final_params[k], diverged=both.diverged[:, k])
 
     return part(0), part(1)
 
@@ -175,5 +185,5 @@ def gap_between(first: Trajectories, second: Trajectories) -> Gap:
         mean={name: np.asarray(e.mean) for name, e in estimates.items()},
         standard_error={name: np.asarray(e.standard_error) for name, e in estimates.items()},
         differences={name: array - second.values[name] for name, array in first.values.items()},
-        diverged=first.diverged,
+        diverged=first.diverged | second.diverged,
     )

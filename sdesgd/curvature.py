@@ -62,6 +62,8 @@ def top_eigenpairs(
     steps = min(num_matvecs, problem.num_parameters)
     if not 1 <= num <= steps:
         raise InputError(f"num is {num}: pass 1 to {steps} eigenpairs, or raise num_matvecs")
+    if problem.dtype not in (jnp.float32, jnp.float64):
+        raise InputError(f"params are {problem.dtype}: Lanczos needs float32 or float64; cast them")
     return _top_eigenpairs(problem, params, key, num, steps, mask_key)
 
 

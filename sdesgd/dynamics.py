@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
@@ -68,6 +69,14 @@ class AbstractDynamics(eqx.Module):
         """One SGD step of time: θ_n → θ_{n+1}. n counts from 0 (schedules and epochs read it)."""
         return self.advance(problem, state, self.draw(problem, state, key, n), n)
 
+    def members(self, state: Any) -> tuple:
+        """The parts of a state that diverge each on its own: one, or the two of a coupled pair."""
+        return (state,)
+
+    def join(self, members: tuple) -> Any:
+        """The state of these parts."""
+        return members[0]
+
     def params(self, state: Any) -> PyTree:
         """θ, complete (leaves that don't move included)."""
         return state.params
@@ -103,7 +112,8 @@ def check_learning_rate(learning_rate: Any) -> None:
     """Raises InputError unless η is a positive finite number or a schedule of the step."""
     if callable(learning_rate):
         return
-    if _concrete(learning_rate) and not (math.isfinite(learning_rate) and learning_rate > 0):
+    number = isinstance(learning_rate, int | float | np.number | np.ndarray | Array)
+    if not number or (_concrete(learning_rate) and not (math.isfinite(learning_rate) and learning_rate > 0)):
         raise InputError(f"learning_rate is {learning_rate}: pass a positive finite number or a schedule of the step")
 
 
@@ -171,11 +181,11 @@ def gaussian_factor(problem: Problem, batch_size: int, sampling: str) -> float:
         InputError: dropout with replacement, whose covariance one Gaussian pass cannot match.
     """
     units = batch_units(problem, batch_size, sampling)
-    if problem.stochastic and sampling == "replacement":
+    if problem.stochastic and sampling == "replacement" and units > 1:
         # Σ E[w_i²] = 1/N + (1/S)(1 − 1/N) multiplies the covariance of the masks, where SGD has 1/S.
         raise InputError(
             "sampling 'replacement' with a stochastic loss: the Gaussian weights overstate the covariance of the "
-            "masks by S/N; use sampling='no_replacement', which is exact"
+            "masks by (S-1)/N; use sampling='no_replacement', which is exact"
         )
     if problem.unit_size > 1 and problem.num_units == 1:
         raise InputError(

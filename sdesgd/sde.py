@@ -95,7 +95,8 @@ class SDE(AbstractDynamics):
         return MaskedDraw(dyn.standard_increments(problem, key_increments, self.substeps), key_masks)
 
     def advance(self, problem: Problem, state: State, draw: MaskedDraw, n: Int[Array, ""]) -> State:
-        rate = self.rate(n, problem.dtype)
+        given = self.rate(n, problem.dtype)
+        rate = jnp.where(given > 0, given, 1)  # at a rate of 0 nothing is drawn: see below
         # The velocity of the heavy ball is v = δ p, δ = √η: kept as v, so that a schedule may change δ.
         length = jnp.sqrt(rate) if self.has_momentum else rate
         increments = jnp.sqrt(length) * dyn.coarsen(draw.numbers, self.substeps)
@@ -108,10 +109,15 @@ class SDE(AbstractDynamics):
             return fused_step(term, self.solver, y, length / self.substeps), None
 
         y = substep(y, increments[0])[0] if self.substeps == 1 else jax.lax.scan(substep, y, increments)[0]
-        if not self.has_momentum:
-            return State(eqx.combine(y, fixed))
-        theta, p = y
-        return State(eqx.combine(theta, fixed), jax.tree.map(lambda q: length * q, p))
+        theta, velocity = y, None
+        if self.has_momentum:
+            theta, velocity = y[0], jax.tree.map(lambda q: length * q, y[1])
+        moved = State(eqx.combine(theta, fixed), velocity)
+        # A schedule may end at η = 0, where the equation in units of √η is singular: the heavy ball coasts.
+        zero = jax.tree.map(jnp.zeros_like, eqx.filter(state.params, eqx.is_inexact_array))
+        coasting = State(*dyn.descend(state.params, state.velocity, zero, given, self.momentum))
+        choose = lambda a, b: jnp.where(given > 0, a, b) if eqx.is_inexact_array(a) else a  # noqa: E731
+        return jax.tree.map(choose, moved, coasting)
 
     def term(
         self,

@@ -20,7 +20,7 @@ from sdesgd import curvature, sizes
 from sdesgd.dynamics import AbstractDynamics, check_positive_integer
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem, strong_arrays
-from sdesgd.trajectories import Trajectories
+from sdesgd.trajectories import RESERVED, Trajectories
 
 # Saves that one compiled call can hold, and the time it should take: long enough to drown the dispatch (1 ms),
 # short enough to answer Ctrl-C and to move the progress bar.
@@ -47,7 +47,7 @@ def simulate(
     size changes). Runs in the dtype of params. A second call with the same function objects compiles nothing.
 
     Ctrl-C ends the run at the next segment (about a quarter of a second) and returns what was saved,
-    ``trajectories.interrupted`` set.
+    ``trajectories.interrupted`` set; before the first save, during compilation, it is raised as usual.
 
     Args:
         dynamics: ``SGD``, ``GaussianSGD``, ``SVAG``, ``SDE``, ….
@@ -70,15 +70,17 @@ def simulate(
     """
     _check(num_steps, replicas, save_every, observables)
     params = problem.params if params is None else _like(problem, params)
+    time_of_step = elapsed_time(dynamics.learning_rate, num_steps)
     dynamics = _traced(dynamics, problem.dtype)
     state = dynamics.init(problem, params)
     observables = dict(observables)
-    _check_observables(observables, dynamics.params(state))
     blocks = replica_blocks(dynamics, problem, replicas)
     keys = jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(replicas))
     carry, fixed = eqx.partition(state, eqx.is_array)
     carry = jax.tree.map(lambda x: jnp.broadcast_to(x, (replicas, *x.shape)), carry)
-    dead = jnp.zeros(replicas, bool)
+    num_members = len(dynamics.members(state))
+    _check_observables(observables, dynamics.params(state), num_members)
+    dead = jnp.zeros((replicas, num_members), bool)
 
     def segment(carry, dead, first, saves, steps, observing):
         bounds = jnp.asarray([first, saves, steps, int(observing)])
@@ -100,21 +102,23 @@ def simulate(
                     recorded.append(jax.tree.map(lambda x, s=saves: np.asarray(x[:, :s]), values))
                 advance_bar(clock.done)
         except KeyboardInterrupt:
+            if not recorded:
+                raise
             interrupted = True
     values = {name: np.concatenate([part[name] for part in recorded], axis=1) for name in observables}
     saved = next(iter(values.values())).shape[1] if values else 1 + clock.done // save_every
     step = np.arange(saved) * save_every
     result = Trajectories(
-        time=elapsed_time(dynamics.learning_rate, num_steps)[step],
+        time=time_of_step[step],
         step=step,
         values=values,
         final_params=dynamics.params(eqx.combine(carry, fixed)),
-        diverged=np.asarray(dead),
+        diverged=np.asarray(dead)[:, 0] if num_members == 1 else np.asarray(dead),
         interrupted=interrupted,
         blocks=blocks,
     )
     if result.diverged.any():
-        _warn_diverged(dynamics, problem, params, result.diverged)
+        _warn_diverged(dynamics, problem, params, np.any(np.asarray(dead), axis=1, keepdims=True))
     return result
 
 
@@ -128,10 +132,17 @@ def replica_blocks(dynamics: AbstractDynamics, problem: Problem, replicas: int) 
 
 
 def elapsed_time(learning_rate: Any, num_steps: int) -> np.ndarray:
-    """(num_steps + 1,): the SDE time Σ_{k<n} η_k after n = 0, 1, … steps, in float64."""
+    """(num_steps + 1,): the SDE time Σ_{k<n} η_k after n = 0, 1, … steps, in float64.
+
+    Raises:
+        InputError: a schedule that is negative or not finite somewhere.
+    """
     if callable(learning_rate):
-        rates = np.asarray(jax.vmap(learning_rate)(jnp.arange(num_steps)), np.float64)
-        return np.concatenate([[0.0], np.cumsum(np.broadcast_to(rates, num_steps))])
+        rates = np.asarray(jax.vmap(lambda n: jnp.asarray(learning_rate(n)))(jnp.arange(num_steps)), np.float64)
+        bad = np.flatnonzero(~(rates >= 0) | np.isinf(rates))
+        if bad.size:
+            raise InputError(f"the schedule gives learning_rate {rates[bad[0]]} at step {bad[0]}: keep it finite, >= 0")
+        return np.concatenate([[0.0], np.cumsum(rates)])
     return np.arange(num_steps + 1) * float(learning_rate)
 
 
@@ -146,8 +157,10 @@ def _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, c
             old, dead, key = inner
             state = eqx.combine(old, fixed)
             new = eqx.filter(dynamics.step(problem, state, jr.fold_in(key, n), n), eqx.is_array)
-            dead |= ~_all_finite(new)
-            return jax.tree.map(lambda a, b: jnp.where(dead, a, b), old, new), dead, key
+            parts = list(zip(dynamics.members(old), dynamics.members(new), strict=True))
+            dead |= jnp.stack([~_all_finite(part) for _, part in parts])
+            kept = [_where(dead[k], *part) for k, part in enumerate(parts)]
+            return dynamics.join(tuple(kept)), dead, key
 
         return jax.lax.fori_loop(begin, begin + steps, step, replica)
 
@@ -156,7 +169,7 @@ def _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, c
         params = dynamics.params(eqx.combine(carry, fixed))
         values = {name: jnp.asarray(f(params)) for name, f in observables.items()}
         values = {name: v.astype(jnp.promote_types(v.dtype, jnp.float32)) for name, v in values.items()}
-        return {name: jnp.where(dead, jnp.nan, v) for name, v in values.items()}
+        return {name: jnp.where(_over_members(dead, v), jnp.nan, v) for name, v in values.items()}
 
     def one_block(block):
         def observe_block(block):
@@ -194,6 +207,15 @@ def _map_blocks(function, replicas, block: int):
     if block == 1:
         return jax.lax.map(function, replicas)
     return _in_blocks(jax.vmap(function), replicas, block)
+
+
+def _where(condition, yes: PyTree, no: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def _over_members(dead, values):
+    """dead, (members,), shaped for values: without an axis for a single dynamics, else along their first."""
+    return dead[0] if dead.size == 1 else dead.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _all_finite(tree: PyTree):
@@ -266,13 +288,19 @@ def _check(num_steps, replicas, save_every, observables) -> None:
         raise InputError(f"observables is a {type(observables).__name__}: pass a dict of name: function of params")
 
 
-def _check_observables(observables: dict, params: PyTree) -> None:
+def _check_observables(observables: dict, params: PyTree, num_members: int) -> None:
     arrays, fixed = eqx.partition(params, eqx.is_array)
     for name, function in observables.items():
+        if name in RESERVED or "/" in name or name.startswith("final_params"):
+            raise InputError(f"observable '{name}' can't be named so in a file: call it otherwise, say '{name}_value'")
         shape = jax.eval_shape(lambda p, f=function: f(eqx.combine(p, fixed)), arrays)
         real = hasattr(shape, "dtype") and (shape.dtype == bool or jnp.issubdtype(shape.dtype, jnp.number))
         if not real:
             raise InputError(f"observable '{name}' doesn't return a numeric array: return one array of params")
+        if num_members > 1 and shape.shape[:1] != (num_members,):
+            raise InputError(
+                f"observable '{name}' gives shape {shape.shape} for {num_members} coupled dynamics: stack them"
+            )
 
 
 def _like(problem: Problem, params: PyTree) -> PyTree:
@@ -290,6 +318,9 @@ def _warn_diverged(dynamics, problem: Problem, params: PyTree, diverged: np.ndar
     momentum = float(getattr(dynamics, "momentum", 0.0))
     stable = 2 * (1 + momentum)
     text = f"{int(diverged.sum())} of {diverged.size} replicas diverged"
+    if problem.dtype not in (jnp.float32, jnp.float64):  # Lanczos has no half precision
+        warnings.warn(f"{text}; lower the learning_rate", RuntimeWarning, stacklevel=3)
+        return
     key = jr.key(0) if problem.needs_key else None
     top = float(curvature.top_eigenpairs(problem, params, key=jr.key(0), mask_key=key).eigenvalues[0])
     if callable(rate):

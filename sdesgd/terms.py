@@ -87,10 +87,13 @@ class GradientFlowTerm(AbstractFusedTerm):
     key: PRNGKeyArray | None
 
     def drift(self, y, dt):
-        uniform = jnp.full(self.problem.num_units, 1.0, self.problem.dtype) * (dt / self.problem.num_units)
+        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.dtype)
         if self.correction is None:
-            return _descent(self, y, uniform)
-        return second_order_drift(lambda x: _descent(self, x, uniform), y, self.correction, dt)
+            return _descent(self, y, dt * uniform)
+        # With F = −g: DF·F = H g.
+        F = _descent(self, y, uniform)
+        _, Hg = jax.jvp(lambda x: _descent(self, x, uniform), (y,), (F,))
+        return jax.tree.map(lambda f, h: dt * (f - self.correction * h), F, Hg)
 
     def diffusion(self, y, dW):
         return _descent(self, y, increment_weights(jnp.zeros((), dW.dtype), dW, self.scale))
@@ -107,23 +110,16 @@ def _descent(term: "GradientFlowTerm | HeavyBallTerm", theta: PyTree, weights: F
     return jax.tree.map(jnp.negative, gradient)
 
 
-def second_order_drift(minus_gradient_dt, y: PyTree, correction, dt) -> PyTree:
-    """(−g − c H g) dt, from the map y ↦ −g(y) dt.
-
-    With F = −g dt: DF·F = H g dt², so the sum is F − (c/dt) DF·F.
-    """
-    value = minus_gradient_dt(y)
-    _, along = jax.jvp(minus_gradient_dt, (y,), (value,))
-    return jax.tree.map(lambda v, a: v - (correction / dt) * a, value, along)
-
-
 class HeavyBallTerm(AbstractFusedTerm):
     """The SDE of heavy-ball SGD in phase space (θ, p), with δ = √η, γ = (1−m)/δ, time δ a step.
 
-    dθ = p dt,   dp = −γ p dt − g dt + η^{1/4} √(f/S) R(θ) dW                               (order 1)
-    dθ = [p − (δ/2)(γp + g)] dt,   dp = [−γp − g + (δ/2)(Hp − γ²p − γg)] dt + the same       (order 2)
+    order 1:  dθ = p dt,   dp = −γ p dt − g dt + dN,   dN = η^{1/4} √(f/S) R(θ) dW
+    order 2:  dθ = [p − (δ/2)(γp + g)] dt + (δ/2) dN
+              dp = [−γp − g + (δ/2)(Hp − γ²p − γg)] dt + (1 + γδ/2) dN
 
-    θ carries no noise of its own, so Itô and Stratonovich agree.
+    The noise of order 2: a heavy-ball step adds (δn, n) to (θ, p), so Cov = E n² [[δ², δ], [δ, 1]]; the equation's own
+    is E n² [BBᵀ + (δ/2)(A BBᵀ + BBᵀ Aᵀ)], A = [[0, 1], [−H, −γ]], and B = (δ/2, 1 + γδ/2) makes them agree up to
+    O(δ²). With B = (0, 1) the variance would be off by O(√η), and by more than order 1's is.
 
     Args:
         problem, fixed, path, key: as in ``GradientFlowTerm``.
@@ -158,7 +154,10 @@ class HeavyBallTerm(AbstractFusedTerm):
     def diffusion(self, y, dW):
         theta, _ = y
         kick = _descent(self, theta, increment_weights(jnp.zeros((), dW.dtype), dW, self.scale))
-        return jax.tree.map(jnp.zeros_like, theta), kick
+        c = self.correction
+        if c is None:
+            return jax.tree.map(jnp.zeros_like, theta), kick
+        return jax.tree.map(lambda k: c * k, kick), jax.tree.map(lambda k: (1 + self.friction * c) * k, kick)
 
     def prod(self, vf, control):
         if self.correction is not None:

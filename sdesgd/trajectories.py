@@ -14,6 +14,9 @@ from jaxtyping import PyTree
 
 from sdesgd.errors import InputError
 
+# Names that a file of trajectories uses itself.
+RESERVED = ("time", "step", "replica", "diverged")
+
 
 @dataclasses.dataclass(frozen=True)
 class Trajectories:
@@ -39,7 +42,8 @@ class Trajectories:
 
     def to_xarray(self) -> xr.Dataset:
         """Dataset with dimensions replica, time (and NAME_0, NAME_1, … for arrays), observables as variables."""
-        variables: dict[str, Any] = {"diverged": ("replica", self.diverged)}
+        members = () if self.diverged.ndim == 1 else ("member",)
+        variables: dict[str, Any] = {"diverged": (("replica", *members), self.diverged)}
         for name, array in self.values.items():
             extra = [f"{name}_{k}" for k in range(array.ndim - 2)]
             variables[name] = (("replica", "time", *extra), array)

@@ -10,6 +10,7 @@ import jax.random as jr
 from jaxtyping import PRNGKeyArray, PyTree
 
 from sdesgd.curvature import top_eigenpairs
+from sdesgd.dynamics import batch_units
 from sdesgd.gradient_covariance import minibatch_cumulants, trace_and_norm
 from sdesgd.problem import Problem
 
@@ -21,7 +22,7 @@ class ValidityCard:
     Attributes:
         stability: ηλ_max/(2(1+m)): steps are stable on a quadratic below 1; the SDE needs it ≪ 1.
         top_eigenvalue, eigenvalue_error: λ_max of H by Lanczos and its residual bound.
-        noise_to_signal: tr C/(S‖g‖²): minibatch noise against the gradient, in squares.
+        noise_to_signal: tr C/(S‖g‖²), S in units of the sum: minibatch noise against the gradient, in squares.
         trace: tr C. gradient_norm_squared: ‖g‖².
         skewness, excess_kurtosis: of the minibatch gradient along g and along the top Hessian direction; 0 for
             Gaussian noise, which is what the SDE assumes.
@@ -55,6 +56,7 @@ def validity_card(
         params: θ; default: the problem's.
     """
     params = problem.params if params is None else params
+    units = batch_units(problem, batch_size, sampling)
     key_start, key_masks = jr.split(key)
     mask_key = key_masks if problem.needs_key else None
     top = top_eigenpairs(problem, params, key=key_start, mask_key=mask_key)
@@ -68,7 +70,7 @@ def validity_card(
         stability=learning_rate * eigenvalue / (2 * (1 + momentum)),
         top_eigenvalue=eigenvalue,
         eigenvalue_error=float(top.residuals[0]),
-        noise_to_signal=trace / (batch_size * norm_squared) if norm_squared > 0 else math.inf,
+        noise_to_signal=trace / (units * norm_squared) if norm_squared > 0 else math.inf,
         trace=trace,
         gradient_norm_squared=norm_squared,
         skewness=dict(zip(names, map(float, cumulants.skewness), strict=True)),

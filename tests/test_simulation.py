@@ -162,6 +162,7 @@ momenta = (sg.SGD(0.1, 2, "reshuffle", 0.9), sg.SDE(0.1, 2, momentum=0.9))
 for dynamics in (*momenta, sg.SVAG(0.1, 2, 2), sg.SDE(0.1, 2, order=2)):
     run = dict(num_steps=4, replicas=3, key=jax.random.key(0), observables={"loss": problem.loss})
     out = sg.simulate(dynamics, problem, **run)
+    assert np.array_equal(out.time, 0.1 * np.arange(5)), "time is not rounded to float32"
     assert out.values["loss"].dtype == np.float32 and np.isfinite(out.values["loss"]).all()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)

@@ -17,6 +17,7 @@ from sdesgd.evidence.decisions import verdict
 from sdesgd.evidence.equivalence import (
     Equivalence,
     equivalence_test,
+    in_reference_deviations,
     paired_equivalence_test,
     replicas_needed,
     replicas_to_detect,
@@ -46,6 +47,7 @@ __all__ = [
     "energy_test",
     "equivalence_test",
     "holm",
+    "in_reference_deviations",
     "max_t",
     "mean",
     "order_fit",

@@ -146,8 +146,9 @@ def _judge(
     equivalent = bool(np.all(equivalence.passed | common)) and not rates_differ
     different = smallest_p_value(difference_p) <= alpha or rates_differ
     kind: Kind = "equivalent" if equivalent else "different" if different else "inconclusive"
-    # A time that cannot be tested is further from equivalence than any p-value.
-    distance = np.where(np.isnan(equivalence.p_value), 2.0, equivalence.p_value)
+    # By how far the interval reaches (p-values would tie at 1). A time that can't be tested is the furthest.
+    reach = np.maximum(np.abs(equivalence.low), np.abs(equivalence.high))
+    distance = np.where(np.isnan(equivalence.p_value), np.inf, reach)
     worst = int(np.argmax(np.where(common, -1.0, distance)))
     at_worst = (equivalence.standardized[worst], equivalence.low[worst], equivalence.high[worst])
     centre, low, high = (0.0 if common[worst] else float(value) for value in at_worst)

@@ -72,14 +72,7 @@ def equivalence_test(reference: ArrayLike, other: ArrayLike, *, margin: Real = 0
     def standard_error(theta: float) -> NDArray[np.float64]:
         return np.asarray(np.sqrt(var_d + theta**2 * var_s - 2 * theta * cov_d_s))
 
-    # The edges solve (d − θ s)² = t² Var(d − θ s); they are finite only if s is clearly above zero.
-    quantile_squared = stats.t.ppf(1 - alpha, degrees_of_freedom) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        leading = s**2 - quantile_squared * var_s
-        middle = d * s - quantile_squared * cov_d_s
-        root = np.sqrt(np.maximum(middle**2 - leading * (d**2 - quantile_squared * var_d), 0.0))
-        low = np.where(leading > 0, (middle - root) / leading, -np.inf)
-        high = np.where(leading > 0, (middle + root) / leading, np.inf)
+    low, high = _fieller(d, var_d, s, var_s, cov_d_s, stats.t.ppf(1 - alpha, degrees_of_freedom))
     upper = (np.asarray(d - margin * s), standard_error(float(margin)))
     lower = (np.asarray(d + margin * s), standard_error(-float(margin)))
     return _equivalence(d, s, low, high, upper, lower, degrees_of_freedom, margin, alpha)
@@ -122,6 +115,43 @@ def paired_equivalence_test(
     upper = (np.asarray(d - margin * s), error)
     lower = (np.asarray(d + margin * s), error)
     return _equivalence(d, s, low, high, upper, lower, degrees_of_freedom, margin, alpha)
+
+
+def in_reference_deviations(
+    difference: Estimate, reference: ArrayLike, *, confidence: Real = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """(d/s, low, high): a difference in standard deviations of the reference, with Fieller's interval at each time.
+
+    Both d and s are estimated, and the interval says so: with n replicas s alone is uncertain by 1/√(2n).
+
+    Assumes a difference measured independently of the reference (a coupled pair with its own increments).
+
+    difference: an Estimate over the times. reference: (replicas, times, ...). confidence: of each interval.
+    Raises InputError for shapes that disagree or a confidence outside (0, 1).
+    Source: Fieller 1954, J. R. Statist. Soc. B 16.
+    """
+    check_probability(confidence, "confidence")
+    values = as_replicas(reference, "reference")
+    d, var_d = np.asarray(difference.mean), np.square(difference.standard_error)
+    if d.shape != values.shape[1:]:
+        raise InputError(f"difference has shape {d.shape}, a replica of reference {values.shape[1:]}: use equal times")
+    s, var_s, _ = _deviation(values)
+    own = np.sum(np.isfinite(values), axis=0) - 1.0
+    degrees_of_freedom = np.minimum(difference.degrees_of_freedom, np.where(own > 0, own, np.nan))
+    low, high = _fieller(d, var_d, s, var_s, np.zeros_like(d), stats.t.ppf(0.5 + 0.5 * confidence, degrees_of_freedom))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return d / s, low, high
+
+
+def _fieller(d, var_d, s, var_s, cov_d_s, quantile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The θ with (d − θ s)² ≤ t² Var(d − θ s): an interval, finite only if s is clearly above zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        leading = s**2 - quantile**2 * var_s
+        middle = d * s - quantile**2 * cov_d_s
+        root = np.sqrt(np.maximum(middle**2 - leading * (d**2 - quantile**2 * var_d), 0.0))
+        low = np.where(leading > 0, (middle - root) / leading, -np.inf)
+        high = np.where(leading > 0, (middle + root) / leading, np.inf)
+    return low, high
 
 
 def replicas_needed(margin: Real, *, power: Real = 0.8, alpha: Real = 0.05, difference: Real = 0.0) -> int | float:
