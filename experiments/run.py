@@ -101,17 +101,28 @@ class RunFolder:
         file = self.path / "stages" / f"{name}.nc"
         if file.exists():
             try:
-                return read_netcdf(file)
+                kept = read_netcdf(file)
+                errors.print(f"stage '{name}': kept from an earlier run", highlight=False)
+                return kept
             except InputError:
                 errors.print(f"[yellow]{file} can't be read: computing that stage again[/yellow]")
         dataset = compute()
         if dataset.attrs.get("interrupted"):
             write_netcdf(dataset, file.with_suffix(".partial.nc"))
             raise Interrupted(
-                f"stage '{name}' was cut short; run the same command again to go on from the stage before it"
+                f"stage '{name}' was cut short; finished stages are kept: run the same command again, and it starts "
+                f"with '{name}'"
             )
         write_netcdf(dataset, file)
         return dataset
+
+    def discard_if_empty(self) -> None:
+        """Leaves no folder behind where nothing was computed."""
+        for folder in (self.path / "stages", self.path):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+            else:
+                break
 
 
 def write_text(path: Path, text: str) -> None:
@@ -223,15 +234,19 @@ def _command(experiment: Experiment) -> Callable:
 
     def command(**options: Any) -> None:
         results, source, figure = options.pop("results"), options.pop("from_"), options.pop("figure")
+        if figure is not None and (figure.suffix not in (".png", ".svg") or not figure.parent.is_dir()):
+            raise InputError(f"--figure {figure}: pass a .png or .svg in a folder that exists")
         if source is not None:
             dataset, summary = read_run(experiment, source)
             folder = source
         else:
             config = experiment.config(**options)
-            if figure is not None and figure.suffix not in (".png", ".svg"):
-                raise InputError(f"--figure {figure} ends in '{figure.suffix}': pass a .png or .svg")
             run = RunFolder(experiment, config, results, config.label())
-            dataset, summary = experiment.compute(config, run)
+            try:
+                dataset, summary = experiment.compute(config, run)
+            except InputError:
+                run.discard_if_empty()
+                raise
             folder = run.path
             write_netcdf(dataset, folder / "trajectories.nc")
             write_text(folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False))

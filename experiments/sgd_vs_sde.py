@@ -58,7 +58,7 @@ class Config:
 OBSERVABLES = {
     "train_loss": "train loss (nats)",
     "test_loss": "test loss (nats)",
-    "test_accuracy": "test accuracy",
+    "test_accuracy": "test accuracy (fraction)",
     "distance_squared": "‖θ−θ₀‖²",
     "gradient_norm_squared": "‖g‖²",
     "trace_covariance": "tr C",
@@ -149,6 +149,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
     names = ("net", "sgd", "shared", "svag", "check", "card")
     keys = dict(zip(names, jr.split(jr.key(config.seed), len(names)), strict=True))
     problem, observables = build(config, keys["net"])
+    sgd.init(problem, problem.params)
     common: dict[str, Any] = dict(observables=observables, num_steps=config.num_steps, save_every=config.save_every)
     full: dict[str, Any] = dict(common, replicas=config.replicas)
 
@@ -158,6 +159,8 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
 
     def run_sgd() -> xr.Dataset:
         result = sg.simulate(sgd, problem, key=keys["sgd"], progress="SGD", **full)
+        if result.interrupted:
+            return result.to_xarray()
         last = jax.tree.map(lambda x: x[0] if eqx.is_array(x) else x, result.final_params)
         attributes = {"card_at_start": card(problem.params), "card_at_end": card(last)}
         return result.to_xarray().assign_attrs(attributes)

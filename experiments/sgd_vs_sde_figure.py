@@ -8,15 +8,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from experiments.sgd_vs_sde_report import answer
 from sdesgd import evidence
 
 _COLOURS = {"SGD": "black", "Gaussian SGD": "#d95f02", "SDE": "#1f78b4", "SVAG": "#33a02c"}
 _STYLES = {"SGD": "-", "Gaussian SGD": "--", "SDE": "-", "SVAG": ":"}
 _PARTS = {
-    "total": ("SGD − SDE (two independent ensembles)", "#1f78b4"),
-    "non_gaussianity": ("SGD − Gaussian SGD: non-Gaussian noise", "#d95f02"),
-    "discretisation": ("Gaussian SGD − SDE: finite η (shared path)", "#6a3d9a"),
+    "total": ("SGD − SDE (two independent ensembles)", "#b2182b"),
+    "non_gaussianity": ("SGD − Gaussian SGD: non-Gaussian noise", "#c9a000"),
+    "discretisation": ("Gaussian SGD − SDE: predicted from finite η, no SGD run", "#6a3d9a"),
 }
+_SAMPLING = {"replacement": "with replacement", "no_replacement": "without replacement", "reshuffle": "reshuffled"}
 _TITLES = {"equivalent": "equivalent", "different": "DIFFERENT", "inconclusive": "inconclusive"}
 
 
@@ -31,7 +33,7 @@ def draw(dataset: xr.Dataset, summary: dict, labels: dict[str, str]) -> Figure:
     config, names = summary["config"], list(labels)
     columns, rows = min(3, len(names)), math.ceil(len(names) / 3)
     figure = Figure(figsize=(max(7.0, 4.33 * columns), 1.2 + 4.9 * rows), layout="constrained")
-    axes = figure.subplots(2 * rows, columns, height_ratios=[1.25, 1] * rows, sharex=True, squeeze=False)
+    axes = figure.subplots(2 * rows, columns, height_ratios=[1, 1.1] * rows, sharex=True, squeeze=False)
     time = dataset["time"].values
     for k in range(rows * columns):
         above, below = axes[2 * (k // columns), k % columns], axes[2 * (k // columns) + 1, k % columns]
@@ -50,9 +52,10 @@ def draw(dataset: xr.Dataset, summary: dict, labels: dict[str, str]) -> Figure:
     momentum = f", m = {config['momentum']:g}" if config["momentum"] else ""
     sizes = summary["sizes"]
     figure.suptitle(
-        f"SGD against its SDE: MLP ({sizes['num_parameters']:,} parameters) on {config['data']}, "
+        f"Does the SDE describe SGD? {answer(summary)}\n"
+        f"MLP ({sizes['num_parameters']:,} parameters) on {config['data']}, "
         f"N = {config['num_examples']}, η = {config['learning_rate']:g}, S = {config['batch_size']}{momentum}, "
-        f"{config['sampling'].replace('_', ' ')}, {config['replicas']} replicas an arm",
+        f"{_SAMPLING[config['sampling']]}, {config['replicas']} replicas an arm",
         fontsize=12,
     )
     figure.legend(handles=_handles(dataset, config), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
@@ -85,8 +88,11 @@ def _draw_gap(axis, time: np.ndarray, judged: dict, margin: float) -> None:
         axis.fill_between(time, low, high, color=colour, alpha=0.2, lw=0)
         axis.plot(time, mean, color=colour, lw=1.5)
     axis.set_ylim(*_gap_limits(judged, margin))
-    axis.set_ylabel("gap (SD of SGD)")
-    axis.set_title(f"verdict: {_TITLES[judged['kind']]}", fontsize=10, loc="left", pad=3)
+    axis.set_ylabel("SGD − SDE (SDs of SGD)")
+    worst = judged["worst_time"]
+    mean, low, high = (judged["total"][key][worst] for key in ("mean", "low", "high"))
+    number = "" if None in (mean, low, high) else f", {mean:+.2f} ± {(high - low) / 2:.2f} SD at t = {time[worst]:.3g}"
+    axis.set_title(f"{_TITLES[judged['kind']]}{number}", fontsize=10, loc="left", pad=3, weight="bold")
 
 
 def _gap_limits(judged: dict, margin: float) -> tuple[float, float]:
@@ -105,7 +111,7 @@ def _handles(dataset: xr.Dataset, config: dict) -> list:
         parts[1].set_label("SGD − Gaussian SGD: reshuffling and non-Gaussian noise")
     extra = [
         Line2D([], [], color="0.65", lw=0.8, label="SGD mean ± 1 SD (one run)"),
-        Patch(color="0.6", alpha=0.3, label="coloured bands: 95 % interval of the mean"),
+        Patch(color="0.6", alpha=0.3, label="coloured bands: pointwise 95 % intervals"),
         Patch(color="0.93", label=f"equivalence margin ±{config['margin']:g} SD"),
     ]
     return [*arms, *extra, *parts]

@@ -12,10 +12,12 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     config = summary["config"]
     console.print(
         "\n[bold]Does the SDE describe this SGD?[/bold] Differences of means in standard deviations (SD) of SGD at "
-        f"that time, with 95 % intervals; equivalent means within ±{config['margin']:g} SD at every time.",
+        f"that time, with pointwise 95 % intervals, at the step where the two are least alike; equivalent means "
+        f"within ±{config['margin']:g} SD at every time.",
         highlight=False,
     )
     console.print(_verdicts(summary, labels))
+    console.print(f"[bold]{answer(summary)}[/bold]\n", highlight=False)
     for name, label in labels.items():
         console.print(f"{label}: {sentence(summary, name)}", highlight=False)
     for pair, p_value in summary["laws_at_the_end"].items():
@@ -25,7 +27,11 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
             highlight=False,
         )
     console.print()
-    console.print(_card(summary))
+    console.print(_card(summary, labels))
+    if config["momentum"] and config["svag_ell"]:
+        console.print("[yellow]SVAG has no momentum: its arm was left out.[/yellow]")
+    if config["replicas"] < 30:
+        console.print(f"[yellow]{config['replicas']} replicas are few: intervals and tests want some dozens.[/yellow]")
     if config["sampling"] == "reshuffle":
         console.print(
             "[yellow]Reshuffled epochs have no such SDE (at fixed parameters an epoch's noise cancels): the SDE shown "
@@ -34,6 +40,17 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     diverged = {arm: count for arm, count in summary["diverged"].items() if count}
     if diverged:
         console.print(f"[red]diverged replicas of {config['replicas']}: {diverged}; means are over the others[/red]")
+
+
+def answer(summary: dict) -> str:
+    """One line for all observables."""
+    kinds = [judged["kind"] for judged in summary["observables"].values()]
+    count, total = {kind: kinds.count(kind) for kind in _COLOURS}, len(kinds)
+    if count["equivalent"] == total:
+        return f"Yes: all {total} observables are equivalent."
+    if count["different"]:
+        return f"No: {count['different']} of {total} observables differ, {count['equivalent']} are equivalent."
+    return f"Undecided: {count['inconclusive']} of {total} observables need more replicas; see the numbers below."
 
 
 def sentence(summary: dict, name: str) -> str:
@@ -51,14 +68,16 @@ def sentence(summary: dict, name: str) -> str:
     text = f"{judged['kind']}; least alike at step {step}, SGD − SDE = {mean:+.2f} ± {half:.2f} SD ({', '.join(parts)})"
     if judged["kind"] == "equivalent" and judged["different"]:
         text += "; the difference is real, but inside the margin"
+    if judged["kind"] == "different" and abs(mean) - half < config["margin"]:
+        text += f"; a difference is sure, one beyond the margin of {config['margin']:g} is not"
     if judged["replicas_needed"]:
         text += f"; about {judged['replicas_needed']} replicas an arm would decide"
     return text
 
 
 def _verdicts(summary: dict, labels: dict[str, str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    first = "= reshuffling etc." if summary["config"]["sampling"] == "reshuffle" else "= non-Gaussian"
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    first = "= reshuffling" if summary["config"]["sampling"] == "reshuffle" else "= non-Gauss"
     for column in ("observable", "verdict", "SGD − SDE", first, "+ finite η"):
         table.add_column(column, no_wrap=True)
     for name, label in labels.items():
@@ -76,11 +95,11 @@ def _centre(part: dict, time: int) -> tuple[float | None, float | None]:
 
 def _interval(part: dict, time: int) -> str:
     mean, half = _centre(part, time)
-    return "–" if mean is None else f"{mean:+.2f} ± {half:.2f}"
+    return "–" if mean is None or half is None else f"{mean:+.2f} ±{half:.2f}"
 
 
-def _card(summary: dict) -> Table:
-    table = Table(title="Validity card", title_justify="left", box=box.SIMPLE_HEAD)
+def _card(summary: dict, labels: dict[str, str]) -> Table:
+    table = Table(title="Validity card", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("quantity", "at the start", "end of 1st run", "the SDE needs"):
         table.add_column(column)
     start, end = (summary["cards"][when] for when in ("start", "end"))
@@ -90,21 +109,21 @@ def _card(summary: dict) -> Table:
 
     row("η λ_max / (2(1+m))", lambda c: f"{c['stability']:.3g}", "≪ 1; unstable above 1")
     row("λ_max of H", lambda c: f"{c['top_eigenvalue']:.4g} ± {c['eigenvalue_error']:.0e}", "")
-    row("tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}", "> 1: noise leads")
+    row("tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}", "(> 1: noise leads)")
     for direction, words in (("gradient", "g"), ("top_hessian", "top H")):
-        row(f"noise along {words}: skewness", lambda c, d=direction: f"{c['skewness'][d]:+.2g}", "≈ 0")
+        row(f"skewness along {words}", lambda c, d=direction: f"{c['skewness'][d]:+.2g}", "≈ 0")
         row(
-            f"noise along {words}: kurtosis − 3",
+            f"kurtosis − 3 along {words}",
             lambda c, d=direction: f"{c['excess_kurtosis'][d]:+.2g}",
             "≈ 0",
         )
-    gap, halves = (_largest(summary, part) for part in ("discretisation", "h_against_half"))
-    table.add_row("predicted gap (SD), largest", *gap, "≪ the margin")
-    table.add_row("SDE, h against h/2 (SD)", *halves, "≪ the gap")
+    gap, halves = (_largest(summary, labels, part) for part in ("discretisation", "h_against_half"))
+    table.add_row("largest predicted gap", *gap, "≪ the margin")
+    table.add_row("SDE, h against h/2", *halves, "≪ the gap")
     return table
 
 
-def _largest(summary: dict, part: str) -> tuple[str, str]:
+def _largest(summary: dict, labels: dict[str, str], part: str) -> tuple[str, str]:
     """The largest value over times and observables, and which observable it is."""
     found = []
     for name, judged in summary["observables"].items():
@@ -112,4 +131,4 @@ def _largest(summary: dict, part: str) -> tuple[str, str]:
     if not found:
         return "–", ""
     _, name, time = max(found)
-    return _interval(summary["observables"][name][part], time), f"({name})"
+    return _interval(summary["observables"][name][part], time), f"({labels[name]})"

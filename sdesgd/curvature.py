@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
-from matfree import decomp, eig
+from matfree import decomp
 
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
@@ -49,6 +49,8 @@ def top_eigenpairs(
 ) -> Eigenpairs:
     """The largest (most positive) eigenvalues of H(θ) with their vectors, by matfree's Lanczos.
 
+    An eigenvalue counts once however often it occurs; where there are fewer than ``num``, the rest are NaN.
+
     Args:
         params: θ.
         key: of the random start vector.
@@ -75,8 +77,18 @@ def _top_eigenpairs(problem, params, key, num: int, steps: int, mask_key) -> Eig
         return ravel_pytree(hessian_product(problem, params, unravel(v), mask_key))[0]
 
     start = jr.normal(key, flat.shape, flat.dtype)
-    values, vectors = eig.eigh_partial(decomp.tridiag_sym(steps, custom_vjp=False))(product, start)
+    basis, (diagonal, off_diagonal), *_ = decomp.tridiag_sym(steps, materialize=False, custom_vjp=False)(product, start)
+    # Where the Krylov space closes early (few distinct eigenvalues), what Lanczos goes on to write is rounding noise:
+    # cut it off there, at an off-diagonal of √eps, and rank the rest last.
+    scale = jnp.abs(diagonal[0]) + (jnp.abs(off_diagonal[0]) if steps > 1 else 0)
+    good = jnp.cumprod(jnp.concatenate([jnp.ones(1), off_diagonal > jnp.sqrt(jnp.finfo(flat.dtype).eps) * scale])) > 0
+    diagonal, off_diagonal = jnp.where(good, diagonal, 0), jnp.where(good[1:], off_diagonal, 0)
+    bound = 1 + jnp.max(jnp.abs(diagonal)) + 2 * jnp.max(jnp.abs(off_diagonal), initial=0.0)
+    matrix = jnp.diag(jnp.where(good, diagonal, -bound)) + jnp.diag(off_diagonal, 1) + jnp.diag(off_diagonal, -1)
+    values, rotation = jnp.linalg.eigh(matrix)
+    vectors = rotation.T @ jnp.where(good[:, None], jnp.asarray(basis), 0)
     order = jnp.argsort(-values)[:num]
     values, vectors = values[order], vectors[order]
+    values = jnp.where(jnp.arange(num) < jnp.sum(good), values, jnp.nan)
     residuals = jax.lax.map(lambda pair: jnp.linalg.norm(product(pair[1]) - pair[0] * pair[1]), (values, vectors))
     return Eigenpairs(values, jax.vmap(unravel)(vectors), residuals)

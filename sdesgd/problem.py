@@ -253,8 +253,10 @@ def strong_arrays(params: PyTree) -> PyTree:
     """numpy arrays as JAX arrays, and no weak types: a weakly typed start would change type within a loop."""
 
     def convert(x):
-        is_array = isinstance(x, jax.Array | np.ndarray | np.generic)
-        return jnp.asarray(x, x.dtype) if is_array and jnp.issubdtype(x.dtype, np.number) else x
+        if isinstance(x, np.ndarray | np.generic):
+            return jnp.asarray(x)  # float64 becomes float32 unless JAX is set to 64 bits
+        is_number = isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, np.number)
+        return jnp.asarray(x, x.dtype) if is_number else x
 
     return jax.tree.map(convert, params)
 

@@ -130,6 +130,30 @@ def test_coupled_dynamics_share_one_path():
     np.testing.assert_allclose(reverse[0].values["w"], fine.values["w"], rtol=1e-12)
 
 
+def test_each_of_a_pair_diverges_on_its_own():
+    """ηλ between Euler's limit 2 and the RK3's 2.51: Gaussian SGD diverges, the SDE's solver does not."""
+    problem = sg.Problem(lambda x, a: 0.5 * a * x**2, jnp.asarray(1.0, jnp.float32), np.array([2.2, 2.3], np.float32))
+    settings = dict(num_steps=1000, replicas=8, key=jr.key(0), observables={"x": identity}, save_every=500)
+    with pytest.warns(RuntimeWarning, match=r"8 of 8 replicas diverged: eta lambda_max = 2\.25"):
+        gaussian, sde = sg.simulate_coupled(sg.GaussianSGD(1.0, 1), sg.SDE(1.0, 1), problem, **settings)
+    assert gaussian.diverged.all()
+    assert not sde.diverged.any()
+    assert np.isnan(gaussian.values["x"][:, -1]).all()
+    assert np.isfinite(sde.values["x"]).all()
+    alone = sg.simulate(sg.SDE(1.0, 1), problem, **settings)
+    np.testing.assert_allclose(sde.values["x"], alone.values["x"], rtol=1e-4, atol=1e-30)
+
+
+def test_the_warning_of_a_pair_quotes_its_momentum():
+    problem = logistic_problem(16)
+    with pytest.warns(RuntimeWarning, match=r"2\(1\+m\) = 3\.8"):
+        sg.predict_gap(
+            sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), jnp.ones(2, jnp.float32), np.ones((4, 2))),
+            1e3, 2, momentum=0.9, num_steps=100, replicas=2, key=jr.key(0), observables={"x": identity}, save_every=100,
+        )  # fmt: skip
+    assert problem.num_examples == 16
+
+
 def test_coupling_refuses_what_cannot_share_a_path():
     problem = logistic_problem(16)
     state = jax.eval_shape(lambda: sg.SDE(0.1, 4).init(problem, problem.params))

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 import xarray as xr
 
 import sdesgd as sg
-from experiments import run, sgd_vs_sde
+from experiments import run, sgd_vs_sde, sgd_vs_sde_report
 from experiments.__main__ import EXPERIMENTS
 
 TOY = [
@@ -178,6 +179,10 @@ def test_other_settings_run(options, tmp_path, capsys):
         ([*TOY, "--save-every", "3"], "save_every 3 doesn't divide num_steps 4: the nearest that does is"),
         ([*TOY, "--num-examples", "5000"], "digits has 1797 examples, 5000 for training"),
         ([*TOY, "--margin", "0"], "margin is 0.0"),
+        ([*TOY, "--margin", "nan"], "margin is nan"),
+        ([*TOY, "--width", "0"], "width is 0: pass at least 1"),
+        ([*TOY, "--seed", "-1"], "seed is -1"),
+        ([*TOY, "--figure", "x.foo"], "--figure x.foo: pass a .png or .svg"),
         ([*TOY, "--replicas", "1"], "an error bar needs at least 2"),
         (
             ["sgd-vs-sde", "--from", "/nowhere"],
@@ -194,6 +199,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, capsys
         == 2
     )
     error = capsys.readouterr().err.strip()
+    assert not list(tmp_path.glob("sgd-vs-sde/*")), "a refused input leaves no folder behind"
     assert message in error
     assert len(error.splitlines()) == 1
     assert error.startswith("error: ")
@@ -261,6 +267,36 @@ def test_the_judge_names_the_part_and_its_sign(dataset, kind, total, non_gaussia
     total_width, coupled_width = (judged[p]["high"][-1] - judged[p]["low"][-1] for p in ("total", "discretisation"))
     assert coupled_width < 0.1 * total_width
     assert all(abs(m) < 1e-12 for m in judged["h_against_half"]["mean"][1:])
+
+
+def test_the_judges_intervals_cover_and_count_the_uncertain_deviation():
+    """True gap 0.8 SD, coupled within 0.1 SD: 95 % of 300 intervals cover, for the total and the coupled part alike."""
+    rng, hits, repetitions = np.random.default_rng(1), {"total": 0, "discretisation": 0}, 300
+    for _ in range(repetitions):
+        sgd, gaussian = rng.normal(size=(2, 64, 1))
+        sde = gaussian - 0.8 + 0.1 * rng.normal(size=(64, 1))
+        total = sgd_vs_sde._negative(sg.evidence.equivalence_test(sgd, sde, alpha=0.025))
+        coupled = sgd_vs_sde._coupled(sg.evidence.paired_difference(gaussian, sde), sgd)
+        for name, part in (("total", total), ("discretisation", coupled)):
+            hits[name] += part["low"][0] < 0.8 < part["high"][0]
+    allowed = 4 * np.sqrt(0.95 * 0.05 / repetitions)
+    for name, count in hits.items():
+        assert abs(count / repetitions - 0.95) < allowed, name
+
+
+def test_the_sentence_names_parts_signs_and_the_step():
+    dataset = planted(shift_sde=1.0)
+    config = sgd_vs_sde.Config(replicas=200)
+    judged = sgd_vs_sde.judge(dataset, xr.concat([dataset.sel(arm="SDE")] * 2, "arm"), config)
+    summary = {"observables": judged, "config": dataclasses.asdict(config)}
+    text = sgd_vs_sde_report.sentence(summary, "train_loss")
+    total = judged["train_loss"]["total"]["mean"][judged["train_loss"]["worst_time"]]
+    assert text.startswith("different; least alike at step ")
+    assert f"SGD − SDE = {total:+.2f}" in text
+    assert total < -0.5
+    finite, other = re.search(r"\((\S+) ± \S+ by finite η, (\S+) ± \S+ by non-Gaussian", text).groups()
+    assert float(finite) < -0.5 < float(other)
+    assert sgd_vs_sde_report.answer(summary) == "No: 6 of 6 observables differ, 0 are equivalent."
 
 
 @pytest.mark.parametrize("name", sg.data.names())

@@ -82,6 +82,29 @@ def test_top_eigenpairs():
         sg.curvature.top_eigenpairs(problem, problem.params, key=jr.key(0), num=9)
 
 
+@pytest.mark.parametrize("dimension", [1, 3, 50])
+def test_eigenvalues_survive_a_closed_krylov_space(dimension):
+    """H = 2I closes it after one step; what Lanczos writes beyond is noise and must not be reported."""
+    problem = sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), np.zeros(dimension, np.float32), np.ones((4, dimension)))
+    found = sg.curvature.top_eigenpairs(problem, problem.params, key=jr.key(0), num=min(2, dimension))
+    assert float(found.eigenvalues[0]) == pytest.approx(2, rel=1e-5)
+    assert float(found.residuals[0]) < 1e-4
+    assert np.isnan(found.eigenvalues[1:]).all()
+
+
+def test_the_card_counts_the_batch_in_units():
+    """Groups of S: a batch is one unit, so noise-to-signal is tr C/‖g‖² with C over the groups."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(12, 2))
+    problem = sg.Problem(lambda w, x: jnp.mean(x @ w) ** 2, jnp.ones(2), x, unit_size=3)
+    key = jr.key(1)
+    card = sg.validity_card(problem, 0.1, 3, key=key)
+    mask_key = jr.split(key)[1]
+    gradients = np.stack([problem.unit_gradients(problem.params, jnp.asarray([k]), mask_key)[0] for k in range(4)])
+    want = gradients.var(axis=0).sum() / np.sum(gradients.mean(axis=0) ** 2)
+    assert card.noise_to_signal == pytest.approx(want, rel=1e-9)
+
+
 def test_validity_card():
     problem = Q.problem(START)
     card = sg.validity_card(problem, 0.2, 2, key=jr.key(0), sampling="no_replacement", momentum=0.5)
