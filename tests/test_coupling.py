@@ -148,7 +148,7 @@ def test_the_warning_of_a_pair_quotes_its_momentum():
     problem = logistic_problem(16)
     with pytest.warns(RuntimeWarning, match=r"2\(1\+m\) = 3\.8"):
         sg.predict_gap(
-            sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), jnp.ones(2, jnp.float32), np.ones((4, 2))),
+            sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), jnp.ones(2, jnp.float32), np.zeros((4, 2))),
             1e3, 2, momentum=0.9, num_steps=100, replicas=2, key=jr.key(0), observables={"x": identity}, save_every=100,
         )  # fmt: skip
     assert problem.num_examples == 16
