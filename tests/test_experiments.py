@@ -265,7 +265,8 @@ def test_the_judge_names_the_part_and_its_sign(dataset, kind, total, non_gaussia
         assert low - 0.15 < want < high + 0.15, part
         assert low <= mean <= high
     total_width, coupled_width = (judged[p]["high"][-1] - judged[p]["low"][-1] for p in ("total", "discretisation"))
-    assert coupled_width < 0.1 * total_width
+    if discretisation == 0:  # else SGD's estimated SD widens it too
+        assert coupled_width < 0.1 * total_width
     assert all(abs(m) < 1e-12 for m in judged["h_against_half"]["mean"][1:])
 
 

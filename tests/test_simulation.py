@@ -217,7 +217,6 @@ print(jax.device_count(), out.values["loss"].tobytes().hex())
             "observable 'net' doesn't return a numeric array",
         ),
         (lambda: run(observables={"diverged": theta}), "observable 'diverged' can't be named so"),
-        (lambda: sg.SGD("0.1", 2), "learning_rate is 0.1: pass a positive"),
         (lambda: run(params=jnp.ones(3)), "params differs from the problem's params"),
         (lambda: run(params=jnp.ones(2, jnp.float32)), "params differs from the problem's params"),
     ],
