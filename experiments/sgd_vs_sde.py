@@ -155,7 +155,9 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
 
     def card(params: PyTree) -> str:
         measured = sg.validity_card(problem, eta, S, key=keys["card"], sampling=law, momentum=m, params=params)
-        return json.dumps(dataclasses.asdict(measured))
+        # Where a run diverged the card holds NaN or infinity, which JSON doesn't have.
+        plain = {k: _finite(v) for k, v in dataclasses.asdict(measured).items()}
+        return json.dumps(plain, allow_nan=False)
 
     def run_sgd() -> xr.Dataset:
         result = sg.simulate(sgd, problem, key=keys["sgd"], progress="SGD", **full)
@@ -271,6 +273,13 @@ def _coupled(difference: evidence.Estimate, sgd: np.ndarray) -> dict:
 
 def _interval(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict:
     return {"mean": _plain(mean), "low": _plain(low), "high": _plain(high)}
+
+
+def _finite(value: Any) -> Any:
+    """A number, None where it isn't finite; the same for the values of a dictionary."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return value if math.isfinite(value) else None
 
 
 def _plain(values: np.ndarray) -> list[float | None]:

@@ -105,7 +105,7 @@ def _card(summary: dict, labels: dict[str, str]) -> Table:
     start, end = (summary["cards"][when] for when in ("start", "end"))
 
     def row(label: str, value, needs: str) -> None:
-        table.add_row(label, value(start), value(end), needs)
+        table.add_row(label, *(_formatted(value, card) for card in (start, end)), needs)
 
     row("η λ_max / (2(1+m))", lambda c: f"{c['stability']:.3g}", "≪ 1; unstable above 1")
     row("λ_max of H", lambda c: f"{c['top_eigenvalue']:.4g} ± {c['eigenvalue_error']:.0e}", "")
@@ -121,6 +121,14 @@ def _card(summary: dict, labels: dict[str, str]) -> Table:
     table.add_row("largest predicted gap", *gap, "≪ the margin")
     table.add_row("SDE, h against h/2", *halves, "≪ the gap")
     return table
+
+
+def _formatted(value, card: dict) -> str:
+    """The entry of a card in words; a dash where it holds None, as after a divergence."""
+    try:
+        return value(card)
+    except TypeError:
+        return "–"
 
 
 def _largest(summary: dict, labels: dict[str, str], part: str) -> tuple[str, str]:

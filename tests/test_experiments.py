@@ -135,6 +135,16 @@ def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, 
     assert (folder / "summary.json").exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*replicas diverged:RuntimeWarning")
+def test_a_run_that_diverges_still_reports(tmp_path, capsys):
+    command = [*TOY, "--learning-rate", "1e200", "--observables", "train_loss", "--results", str(tmp_path)]
+    assert run.main(EXPERIMENTS, command) == 0
+    (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["diverged"]["SGD"] > 0
+    assert "diverged replicas of 6" in capsys.readouterr().out
+
+
 def test_a_damaged_stage_is_computed_again(tmp_path, results, finished, capsys):
     import shutil
 
