@@ -118,7 +118,7 @@ def classification(in_size: int, num_classes: int, width: int, depth: int, num_e
     net = models.mlp(in_size, num_classes, width=width, depth=depth, key=key_net)
     inputs = jr.normal(key_inputs, (num_examples, in_size))
     labels = jr.randint(key_labels, (num_examples,), 0, num_classes)
-    return sg.Problem(models.cross_entropy, net, (inputs, labels))
+    return models.finite_sum(net, inputs, labels)
 
 
 def sizes_of(problem: sg.Problem) -> str:

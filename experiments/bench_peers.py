@@ -14,6 +14,7 @@ import numpy as np
 
 import sdesgd as sg
 from experiments.bench import BATCH_SIZE, LEARNING_RATE, Row, classification, in_turns, ratio_row
+from sdesgd.layers import Dense
 
 NOT_INSTALLED = "not installed: pip install .[bench]"
 
@@ -201,8 +202,9 @@ def torch_training(problem: sg.Problem, num_steps: int, threads: int) -> Callabl
     import torch  # pyright: ignore[reportMissingImports]
 
     layers = [
-        (torch.tensor(np.asarray(layer.weight)), torch.tensor(np.asarray(layer.bias)))
+        (torch.tensor(np.asarray(layer.weight).T.copy()), torch.tensor(np.asarray(layer.bias)))
         for layer in problem.params.layers
+        if isinstance(layer, Dense)
     ]
     inputs, labels = (torch.tensor(np.asarray(a)) for a in problem.data)
     labels = labels.long()

@@ -36,6 +36,8 @@ PACKAGES = (
     "matfree",
     "mlxtend",
     "scikit-learn",
+    "mnist1d",
+    "kaldiio",
 )
 console = Console()
 errors = Console(stderr=True)
@@ -55,6 +57,7 @@ class Experiment:
         compute: (config, folder) → (trajectories dataset, summary).
         plot: (dataset, summary) → figure.
         report: (summary, console): the terminal's verdict.
+        implied: config → what its choices (a model, a preset) imply for the options that weren't given.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Experiment:
     compute: Callable[[Any, "RunFolder"], tuple[xr.Dataset, dict]]
     plot: Callable[[xr.Dataset, dict], Figure]
     report: Callable[[dict, Console], None]
+    implied: Callable[[Any], Mapping[str, Any]] = lambda config: {}
 
 
 def option(default: Any, help: str) -> Any:
@@ -232,7 +236,7 @@ def main(experiments: Mapping[str, Experiment], arguments: list[str], others: Se
 def _command(experiment: Experiment) -> Callable:
     fields = dataclasses.fields(experiment.config)
 
-    def command(**options: Any) -> None:
+    def command(context: typer.Context, **options: Any) -> None:
         results, source, figure = options.pop("results"), options.pop("from_"), options.pop("figure")
         if figure is not None and (figure.suffix not in (".png", ".svg") or not figure.parent.is_dir()):
             raise InputError(f"--figure {figure}: pass a .png or .svg in a folder that exists")
@@ -241,6 +245,9 @@ def _command(experiment: Experiment) -> Callable:
             folder = source
         else:
             config = experiment.config(**options)
+            given = {name for name in options if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore
+            fitting = {name: value for name, value in experiment.implied(config).items() if name not in given}
+            config = dataclasses.replace(config, **fitting)
             run = RunFolder(experiment, config, results, config.label())
             try:
                 dataset, summary = experiment.compute(config, run)
@@ -257,7 +264,8 @@ def _command(experiment: Experiment) -> Callable:
         experiment.report(summary, console)
         console.print(f"\nfigure: {folder / 'figure.png'}", soft_wrap=True, highlight=False)
 
-    parameters = [
+    parameters = [inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
+    parameters += [
         _parameter(f.name, f.type, f.default, typer.Option(help=f.metadata["help"], show_default=True)) for f in fields
     ]
     parameters += [
@@ -285,7 +293,6 @@ def _command(experiment: Experiment) -> Callable:
 
 
 def _parameter(name: str, annotation: Any, default: Any, info: Any) -> inspect.Parameter:
-
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, info]
     )

@@ -7,127 +7,19 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import PyTree
 from matplotlib.figure import Figure
 from rich.console import Console
 
 import sdesgd as sg
 from experiments import run, sgd_vs_sde_figure, sgd_vs_sde_report
-from experiments.run import option
+from experiments.sgd_vs_sde_problem import Config, build, chosen, implied
 from sdesgd import evidence
-from sdesgd.errors import InputError, require_known
+from sdesgd.errors import InputError
 from sdesgd.simulation import replica_blocks
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """SGD, Gaussian SGD, the SDE and SVAG from one start on one net and data set: is the SDE a good description?"""
-
-    data: str = option("mnist5k", "Data set.")
-    num_examples: int = option(500, "Training examples N.")
-    num_test: int = option(500, "Held-out examples.")
-    width: int = option(32, "Hidden units of a layer of the MLP.")
-    depth: int = option(1, "Hidden layers of the MLP.")
-    learning_rate: float = option(0.05, "Learning rate η.")
-    batch_size: int = option(16, "Batch size S.")
-    sampling: str = option("replacement", "replacement | no_replacement | reshuffle.")
-    momentum: float = option(0.0, "Heavy-ball momentum m.")
-    num_steps: int = option(60, "SGD steps.")
-    save_every: int = option(5, "Steps between saves; must divide the steps.")
-    replicas: int = option(128, "Independent runs of each arm.")
-    check_replicas: int = option(32, "Runs of the check of the SDE's step h against h/2.")
-    substeps: int = option(1, "SDE solver steps a SGD step.")
-    svag_ell: int = option(4, "SVAG's ℓ; 0 leaves the arm out.")
-    observables: str = option("all", "Comma-separated names of what to compare, or all.")
-    margin: float = option(0.5, "Equivalence margin, in SGD's standard deviations.")
-    seed: int = option(0, "Seed of the start, the subset of the data and all runs.")
-
-    def label(self) -> str:
-        """A readable name of the run."""
-        return (
-            f"{self.data}-n{self.num_examples}-w{self.width}-eta{self.learning_rate:g}-s{self.batch_size}"
-            f"-k{self.num_steps}-r{self.replicas}"
-        )
-
-
-# name → label with units
-OBSERVABLES = {
-    "train_loss": "train loss (nats)",
-    "test_loss": "test loss (nats)",
-    "test_accuracy": "test accuracy (fraction)",
-    "distance_squared": "‖θ−θ₀‖²",
-    "gradient_norm_squared": "‖g‖²",
-    "trace_covariance": "tr C",
-}
-
-
-def chosen(config: Config) -> dict[str, str]:
-    """The observables asked for: name → label with units.
-
-    Raises:
-        InputError: an unknown name (the nearest is named).
-    """
-    if config.observables == "all":
-        return OBSERVABLES
-    names = [name.strip() for name in config.observables.split(",")]
-    return {require_known("observable", name, OBSERVABLES): OBSERVABLES[name] for name in names}
-
-
-class SquaredDistance(eqx.Module):
-    """‖θ − θ₀‖² over the leaves that move."""
-
-    start: PyTree
-
-    def __call__(self, params: PyTree) -> Float[Array, ""]:
-        moving = [eqx.filter(tree, eqx.is_inexact_array) for tree in (params, self.start)]
-        terms = jax.tree.map(lambda a, b: jnp.sum((a - b) ** 2), *moving)
-        return sum(jax.tree.leaves(terms), jnp.zeros(()))
-
-
-class GradientNorm(eqx.Module):
-    """‖g‖²."""
-
-    problem: sg.Problem
-
-    def __call__(self, params: PyTree) -> Float[Array, ""]:
-        terms = jax.tree.map(lambda g: jnp.sum(g**2), self.problem.gradient(params))
-        return sum(jax.tree.leaves(terms), jnp.zeros(()))
-
-
-class TraceCovariance(eqx.Module):
-    """tr C."""
-
-    problem: sg.Problem
-
-    def __call__(self, params: PyTree) -> Float[Array, ""]:
-        return sg.gradient_covariance.trace(self.problem, params)
-
-
-def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, dict]:
-    """The problem on the training part, and the observables."""
-    dataset = sg.data.load(config.data, config.num_examples, config.num_test, config.seed)
-    net = sg.models.mlp(
-        dataset.inputs.shape[1],
-        dataset.num_classes,
-        width=config.width,
-        depth=config.depth,
-        key=key,
-    )
-    problem = sg.Problem(sg.models.cross_entropy, net, (dataset.inputs, dataset.labels))
-    test = sg.Problem(sg.models.cross_entropy, net, (dataset.test_inputs, dataset.test_labels))
-    available = {
-        "train_loss": problem.loss,
-        "test_loss": test.loss,
-        "test_accuracy": sg.models.Accuracy(*test.data),
-        "distance_squared": SquaredDistance(net),
-        "gradient_norm_squared": GradientNorm(problem),
-        "trace_covariance": TraceCovariance(problem),
-    }
-    return problem, {name: available[name] for name in chosen(config)}
 
 
 def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
@@ -296,4 +188,4 @@ def report(summary: dict, console: Console) -> None:
     sgd_vs_sde_report.show(summary, chosen(Config(**summary["config"])), console)
 
 
-EXPERIMENT = run.Experiment("sgd-vs-sde", Config, compute, plot, report)
+EXPERIMENT = run.Experiment("sgd-vs-sde", Config, compute, plot, report, implied)

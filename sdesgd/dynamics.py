@@ -28,12 +28,12 @@ class State(NamedTuple):
     """Where a dynamics stands after a whole number of SGD steps.
 
     params is θ; velocity is v = θ_k − θ_{k−1} (heavy ball; None without momentum); permutation is the order
-    of the running epoch (reshuffling only).
+    of the examples in the running epoch (reshuffling only).
     """
 
     params: PyTree
     velocity: PyTree = None
-    permutation: Int[Array, " units"] | None = None
+    permutation: Int[Array, " examples"] | None = None
 
 
 class AbstractDynamics(eqx.Module):

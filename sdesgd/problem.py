@@ -162,17 +162,18 @@ class Problem(eqx.Module):
         return self._accumulate(part, key)
 
     def minibatch_gradient(
-        self, params: PyTree, units: Int[Array, " batch"], key: PRNGKeyArray | None = None
+        self, params: PyTree, units: Int[Array, "batch *group"], key: PRNGKeyArray | None = None
     ) -> PyTree:
         """(1/S) Σ_{i in batch} ∇ℓ_i(θ): gathers the batch, never touches the rest of the data.
 
         Args:
             params: θ.
-            units: the S indices of the batch; repeats allowed (each with a mask of its own).
+            units: the S indices of the batch; repeats allowed (each with a mask of its own). Or, with groups, their
+                examples themselves, (S, unit_size).
             key: masks and groups.
         """
         groups, key_masks = self._partition(key)
-        rows = units if groups is None else groups[units]
+        rows = units if groups is None or units.ndim == 2 else groups[units]
         keys = jr.split(key_masks, units.shape[0]) if self.stochastic else None
         weights = jnp.full(units.shape[0], 1 / units.shape[0], self.dtype)
         return self._gradient(params, weights, self._gather(rows), keys)

@@ -26,7 +26,8 @@ class SGD(AbstractDynamics):
 
     The batch: S independent draws (``"replacement"``), a random subset (``"no_replacement"``), or the next S of
     a permutation renewed each epoch (``"reshuffle"``; an epoch is ⌊N/S⌋ steps, the examples left over sit out
-    until the next one). Minibatches are gathered: a step costs O(S).
+    until the next one). Minibatches are gathered: a step costs O(S) gradients.
+    Where the unit is a group (batch norm), the batch is a group of the step's random partition.
 
     Args:
         learning_rate: η > 0, or a schedule of the step n (an optax schedule, say).
@@ -51,7 +52,7 @@ class SGD(AbstractDynamics):
 
     def init(self, problem: Problem, params: PyTree) -> State:
         dyn.batch_units(problem, self.batch_size, self.sampling)
-        order = jnp.arange(problem.num_units) if self.sampling == "reshuffle" else None
+        order = jnp.arange(problem.num_examples) if self.sampling == "reshuffle" else None
         return State(params, dyn.zero_velocity(problem, params, self.momentum), order)
 
     def units_per_step(self, problem: Problem) -> int:
@@ -63,15 +64,18 @@ class SGD(AbstractDynamics):
         if self.sampling != "reshuffle":
             return MaskedDraw(_sample_units(key_units, problem.num_units, count, self.sampling), key_masks)
         new_epoch = n % (problem.num_units // count) == 0
-        order = jax.lax.cond(new_epoch, lambda: jr.permutation(key_units, problem.num_units), lambda: state.permutation)
+        shuffled = lambda: jr.permutation(key_units, problem.num_examples)  # noqa: E731
+        order = jax.lax.cond(new_epoch, shuffled, lambda: state.permutation)
         return MaskedDraw(order, key_masks)
 
     def advance(self, problem: Problem, state: State, draw: MaskedDraw, n: Int[Array, ""]) -> State:
         units, order = draw.numbers, None
         if self.sampling == "reshuffle":
             count, order = self.batch_size // problem.unit_size, draw.numbers
-            first = (n % (problem.num_units // count)) * count
-            units = jax.lax.dynamic_slice_in_dim(order, first, count)
+            first = (n % (problem.num_units // count)) * self.batch_size
+            units = jax.lax.dynamic_slice_in_dim(order, first, self.batch_size)
+            if problem.unit_size > 1:
+                units = units.reshape(count, problem.unit_size)  # an epoch is one partition into groups
         gradient = problem.minibatch_gradient(state.params, units, draw.key)
         rate = self.rate(n, problem.dtype)
         params, velocity = dyn.descend(state.params, state.velocity, gradient, rate, self.momentum)

@@ -120,7 +120,7 @@ def test_validity_card():
 def test_trajectories_round_trip(tmp_path):
     net = sg.models.mlp(3, 2, width=4, key=jr.key(0))
     rng = np.random.default_rng(0)
-    problem = sg.Problem(sg.models.cross_entropy, net, (rng.normal(size=(8, 3)), rng.integers(0, 2, 8)))
+    problem = sg.models.finite_sum(net, rng.normal(size=(8, 3)), rng.integers(0, 2, 8))
     out = sg.simulate(
         sg.SGD(0.1, 2), problem, num_steps=4, replicas=3, key=jr.key(0), observables={"loss": problem.loss}
     )

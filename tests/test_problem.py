@@ -17,8 +17,7 @@ def net_problem(seed=0, num_examples=13, width=6, dtype=np.float64, **options):
     rng = np.random.default_rng(seed)
     net = sg.models.mlp(4, 3, width=width, depth=2, activation=jnp.tanh, key=jr.key(seed))
     net = jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, net)
-    data = (rng.normal(size=(num_examples, 4)), rng.integers(0, 3, num_examples))
-    return sg.Problem(sg.models.cross_entropy, net, data, **options)
+    return sg.models.finite_sum(net, rng.normal(size=(num_examples, 4)), rng.integers(0, 3, num_examples), **options)
 
 
 def jacobian(problem, key=None):
@@ -83,12 +82,12 @@ def test_only_inexact_arrays_move():
 
 
 def test_batched_losses_agree_with_single_ones():
-    def batched(net, batch):
-        x, y = batch
-        return jax.vmap(lambda a, b: sg.models.cross_entropy(net, (a, b)))(x, y)
+    def one(net, example):
+        x, y = example
+        return -jax.nn.log_softmax(net(x[None])[0])[y]
 
-    single = net_problem(chunk_size=4)
-    vector = sg.Problem(batched, single.params, single.data, batched=True, chunk_size=4)
+    vector = net_problem(chunk_size=4)
+    single = sg.Problem(one, vector.params, vector.data, chunk_size=4)
     weights = jnp.linspace(-1, 1, 13)
     np.testing.assert_allclose(
         flatten(vector.weighted_gradient(vector.params, weights)),

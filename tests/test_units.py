@@ -1,0 +1,305 @@
+"""Batch norm and dropout: the exact law of one step over all groups and masks, against nets in plain numpy.
+
+The oracle differentiates a numpy net by complex steps, and enumerates subsets and masks by itself. The library's
+draws are enumerated by finding one key for each partition of the data into groups and each pattern of masks: with
+dropout ½ all are equally likely.
+"""
+
+import itertools
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+import sdesgd as sg
+from sdesgd.dynamics import MaskedDraw
+from sdesgd.gradient_covariance import trace
+from sdesgd.terms import GivenIncrement
+from tests import exact
+
+ETA, IN, CLASSES = 0.3, 2, 2
+RNG = np.random.default_rng(1)
+X, Y = RNG.normal(size=(6, IN)), np.array([0, 1, 1, 0, 1, 0])
+
+
+class Case:
+    """A net with one tanh layer, its first N examples, groups of S or single examples."""
+
+    def __init__(self, num_examples, batch_size, width, normalization, dropout):
+        self.N, self.S, self.width = num_examples, batch_size, width
+        self.coupled, self.dropout = normalization == "batch", dropout
+        net = sg.models.mlp(
+            IN, CLASSES, width=width, activation=jnp.tanh, normalization=normalization, dropout=dropout, key=jr.key(2)
+        )
+        net = jax.tree.map(lambda x: x + 0.3 * jnp.cos(jnp.arange(x.size, dtype=float)).reshape(x.shape), net)
+        self.problem = sg.models.finite_sum(net, X[:num_examples], Y[:num_examples], batch_size)
+        self.theta, self.unravel = ravel_pytree(self.problem.moving())
+
+    # -- the oracle -----------------------------------------------------------------------------------
+
+    def loss(self, theta, rows, masks=None):
+        """Mean cross-entropy of some examples in numpy; ravel_pytree's order: layers, then fields."""
+        w, at = self.width, iter(np.split(theta, np.cumsum(self.sizes())))
+        W, b = next(at).reshape(IN, w), next(at)
+        scale, shift = (next(at), next(at)) if self.coupled else (1.0, 0.0)
+        V, c = next(at).reshape(w, CLASSES), next(at)
+        z = X[rows] @ W + b
+        if self.coupled:
+            mean = z.mean(axis=0)
+            z = (z - mean) / np.sqrt(((z - mean) ** 2).mean(axis=0) + 1e-5) * scale + shift
+        h = np.tanh(z)
+        if masks is not None:
+            h = h * masks / (1 - self.dropout)
+        logits = h @ V + c
+        return np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(rows)), Y[rows]])
+
+    def sizes(self):
+        w = self.width
+        return [IN * w, w, *([w, w] if self.coupled else []), w * CLASSES]
+
+    def gradient(self, rows, masks=None, theta=None):
+        theta = np.asarray(self.theta if theta is None else theta)
+        steps = theta + 1e-30j * np.eye(len(theta))
+        return np.array([self.loss(step, np.array(rows), masks).imag / 1e-30 for step in steps])
+
+    def patterns(self, count):
+        """All masks of ``count`` examples, equally likely at dropout ½; one None without dropout."""
+        if not self.dropout:
+            return [None]
+        return [np.reshape(m, (count, self.width)) for m in itertools.product([0, 1], repeat=count * self.width)]
+
+    def sgd_moments(self):
+        """Mean and covariance of a minibatch gradient, over all subsets and all masks."""
+        subsets = itertools.combinations(range(self.N), self.S)
+        gradients = np.array([self.gradient(a, m) for a in subsets for m in self.patterns(self.S)])
+        return exact.moments(gradients, np.full(len(gradients), 1 / len(gradients)))
+
+    # -- the library's draws --------------------------------------------------------------------------
+
+    def keys(self, mask_keys):
+        """One key for each pair of a partition into groups and a pattern of masks.
+
+        Args:
+            mask_keys: key of the masks → the keys of the examples whose masks matter.
+        """
+        mask = sg.layers.Dropout(self.dropout) if self.dropout else None
+
+        def pattern(key):
+            groups, key_masks = self.problem._partition(key)
+            # Masks belong to places in a group, so with them the order within a group counts.
+            ordered = groups if mask is not None or groups is None else jnp.sort(groups, axis=1)
+            parts = [] if ordered is None else [ordered.ravel()]
+            if mask is not None:
+                keys = jax.vmap(jr.fold_in, (0, None))(mask_keys(key_masks), 3 if self.coupled else 2)
+                parts.append((mask(jnp.ones((len(keys), self.width)), keys) > 0).ravel().astype(int))
+            return jnp.concatenate(parts)
+
+        candidates = jax.vmap(jr.key)(jnp.arange(6000))
+        found = np.asarray(jax.jit(jax.vmap(pattern))(candidates))
+        _, first, counts = np.unique(found, axis=0, return_index=True, return_counts=True)
+        spread = np.sum((counts / counts.mean() - 1) ** 2) * counts.mean()
+        assert spread < len(counts) + 5 * np.sqrt(2 * len(counts)), "all patterns are there, and equally likely"
+        return candidates[first]
+
+    def step_moments(self, dynamics, numbers, weights, keys):
+        """Moments of (θ − θ')/η after one step of the library over all these numbers and keys."""
+        state = dynamics.init(self.problem, self.problem.params)
+
+        def one(x, key):
+            new = dynamics.advance(self.problem, state, MaskedDraw(x, key), jnp.asarray(0))
+            return ravel_pytree(self.problem.moving(new.params))[0]
+
+        new = jax.jit(jax.vmap(jax.vmap(one, (0, None)), (None, 0)))(jnp.asarray(numbers), keys)
+        moved = (np.asarray(self.theta) - np.asarray(new)).reshape(-1, len(self.theta)) / ETA
+        return exact.moments(moved, np.tile(weights, len(keys)) / len(keys))
+
+    def sgd_step(self, sampling="no_replacement"):
+        units = self.S // self.problem.unit_size
+        batches = exact.enumerate_indices(self.problem.num_units, units, sampling)
+        if self.coupled:
+            keys = self.keys(lambda k: jr.split(jr.split(k, units)[0], self.S))
+        else:
+            keys = self.keys(lambda k: jr.split(k, units))
+        return self.step_moments(sg.SGD(ETA, self.S, sampling), batches, np.full(len(batches), 1 / len(batches)), keys)
+
+    def gaussian_step(self, dynamics=None, scale=1.0):
+        units = self.problem.num_units
+        nodes, weights = exact.gauss_hermite(units, 3)
+        if self.coupled:
+            keys = self.keys(lambda k: jax.vmap(lambda j: jr.split(j, self.S))(jr.split(k, units)).ravel())
+        else:
+            keys = self.keys(lambda k: jr.split(k, units))
+        if dynamics is None:
+            dynamics = sg.GaussianSGD(ETA, self.S, "no_replacement")
+        return self.step_moments(dynamics, scale * nodes[:, None, :], weights, keys)
+
+
+CASES = {
+    "batch norm, 3 groups of 2": Case(6, 2, 3, "batch", 0.0),
+    "batch norm, 2 groups of 3": Case(6, 3, 2, "batch", 0.0),
+    "dropout, S = 2 of 3": Case(3, 2, 2, "none", 0.5),
+    "dropout, S = N": Case(3, 3, 2, "none", 0.5),
+    "dropout, S = 1": Case(3, 1, 2, "none", 0.5),
+    "batch norm and dropout": Case(4, 2, 1, "batch", 0.5),
+}
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+def close(found, want):
+    scale = np.abs(want[1]).max()
+    np.testing.assert_allclose(found[0], want[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found[1], want[1], rtol=1e-8, atol=1e-10 * scale)
+
+
+@every_case
+def test_one_step_of_sgd_over_all_groups_and_masks(case):
+    close(case.sgd_step(), case.sgd_moments())
+
+
+@every_case
+def test_gaussian_sgd_and_the_sdes_term_have_the_same_mean_and_covariance(case):
+    close(case.gaussian_step(), case.sgd_moments())
+    euler = sg.SDE(ETA, case.S, "no_replacement", solver=diffrax.Euler())
+    close(case.gaussian_step(euler), case.sgd_moments())
+
+
+@pytest.mark.parametrize("name", ["batch norm, 3 groups of 2", "batch norm, 2 groups of 3"])
+def test_root_eta_over_s_in_place_of_the_units_own_scale_fails(name):
+    """The trap: S counts examples, but a batch is one unit; the covariance would be too small by S."""
+    case = CASES[name]
+    mean, covariance = case.gaussian_step(scale=case.S**-0.5)
+    want_mean, want_covariance = case.sgd_moments()
+    np.testing.assert_allclose(mean, want_mean, rtol=1e-9, atol=1e-12)
+    assert np.linalg.norm(covariance - want_covariance) > 0.3 * np.linalg.norm(want_covariance)
+
+
+def test_group_sampling_with_replacement_is_the_same_for_one_group():
+    case = CASES["batch norm, 3 groups of 2"]
+    close(case.sgd_step("replacement"), case.sgd_moments())
+
+
+def test_the_drift_depends_on_the_batch_size():
+    """E of the group loss of pairs and of triples have different gradients."""
+    pairs, triples = Case(6, 2, 3, "batch", 0.0), Case(6, 3, 3, "batch", 0.0)
+    assert np.linalg.norm(pairs.sgd_moments()[0] - triples.sgd_moments()[0]) > 0.05
+
+
+def test_the_two_parts_of_the_covariance_with_dropout():
+    """(1/S)[f Cov_i(E_m ∇ℓ_i) + E_i Cov_m ∇ℓ_i]; at S = N the masks' part is what is left."""
+    for name in ("dropout, S = 2 of 3", "dropout, S = N"):
+        case = CASES[name]
+        by_example = np.array([[case.gradient([i], m) for m in case.patterns(1)] for i in range(case.N)])
+        between = exact.moments(by_example.mean(axis=1), np.full(case.N, 1 / case.N))[1]
+        count = by_example.shape[1]
+        within = np.mean([exact.moments(g, np.full(count, 1 / count))[1] for g in by_example], axis=0)
+        f = exact.population_factor(case.N, case.S, "no_replacement")
+        _, covariance = case.gaussian_step()
+        np.testing.assert_allclose(covariance, (f * between + within) / case.S, atol=1e-12)
+        if case.S == case.N:
+            assert np.trace(covariance) == pytest.approx(np.trace(within) / case.N, rel=1e-9)
+            assert np.trace(within) > 0.1 * np.trace(between)
+
+
+@every_case
+def test_trace_is_that_of_the_units_of_one_key(case):
+    """tr C over the units of one partition and one draw of masks, and its mean over all of them."""
+    units, problem = case.problem.num_units, case.problem
+    explicit = eqx.filter_jit(lambda k: ravel_pytree(problem.unit_gradients(problem.params, jnp.arange(units), k))[0])
+    found = eqx.filter_jit(lambda key: trace(problem, problem.params, key))
+    key = jr.key(5)
+    # ravel_pytree runs leaf by leaf, each with the axis of the units first.
+    sizes, leaves = [x.size for x in jax.tree.leaves(problem.moving())], np.asarray(explicit(key))
+    split = np.split(leaves, np.cumsum([units * n for n in sizes])[:-1])
+    gradients = np.concatenate([part.reshape(units, -1) for part in split], axis=1)
+    deviations = gradients - gradients.mean(axis=0)
+    assert float(found(key)) == pytest.approx(np.sum(deviations**2) / units, rel=1e-9)
+    if case.coupled:
+        keys = case.keys(lambda k: jax.vmap(lambda j: jr.split(j, case.S))(jr.split(k, units)).ravel())
+        drift = eqx.filter_jit(lambda key: ravel_pytree(problem.gradient(problem.params, key))[0])
+        drifts = [drift(key) for key in keys]
+        between = np.trace(exact.moments(drifts, np.full(len(drifts), 1 / len(drifts)))[1])
+        mean_trace = np.mean([float(found(key)) for key in keys])
+        assert mean_trace + between == pytest.approx(np.trace(case.sgd_moments()[1]), rel=1e-9)
+
+
+# -- frozen within a step, fresh with each ---------------------------------------------------------------
+
+
+def runge_kutta(gradient_of_units, theta, dW, eta, scale):
+    """The small-noise Runge–Kutta step of the design page in numpy; gradient_of_units(θ) is (M, D)."""
+    alpha = (24 - np.sqrt(96)) / 40
+    beta = 3 - 4 * alpha
+    drift = lambda t: -gradient_of_units(t).mean(axis=0)  # noqa: E731
+    k1 = drift(theta)
+    middle = theta + eta / 2 * k1
+    G = gradient_of_units(middle)
+    noise = scale * (G - G.mean(axis=0)).T @ dW / np.sqrt(len(G))
+    k2 = drift(middle + alpha * noise)
+    k3 = drift(theta - eta * k1 + 2 * eta * k2 + beta * noise)
+    return theta + eta / 6 * (k1 + 4 * k2 + k3) + noise
+
+
+def test_groups_are_frozen_within_a_multistage_step():
+    case, key = CASES["batch norm, 3 groups of 2"], jr.key(11)
+    groups = np.asarray(case.problem._partition(key)[0])
+    xi = np.array([0.7, -1.1, 0.4])
+    gradients = lambda t: np.array([case.gradient(g, theta=t) for g in groups])  # noqa: E731
+    want = runge_kutta(gradients, np.asarray(case.theta), np.sqrt(ETA) * xi, ETA, np.sqrt(ETA))
+    dynamics = sg.SDE(ETA, case.S)
+    state = dynamics.init(case.problem, case.problem.params)
+    new = dynamics.advance(case.problem, state, MaskedDraw(jnp.asarray(xi[None]), key), jnp.asarray(0))
+    np.testing.assert_allclose(ravel_pytree(case.problem.moving(new.params))[0], want, rtol=1e-10)
+    term = dynamics.term(case.problem, GivenIncrement(jnp.asarray(xi)), jnp.asarray(ETA), case.problem.params, key)
+    assert float(term.scale) == pytest.approx(np.sqrt(ETA)), "one group a step: no 1/S"
+
+
+def test_groups_are_fresh_with_each_step():
+    case = CASES["batch norm, 3 groups of 2"]
+    for dynamics in (sg.SGD(ETA, 2), sg.GaussianSGD(ETA, 2), sg.SDE(ETA, 2), sg.SVAG(ETA, 2, 2)):
+        state = dynamics.init(case.problem, case.problem.params)
+        keys = [dynamics.draw(case.problem, state, jr.fold_in(jr.key(0), n), jnp.asarray(n)).key for n in range(8)]
+        flat = [k for key in keys for k in key.ravel()]
+        partitions = {tuple(np.asarray(case.problem._partition(k)[0]).ravel()) for k in flat}
+        assert len(partitions) > 0.9 * len(flat)
+
+
+def test_an_epoch_of_reshuffled_groups_uses_each_example_once():
+    """With a loss that is linear in θ and sums what it was shown, an epoch's move counts the examples."""
+    problem = sg.Problem(lambda w, x: jnp.mean(x @ w), jnp.zeros(6), np.eye(6), unit_size=2)
+    out = sg.simulate(
+        sg.SGD(1.0, 2, "reshuffle"), problem, num_steps=6, replicas=3, key=jr.key(0), observables={"w": lambda w: w}
+    )
+    moves = np.diff(out.values["w"], axis=1)
+    np.testing.assert_allclose(out.values["w"][:, 3], -0.5, err_msg="each example once an epoch, with 1/S")
+    np.testing.assert_allclose(out.values["w"][:, 6], -1.0)
+    assert (np.sum(moves != 0, axis=2) == 2).all()
+    assert not np.allclose(moves[:, :3], moves[:, 3:]), "a new partition each epoch"
+
+
+def test_predicted_gap_with_batch_norm_is_exact_on_average():
+    """One step: E(Gaussian SGD − SDE) of the loss of the evaluated net, by quadrature over all partitions."""
+    case = CASES["batch norm, 2 groups of 3"]
+    rows = np.arange(6)
+    nodes, weights = exact.gauss_hermite(1, 9)
+    nodes = nodes * np.array([1, -1]) / np.sqrt(2)  # R dW depends on the difference of the two increments alone
+    differences = []
+    for first in (a for a in itertools.combinations(range(6), 3) if 0 in a):
+        groups = [first, tuple(sorted(set(range(6)) - set(first)))]
+        gradients = lambda t, groups=groups: np.array([case.gradient(g, theta=t) for g in groups])  # noqa: E731
+        G, theta = gradients(case.theta), np.asarray(case.theta)
+        noise = (G - G.mean(axis=0)).T / np.sqrt(2)
+        for xi, weight in zip(nodes, weights, strict=True):
+            gaussian = theta - ETA * G.mean(axis=0) + ETA * noise @ xi
+            sde = runge_kutta(gradients, theta, np.sqrt(ETA) * xi, ETA, np.sqrt(ETA))
+            differences.append(weight / 10 * (case.loss(gaussian, rows) - case.loss(sde, rows)))
+    evaluation = sg.models.Evaluation(sg.models.cross_entropy, *case.problem.data)
+    gap = sg.predict_gap(
+        case.problem, ETA, 3, num_steps=1, replicas=3000, key=jr.key(1), observables={"loss": evaluation}
+    )
+    assert abs(gap.mean["loss"][1] - np.sum(differences)) < 4.5 * gap.standard_error["loss"][1]
+    assert abs(np.sum(differences)) > 8 * gap.standard_error["loss"][1], "the gap is large enough to be seen"
