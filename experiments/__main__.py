@@ -2,20 +2,22 @@
 
 import sys
 
-from experiments import run, sgd_vs_sde
+from experiments import datasets, run, sgd_vs_sde
 
 EXPERIMENTS = {"sgd-vs-sde": sgd_vs_sde.EXPERIMENT}
 
 
 def main(arguments: list[str]) -> int:
-    """Runs an experiment, or the benchmark, which draws no figure; returns the exit status."""
+    """Runs an experiment, or what draws no figure: the benchmark, the list of data sets; returns the exit status."""
     if arguments[:1] == ["bench"]:
         from experiments import bench
 
         return bench.main(arguments[1:])
-    status = run.main(EXPERIMENTS, arguments, others=["bench"])
+    if arguments[:1] == ["data"]:
+        return datasets.main(arguments[1:])
+    status = run.main(EXPERIMENTS, arguments, others=["bench", "data"])
     if arguments in ([], ["--help"]):
-        run.console.print("Besides: bench, what a step costs, as ratios of time.", highlight=False)
+        run.console.print("Besides: data, the data sets and which are here; bench, what a step costs.", highlight=False)
     return status
 
 

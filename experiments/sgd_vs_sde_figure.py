@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from experiments.sgd_vs_sde_problem import Config, describe
 from experiments.sgd_vs_sde_report import answer
 from sdesgd import evidence
 
@@ -53,7 +54,7 @@ def draw(dataset: xr.Dataset, summary: dict, labels: dict[str, str]) -> Figure:
     sizes = summary["sizes"]
     figure.suptitle(
         f"Does the SDE describe SGD? {answer(summary)}\n"
-        f"MLP ({sizes['num_parameters']:,} parameters) on {config['data']}, "
+        f"{describe(Config(**config))}, {sizes['num_parameters']:,} parameters, on {config['data']}\n"
         f"N = {config['num_examples']}, η = {config['learning_rate']:g}, S = {config['batch_size']}{momentum}, "
         f"{_SAMPLING[config['sampling']]}, {config['replicas']} replicas an arm",
         fontsize=12,

@@ -97,6 +97,19 @@ def implied(config: Config) -> dict[str, Any]:
     return _NETS[model] | sizes
 
 
+def describe(config: Config) -> str:
+    """The net in words, for titles."""
+    names = {"mlp": "MLP", "logistic": "logistic regression", "c1": f"C1 ({config.reading})"}
+    words = [names.get(config.model, config.model.upper())]
+    if config.model != "logistic":
+        words.append(f"width {config.width}")
+    if config.normalization != "none":
+        words.append(f"{config.normalization} norm")
+    if config.dropout:
+        words.append(f"dropout {config.dropout:g}")
+    return ", ".join(words)
+
+
 # -- the problem -----------------------------------------------------------------------------------------
 
 
@@ -112,7 +125,7 @@ def make_net(config: Config, shape: tuple[int, ...], num_classes: int, key: PRNG
     if config.model == "mlp":
         return models.mlp(in_size, num_classes, width=config.width, depth=config.depth, **options)
     if config.model == "c1":
-        return models.c1(shape, num_classes, reading=config.reading, width=config.width, **options)  # type: ignore
+        return models.c1(shape, num_classes, reading=config.reading, width=config.width, **options)
     return {"f1": models.f1, "f2": models.f2}[config.model](in_size, num_classes, width=config.width, **options)
 
 

@@ -1,6 +1,7 @@
 """Layers of the nets, written for a batch: arrays are (B, features) or (B, height, width, channels)."""
 
 import math
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -188,10 +189,10 @@ class Activation(eqx.Module):
         function: ``jax.nn.relu``, ``jax.numpy.tanh``, ….
     """
 
-    function: object = eqx.field(static=True)
+    function: Callable = eqx.field(static=True)
 
     def __call__(self, x: Array) -> Array:
-        return self.function(x)  # type: ignore[operator]
+        return self.function(x)
 
 
 class Pool(eqx.Module):
@@ -216,7 +217,7 @@ class Image(eqx.Module):
         size: of what goes out.
     """
 
-    shape: tuple[int, int, int] = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
     size: int = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, "batch features"]) -> Float[Array, "batch size size channels"]:

@@ -167,7 +167,7 @@ def f2(
 
 
 def c1(
-    shape: tuple[int, int, int] = (32, 32, 3),
+    shape: tuple[int, ...] = (32, 32, 3),
     num_classes: int = 10,
     *,
     reading: str = "paper",
@@ -207,7 +207,7 @@ def c1(
         )
     stride = 2 if reading == "paper" else 1
     keys = jr.split(key, 5)
-    layers: list = [Image(tuple(shape), 32)]
+    layers: list = [Image(shape, 32)]
     for channels, conv_key in zip((shape[2], width), keys[:2], strict=True):
         convolution = Convolution(channels, width, 5, stride=stride, native=native, key=conv_key)
         # The maximum before the ReLU: the same, since the ReLU is monotone, on a quarter of the numbers.

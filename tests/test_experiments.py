@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import sdesgd as sg
-from experiments import run, sgd_vs_sde, sgd_vs_sde_report
+from experiments import run, sgd_vs_sde, sgd_vs_sde_problem, sgd_vs_sde_report
 from experiments.__main__ import EXPERIMENTS
 
 TOY = [
@@ -75,7 +75,7 @@ def test_a_run_describes_itself(finished):
 
 def test_summary_holds_the_verdicts_and_the_card(finished):
     summary = json.loads((finished / "summary.json").read_text())
-    assert set(summary["observables"]) == set(sgd_vs_sde.OBSERVABLES)
+    assert set(summary["observables"]) == set(sgd_vs_sde_problem.OBSERVABLES)
     for judged in summary["observables"].values():
         assert judged["kind"] in ("equivalent", "different", "inconclusive")
         assert len(judged["total"]["mean"]) == 3
@@ -246,7 +246,9 @@ def planted(shift_sde=0.0, shift_gaussian=0.0, replicas=200, seed=0):
     }
     for values in arms.values():
         values[:, 0] = 1.0
-    data = {name: (("arm", "replica", "time"), np.stack(list(arms.values()))) for name in sgd_vs_sde.OBSERVABLES}
+    data = {
+        name: (("arm", "replica", "time"), np.stack(list(arms.values()))) for name in sgd_vs_sde_problem.OBSERVABLES
+    }
     return xr.Dataset(data, {"arm": list(arms), "time": [0.0, 1.0, 2.0]})
 
 
@@ -261,7 +263,7 @@ def planted(shift_sde=0.0, shift_gaussian=0.0, replicas=200, seed=0):
 )
 def test_the_judge_names_the_part_and_its_sign(dataset, kind, total, non_gaussian, discretisation):
     """SGD − SDE < 0 when the SDE lies above; Gaussian SGD and the SDE shifted together is non-Gaussianity."""
-    config = sgd_vs_sde.Config(replicas=dataset.sizes["replica"])
+    config = sgd_vs_sde_problem.Config(replicas=dataset.sizes["replica"])
     check = xr.concat([dataset.sel(arm="SDE"), dataset.sel(arm="SDE")], "arm")
     judged = sgd_vs_sde.judge(dataset, check, config)["train_loss"]
     assert judged["kind"] == kind
@@ -297,7 +299,7 @@ def test_the_judges_intervals_cover_and_count_the_uncertain_deviation():
 
 def test_the_sentence_names_parts_signs_and_the_step():
     dataset = planted(shift_sde=1.0)
-    config = sgd_vs_sde.Config(replicas=200)
+    config = sgd_vs_sde_problem.Config(replicas=200)
     judged = sgd_vs_sde.judge(dataset, xr.concat([dataset.sel(arm="SDE")] * 2, "arm"), config)
     summary = {"observables": judged, "config": dataclasses.asdict(config)}
     text = sgd_vs_sde_report.sentence(summary, "train_loss")
@@ -308,18 +310,3 @@ def test_the_sentence_names_parts_signs_and_the_step():
     finite, other = re.search(r"\((\S+) ± \S+ by finite η, (\S+) ± \S+ by non-Gaussian", text).groups()
     assert float(finite) < -0.5 < float(other)
     assert sgd_vs_sde_report.answer(summary) == "No: 6 of 6 observables differ, 0 are equivalent."
-
-
-@pytest.mark.parametrize("name", sg.data.names())
-def test_data_are_split_and_standardised(name):
-    dataset = sg.data.load(name, 100, 50, seed=3)
-    assert dataset.inputs.shape[0] == len(dataset.labels) == 100
-    assert len(dataset.test_labels) == 50
-    assert dataset.inputs.mean() == pytest.approx(0, abs=1e-5)
-    assert dataset.inputs.std() == pytest.approx(1, rel=1e-5)
-    assert dataset.num_classes == 10
-    rows = {row.tobytes() for row in dataset.inputs}
-    assert not rows & {row.tobytes() for row in dataset.test_inputs}
-    again, other = sg.data.load(name, 100, 50, seed=3), sg.data.load(name, 100, 50, seed=4)
-    np.testing.assert_array_equal(again.inputs, dataset.inputs)
-    assert not np.array_equal(other.labels, dataset.labels)

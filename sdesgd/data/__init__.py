@@ -1,5 +1,5 @@
-"""Real data, one loader a file; local files only, never a download."""
+"""Data sets, one loader a file; local files and generators only, never a download."""
 
-from sdesgd.data.dataset import Dataset, load, names
+from sdesgd.data.dataset import Dataset, catalogue, load, names
 
-__all__ = ["Dataset", "load", "names"]
+__all__ = ["Dataset", "catalogue", "load", "names"]
