@@ -251,14 +251,14 @@ def memory_row(sizes: str) -> Row:
 
 def measure(rounds: int) -> tuple[list[Row], list[str]]:
     """All rows, and remarks to print below them. The peers come last: torch's threads stay alive."""
-    from experiments import bench_peers
+    from experiments import bench_convolutions, bench_peers
 
     rows: list[Row] = []
     remarks: list[str] = []
     for part in (small_steps, large_steps):
         errors.print(f"measuring: {part.__name__.replace('_', ' ')}", highlight=False)
         rows += part(rounds)
-    for part in (bench_peers.small_equation, bench_peers.minibatch_training):
+    for part in (bench_peers.small_equation, bench_peers.minibatch_training, bench_convolutions.convolutions):
         errors.print(f"measuring: {part.__name__.replace('_', ' ')}", highlight=False)
         measured, said = part(rounds)
         rows += measured

@@ -7,8 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax import lax
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from sdesgd import convolution
 from sdesgd.errors import InputError
 
 # Added to the variance (PyTorch's default; Keskar et al. give none).
@@ -40,8 +42,8 @@ class Dense(eqx.Module):
 class Convolution(eqx.Module):
     """k×k cross-correlation with zero padding (k−1)/2 on each side, channels last. He initialisation.
 
-    Two implementations of the same sums. ``native`` is XLA's; on CPU it is 2 to 45 times slower inside a loop than
-    outside, so there the k² shifted copies of the input are concatenated and multiplied once (``patches``).
+    Two implementations of the same sums, see ``sdesgd.convolution``: XLA's own for accelerators, matrix products for
+    CPU.
 
     Args:
         in_channels, out_channels, size: of the kernel; the size must be odd.
@@ -73,36 +75,22 @@ class Convolution(eqx.Module):
 
     def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch newheight newwidth out"]:
         native = jax.default_backend() != "cpu" if self.native is None else self.native
-        size, out = self.kernel.shape[0], self.kernel.shape[-1]
-        if not native:
-            return patches(x, size, self.stride) @ self.kernel.reshape(-1, out) + self.bias
-        pad = (size // 2, size // 2)
-        strides, layout = (self.stride, self.stride), ("NHWC", "HWIO", "NHWC")
-        y = jax.lax.conv_general_dilated(x, self.kernel, strides, (pad, pad), dimension_numbers=layout)
-        return y + self.bias
-
-
-def patches(
-    x: Float[Array, "batch height width channels"], size: int, stride: int
-) -> Float[Array, "batch newheight newwidth window"]:
-    """The size×size windows at every stride-th pixel, zero beyond the edge; a window runs (row, column, channel)."""
-    pad = size // 2
-    height, width = ((n - 1) // stride * stride + 1 for n in x.shape[1:3])  # pixels that windows are centred on
-    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    shifted = [x[:, i : i + height : stride, j : j + width : stride] for i in range(size) for j in range(size)]
-    return jnp.concatenate(shifted, axis=-1)
+        convolve = convolution.native if native else convolution.by_matmuls
+        return convolve(x, self.kernel, self.stride) + self.bias
 
 
 def max_pool(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch newheight newwidth channels"]:
     """The 3×3 maximum at every second pixel, rows first and then columns; beyond the edge counts as −∞."""
 
     def along(x: Array, axis: int) -> Array:
-        stop = (x.shape[axis] - 1) // 2 * 2 + 1
-        padding = [(1, 1) if k == axis else (0, 0) for k in range(4)]
-        x = jnp.pad(x, padding, constant_values=-jnp.inf)
-        first, middle, last = (jax.lax.slice_in_dim(x, k, k + stop, 2, axis) for k in range(3))
-        return jnp.maximum(jnp.maximum(first, middle), last)
+        odd = x.shape[axis] % 2
+        x = lax.pad(x, lowest, [(0, odd if k == axis else 0, 0) for k in range(4)])
+        x = x.reshape(*x.shape[:axis], -1, 2, *x.shape[axis + 1 :])
+        middle, last = (lax.index_in_dim(x, k, axis + 1, keepdims=False) for k in (0, 1))
+        first = lax.pad(last, lowest, [(1, -1, 0) if k == axis else (0, 0, 0) for k in range(4)])
+        return jnp.maximum(jnp.maximum(middle, last), first)
 
+    lowest = jnp.array(-jnp.inf, x.dtype)
     return along(along(x, 1), 2)
 
 
@@ -124,7 +112,8 @@ class BatchNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, "batch *space channels"], moments: Moments) -> Array:
         mean, variance = moments
-        return (x - mean) * (self.scale * jax.lax.rsqrt(variance + EPSILON)) + self.shift
+        factor = self.scale * lax.rsqrt(variance + EPSILON)
+        return x * factor + (self.shift - mean * factor)
 
 
 def batch_moments(x: Float[Array, "batch *space channels"]) -> Moments:
@@ -157,7 +146,7 @@ class GroupNorm(eqx.Module):
         axes = (*range(1, x.ndim - 1), x.ndim)  # pixels, and channels within a group
         centred = grouped - jnp.mean(grouped, axes, keepdims=True)
         variance = jnp.mean(centred**2, axes, keepdims=True)
-        return (centred * jax.lax.rsqrt(variance + EPSILON)).reshape(x.shape) * self.scale + self.shift
+        return (centred * lax.rsqrt(variance + EPSILON)).reshape(x.shape) * self.scale + self.shift
 
 
 class Dropout(eqx.Module):

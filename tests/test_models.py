@@ -11,7 +11,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import sdesgd as sg
-from sdesgd import layers, models
+from sdesgd import convolution, layers, models
 
 KEY = jr.key(0)
 RNG = np.random.default_rng(0)
@@ -54,13 +54,25 @@ def brute_convolution(x, kernel, bias, stride):
 
 
 @pytest.mark.parametrize("native", [False, True])
-@pytest.mark.parametrize(("shape", "stride"), [((7, 7), 2), ((8, 6), 2), ((5, 6), 1), ((4, 9), 3)])
-def test_convolution(native, shape, stride):
-    layer = layers.Convolution(3, 4, 5, stride=stride, native=native, key=KEY)
+@pytest.mark.parametrize(("shape", "stride", "size"), [((7, 7), 2, 5), ((8, 6), 2, 5), ((5, 6), 1, 3), ((4, 9), 3, 5)])
+def test_convolution(native, shape, stride, size):
+    layer = layers.Convolution(3, 4, size, stride=stride, native=native, key=KEY)
     layer = eqx.tree_at(lambda c: c.bias, layer, jnp.arange(4.0))
     x = RNG.normal(size=(2, *shape, 3))
     want = brute_convolution(x, np.asarray(layer.kernel), np.arange(4.0), stride)
     np.testing.assert_allclose(layer(jnp.asarray(x)), want, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("shape", [(8, 8), (7, 10), (1, 3)])
+def test_tiles_are_the_same_convolution(size, shape):
+    """In float64, and in float32 to 1e-4 of the largest output; by_matmuls uses them for many channels."""
+    kernel, x = RNG.normal(size=(size, size, 9, 4)), RNG.normal(size=(2, *shape, 9))
+    want = brute_convolution(x, kernel, 0.0, 1)
+    found = [convolution.tiles(*(jnp.asarray(a, dtype) for a in (x, kernel))) for dtype in (np.float64, np.float32)]
+    np.testing.assert_allclose(found[0], want, atol=1e-11)
+    np.testing.assert_allclose(found[1], want, atol=1e-4 * np.abs(want).max())
+    np.testing.assert_array_equal(convolution.by_matmuls(jnp.asarray(x), jnp.asarray(kernel), 1), found[0])
 
 
 def test_an_even_kernel_is_refused():
@@ -131,7 +143,7 @@ def gradient(net, x, y, keys):
 def test_native_convolutions_give_the_same_numbers(reading, normalization):
     """Outputs and gradients, with masks; the two nets differ in how the sums are done alone."""
     nets = [
-        models.c1((6, 6, 2), 4, reading=reading, width=2, normalization=normalization, native=native, key=KEY)
+        models.c1((6, 6, 2), 4, reading=reading, width=8, normalization=normalization, native=native, key=KEY)
         for native in (False, True)
     ]
     x, y = jr.normal(KEY, (3, 72)), jnp.arange(3)

@@ -1,0 +1,129 @@
+"""What weak-order prints: every slope with its interval, and a sentence on each."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+_COLOURS = {"met": "green", "NOT met": "red", "undecided": "yellow", "not measured": "yellow"}
+_SECTIONS = {
+    "circle": "circle (exact)",
+    "momentum": "momentum (exact)",
+    "svag": "SVAG in 1/ℓ (exact)",
+    "stationary": "stationary (exact)",
+    "net": "net (Gaussian SGD)",
+}
+
+
+def show(summary: dict, console: Console) -> None:
+    """Prints the table of slopes, then what they mean and what they don't."""
+    console.print(
+        "\n[bold]How fast do the SDEs approach SGD?[/bold] Slopes of log error against log η in the sup-norm over "
+        "starts and observables, with 95 % intervals (on exact laws: the curvature that the fit leaves); met: the "
+        "whole interval is nearer to the expected slope than to any other multiple of ½.",
+        highlight=False,
+    )
+    console.print()
+    console.print(_slopes(summary))
+    console.print()
+    console.print(f"[bold]{answer(summary)}[/bold]\n", highlight=False)
+    for line in sentences(summary):
+        console.print(line, highlight=False)
+
+
+def answer(summary: dict) -> str:
+    """One line for all slopes."""
+    statuses = {name: m["status"] for name, m in summary["comparisons"].items()}
+    missed = [f"{name.replace('_', ' ')} {status}" for name, status in statuses.items() if status != "met"]
+    if missed:
+        return f"{len(statuses) - len(missed)} of {len(statuses)} slopes as expected; {', '.join(missed)}."
+    return (
+        "At fixed time SGD is O(η) from its SDE, O(η²) from the order-2 equation, O(√η) with momentum, O(1/ℓ) with "
+        f"SVAG: all {len(statuses)} slopes as expected."
+    )
+
+
+def sentences(summary: dict) -> list[str]:
+    """What each part says, and its limits."""
+    found, config, sizes = summary["comparisons"], summary["config"], summary["sizes"]
+    last = {name: m["error"][_smallest(m)] for name, m in found.items()}
+    eta = min(found["sgd_order1"]["x"])
+    lines = [
+        f"circle: at η = {eta:.2g} SGD is {_ratio(last['sgd_order1'], last['sgd_order2'])} times nearer to order 2 "
+        "than to order 1. At fixed S order 2 needs no correction of the diffusion: η²C/S is a step's covariance up to "
+        "O(η³), hence O(η²) at fixed time. So is SGD − Gaussian SGD, which order 1 doesn't see.",
+        f"integrator: at h = η its own error is {_ratio(last['sgd_order1'], last['integrator'])} times smaller than "
+        f"order 1's at η = {eta:.2g}, and of third order.",
+        f"momentum: γ = (1−m)/√η = {config['friction']:g} fixed; the equation's step is √η of its time, so the slope "
+        "is ½ in η, and 1 at order 2, whose noise needs its own correction.",
+        f"SVAG: η = {config['time'] / config['svag_steps']:.2g} stays, and SGD's distance from its SDE (ℓ = 1) falls "
+        "as 1/ℓ.",
+        "stationarity: SGD's variance moves by +ηλ/2, order 1's by 0, order 2's by −ηλ/2: same slope, and order 2 is "
+        f"{_ratio(last['stationary_order2'], last['stationary_order1'])} times as far.",
+        f"net: {sizes['net_parameters']} parameters, {config['replicas']} coupled pairs a point. SGD stands as its "
+        "Gaussian twin: the non-Gaussian part, η³κ₃/S² a step and so O(η²), doesn't touch the slope of order 1, but is "
+        "of the order of order 2's error, whose slope here is therefore Gaussian SGD's alone.",
+    ]
+    bounds = []
+    for k, (error, se) in enumerate(zip(*summary["integrator_on_net"].values(), strict=True)):
+        measured = found[f"net_order{k + 1}"]["error"][_largest(found)]
+        bounds.append("–" if None in (error, se, measured) else f"{100 * (error + 2 * se) / measured:.2g} %")
+    lines.append(
+        "net: the integrator's own errors (h against h/2) at the largest η are below "
+        f"{' and '.join(bounds)} of the errors of order 1 and 2 there."
+    )
+    return lines + _warnings(summary)
+
+
+def _warnings(summary: dict) -> list[str]:
+    lines, found = [], summary["comparisons"]
+    left_out = {name: m["left_out"] for name, m in found.items() if m["left_out"]}
+    if left_out:
+        lines.append(f"[yellow]points within 2 standard errors of zero, left out of fits: {left_out}[/yellow]")
+    inflated = ", ".join(name for name, m in found.items() if m.get("inflated"))
+    if inflated:
+        lines.append(f"[yellow]the fit misses the points by more than their errors: {inflated}; widened[/yellow]")
+    if summary["sizes"]["net_diverged"]:
+        lines.append(f"[red]{summary['sizes']['net_diverged']} pairs of the net diverged; means are over others[/red]")
+    return lines
+
+
+def _slopes(summary: dict) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    for column in ("error against", "theory", r"slope \[95 % interval]", "at smallest h"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("verdict")
+    section = None
+    for measured in summary["comparisons"].values():
+        if measured["panel"] != section:
+            section = measured["panel"]
+            table.add_row(f"[bold]{_SECTIONS[section]}[/bold]")
+        status = f"[{_COLOURS[measured['status']]}]{measured['status']}[/]"
+        interval = "–"
+        if measured["slope"] is not None:
+            interval = rf"{measured['slope']:.3f} \[{measured['low']:.3f}, {measured['high']:.3f}]"
+        table.add_row(f"  {measured['label']}", f"{measured['expected']:g}", interval, _error(measured), status)
+    return table
+
+
+def _smallest(measured: dict) -> int:
+    return min(range(len(measured["x"])), key=measured["x"].__getitem__)
+
+
+def _largest(found: dict) -> int:
+    x = found["net_order1"]["x"]
+    return max(range(len(x)), key=x.__getitem__)
+
+
+def _error(measured: dict) -> str:
+    k = _smallest(measured)
+    if measured["error"][k] is None:
+        return "–"
+    error = f"{measured['error'][k]:.2g}"
+    if measured["standard_error"] is not None:
+        error += f" ±{1.96 * (measured['standard_error'][k] or 0):.1g}"
+    return error
+
+
+def _ratio(large: float | None, small: float | None) -> str:
+    """To two significant digits."""
+    return "–" if not large or not small else f"{float(f'{large / small:.2g}'):g}"
