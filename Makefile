@@ -22,9 +22,12 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed-bench
 	$(RUN) -m experiments bench
 
-# Redraws the figure that the README shows.
+# Redraws the figures that the README shows.
 figures: $(VENV)/.installed
 	$(RUN) -m experiments sgd-vs-sde --figure experiments/figures/sgd_vs_sde.svg
+	$(RUN) -m experiments sgd-vs-sde --model f2 --data mnist5k --figure experiments/figures/f2.svg
+	$(RUN) -m experiments sgd-vs-sde --model c1 --data mnist5k --figure experiments/figures/c1.svg
+	$(RUN) -m experiments weak-order --figure experiments/figures/weak_order.svg
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -2,9 +2,9 @@
 
 import sys
 
-from experiments import datasets, run, sgd_vs_sde
+from experiments import datasets, run, sgd_vs_sde, weak_order
 
-EXPERIMENTS = {"sgd-vs-sde": sgd_vs_sde.EXPERIMENT}
+EXPERIMENTS = {"sgd-vs-sde": sgd_vs_sde.EXPERIMENT, "weak-order": weak_order.EXPERIMENT}
 
 
 def main(arguments: list[str]) -> int:

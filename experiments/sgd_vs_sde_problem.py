@@ -68,12 +68,31 @@ _NETS: dict[str, dict[str, Any]] = {
     "c1": {"normalization": "batch", "dropout": 0.5},
 }
 # Sizes that two cores compute in less than ten minutes.
+_DENSE_ON_CPU: dict[str, Any] = {
+    "width": 64,
+    "num_examples": 512,
+    "batch_size": 32,
+    "num_steps": 40,
+    "save_every": 4,
+    "replicas": 96,
+    "check_replicas": 16,
+}
 _ON_CPU: dict[str, dict[str, Any]] = {
     "mlp": {},
     "logistic": {},
-    "f1": {"width": 64, "num_examples": 512, "batch_size": 32},
-    "f2": {"width": 64, "num_examples": 512, "batch_size": 32},
-    "c1": {"width": 16, "num_examples": 256, "batch_size": 32},
+    "f1": _DENSE_ON_CPU,
+    "f2": _DENSE_ON_CPU,
+    "c1": {
+        "width": 16,
+        "num_examples": 256,
+        "num_test": 256,
+        "batch_size": 32,
+        "learning_rate": 0.1,
+        "num_steps": 24,
+        "save_every": 6,
+        "replicas": 64,
+        "check_replicas": 8,
+    },
 }
 # Full width, the paper's small batch; as many examples as there are, in whole batches.
 _FULL_WIDTH = {"mlp": 512, "f1": 512, "f2": 512, "c1": 64}

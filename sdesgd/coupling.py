@@ -153,7 +153,8 @@ def predict_gap(
     The second part, O(η), is measured here on shared Brownian increments, which makes its standard error far
     smaller than that of two independent ensembles. The first, the non-Gaussianity of minibatch noise, is
     O(η² · third cumulants) and is not in it: see ``gradient_covariance.minibatch_cumulants``. Five gradients a
-    step. The bias of the SDE's integrator is left in; halve h with ``substeps`` to see it.
+    step. The bias of the SDE's integrator is left in; halve h with ``substeps`` to see it. Masks and groups are shared
+    by the two, fresh with each step, and averaged over with the replicas.
 
     Args:
         problem, num_steps, replicas, key, observables, save_every, params, progress: as for ``simulate``.

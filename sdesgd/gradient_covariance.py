@@ -20,8 +20,9 @@ _BLOCK = 16
 def trace(problem: Problem, params: PyTree, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
     """tr C(θ) = (1/N) Σ ‖∇ℓ_i − g‖², exact; six to seven gradients, O(16 D) memory.
 
-    With batch norm a unit is a group: C is the covariance between groups of one random partition. With dropout
-    the masks of ``key`` are part of the sample: the value holds Cov_i(E_mask ∇ℓ_i) and E_i Cov_mask ∇ℓ_i.
+    With batch norm a unit is a group: C is the covariance between the M groups of one random partition P. The
+    covariance of a step is the mean of C over partitions plus that of g_P, Cov(group gradient) = E_P C_P + Cov_P g_P.
+    With dropout each unit has one mask: E_mask tr C = tr Cov_i(E_mask ∇ℓ_i) + (1 − 1/N) E_i tr Cov_mask ∇ℓ_i.
 
     Args:
         params: θ.

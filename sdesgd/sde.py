@@ -23,7 +23,10 @@ class SDE(AbstractDynamics):
     order 2:  dθ = −∇(L + (η/4)|∇L|²) dt + √(fη/S) R dW
     momentum: see ``HeavyBallTerm``; a step is √η of its inner time, and still η of the time reported.
 
-    A step of the dynamics is one SGD step, in ``substeps`` solver steps. Masks and groups are frozen within it.
+    A step of the dynamics is one SGD step, in ``substeps`` solver steps. Masks and groups are frozen within it and
+    fresh with each. With batch norm the sum runs over M = N/S groups: g is the gradient of the expected group loss, C
+    the covariance of group gradients, and the scale is √η, in units of groups (one group a step). With dropout masks
+    are part of the sample, C/S becomes (1/S)[f Cov_i(E_mask ∇ℓ_i) + E_i Cov_mask ∇ℓ_i].
     Order 2 is better than order 1 at fixed time and worse at stationarity: on a quadratic it moves the variance
     by −ηλ/2 (relative) where SGD's own moves by +ηλ/2.
 

@@ -27,7 +27,8 @@ class SGD(AbstractDynamics):
     The batch: S independent draws (``"replacement"``), a random subset (``"no_replacement"``), or the next S of
     a permutation renewed each epoch (``"reshuffle"``; an epoch is ⌊N/S⌋ steps, the examples left over sit out
     until the next one). Minibatches are gathered: a step costs O(S) gradients.
-    Where the unit is a group (batch norm), the batch is a group of the step's random partition.
+    Where the unit is a group (batch norm), a batch is made of groups of the step's random partition, so its examples
+    are distinct in every mode, and "replacement" is of groups; an epoch of reshuffling is one partition.
 
     Args:
         learning_rate: η > 0, or a schedule of the step n (an optax schedule, say).
@@ -87,7 +88,8 @@ class GaussianSGD(AbstractDynamics):
 
     θ ← θ − η Σ w_i ∇ℓ_i(θ),   w_i = 1/N − √(f/(N S)) (ξ_i − mean ξ),   ξ ~ N(0, I_N)
 
-    Its first two moments of one step are SGD's own; what it lacks is the non-Gaussianity of minibatch noise.
+    Its first two moments of one step are SGD's own, over groups (batch norm, in units of groups: S = f = 1) and masks
+    (dropout) too; what it lacks is the non-Gaussianity of minibatch noise.
     A step costs one full gradient. With momentum, the gradient enters the heavy ball as in ``SGD``.
 
     Args:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.written import write_idx
+
 TOP = Path(__file__).resolve().parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.M | re.S)
@@ -15,7 +17,12 @@ SNIPPETS = [text for language, text in BLOCKS if language == "python"]
 COMMANDS = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines() if line.strip()]
 INLINE = sorted(set(re.findall(r"`(make [^`]+)`", README)))
 # A later option overrides an earlier one, so the README's own options are parsed before these.
-TOY = "--num-examples 24 --num-test 20 --width 3 --num-steps 4 --save-every 2 --replicas 4 --check-replicas 2"
+TOY = {
+    "sgd-vs-sde": "--num-examples 24 --num-test 20 --width 3 --num-steps 4 --save-every 2 --replicas 4 "
+    "--check-replicas 2 --batch-size 4",
+    "weak-order": "--steps 12,24,48,96 --momentum-steps 20,40,80,160 --ells 1,4,16,64 --batch-size 2 --net-time 1.6 "
+    "--net-steps 4,8,16,32 --num-examples 16 --width 2 --starts 2 --replicas 8",
+}
 
 
 def test_there_is_something_to_test():
@@ -40,8 +47,12 @@ def test_the_library_example_is_short():
 def test_commands_run(command, tmp_path):
     program, *arguments = shlex.split(command)
     assert program == "python"
-    if "sgd-vs-sde" in arguments and "--help" not in arguments:
-        arguments += [*shlex.split(TOY), "--results", str(tmp_path)]
+    name = arguments[2] if arguments[:2] == ["-m", "experiments"] else ""
+    if name in TOY and "--help" not in arguments:
+        arguments += [*shlex.split(TOY[name]), "--results", str(tmp_path)]
+    if "fashion_mnist" in arguments:  # its package need not be installed
+        write_idx(tmp_path / "data")
+        arguments += ["--data-dir", str(tmp_path / "data")]
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=TOP, timeout=500)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
