@@ -84,14 +84,14 @@ _ON_CPU: dict[str, dict[str, Any]] = {
     "f2": _DENSE_ON_CPU,
     "c1": {
         "width": 16,
-        "num_examples": 256,
+        "num_examples": 128,
         "num_test": 256,
-        "batch_size": 32,
+        "batch_size": 16,
         "learning_rate": 0.1,
-        "num_steps": 24,
-        "save_every": 6,
-        "replicas": 64,
-        "check_replicas": 8,
+        "num_steps": 20,
+        "replicas": 80,
+        "check_replicas": 12,
+        "svag_ell": 2,
     },
 }
 # Full width, the paper's small batch; as many examples as there are, in whole batches.
