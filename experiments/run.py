@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import jax
 import matplotlib
+import numpy as np
 import typer
 import xarray as xr
 from matplotlib.figure import Figure
@@ -120,8 +121,26 @@ class RunFolder:
         write_netcdf(dataset, file)
         return dataset
 
+    def expect_inputs(self, *arrays: Any) -> None:
+        """Discards the stages of an earlier run on other numbers: what lies in a data folder may have changed since.
+
+        Args:
+            arrays: what the stages are computed from, besides the configuration.
+        """
+        digest = hashlib.sha256()
+        for array in map(np.asarray, arrays):
+            digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+        file = self.path / "stages" / "inputs.sha256"
+        if file.exists() and file.read_text(encoding="utf-8") != digest.hexdigest():
+            errors.print("[yellow]the data changed since the earlier run: computing all stages again[/yellow]")
+            for stage in file.parent.glob("*.nc"):
+                stage.unlink()
+        write_text(file, digest.hexdigest())
+
     def discard_if_empty(self) -> None:
         """Leaves no folder behind where nothing was computed."""
+        if not list((self.path / "stages").glob("*.nc")):
+            (self.path / "stages" / "inputs.sha256").unlink(missing_ok=True)
         for folder in (self.path / "stages", self.path):
             if not any(folder.iterdir()):
                 folder.rmdir()

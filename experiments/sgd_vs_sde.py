@@ -41,7 +41,10 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
     names = ("net", "sgd", "shared", "svag", "check", "card")
     keys = dict(zip(names, jr.split(jr.key(config.seed), len(names)), strict=True))
     problem, observables = build(config, keys["net"])
-    sgd.init(problem, problem.params)
+    for dynamics in (sgd, gaussian):
+        dynamics.init(problem, problem.params)
+    arrays = [x for x in jax.tree.leaves((problem.data, observables)) if eqx.is_array(x) and x.ndim]
+    folder.expect_inputs(*arrays)
     common: dict[str, Any] = dict(observables=observables, num_steps=config.num_steps, save_every=config.save_every)
     full: dict[str, Any] = dict(common, replicas=config.replicas)
 

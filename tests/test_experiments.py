@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -146,14 +147,30 @@ def test_a_run_that_diverges_still_reports(tmp_path, capsys):
 
 
 def test_a_damaged_stage_is_computed_again(tmp_path, results, finished, capsys):
-    import shutil
-
     copy = tmp_path / "sgd-vs-sde" / finished.name
     shutil.copytree(finished, copy)
     (copy / "stages" / "svag.nc").write_bytes(b"\x89HDF broken")
     assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
     assert "computing that stage again" in " ".join(capsys.readouterr().err.split())
     assert json.loads((copy / "summary.json").read_text()) == json.loads((finished / "summary.json").read_text())
+
+
+def test_stages_of_other_data_are_not_reused(results, finished, tmp_path, capsys, monkeypatch):
+    """The files of a data folder may change under an unchanged configuration."""
+    shutil.copytree(finished, tmp_path / "sgd-vs-sde" / finished.name)
+    real = sg.data.load
+
+    def changed(*arguments, **options):
+        dataset = real(*arguments, **options)
+        return dataset._replace(labels=(dataset.labels + 1) % 10)
+
+    monkeypatch.setattr(sg.data, "load", changed)
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
+    assert "the data changed since the earlier run" in " ".join(capsys.readouterr().err.split())
+    summaries = [
+        json.loads((f / "sgd-vs-sde" / finished.name / "summary.json").read_text()) for f in (tmp_path, results)
+    ]
+    assert summaries[0]["observables"] != summaries[1]["observables"]
 
 
 @pytest.mark.parametrize(
