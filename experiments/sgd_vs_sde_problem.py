@@ -87,7 +87,6 @@ _ON_CPU: dict[str, dict[str, Any]] = {
         "num_examples": 128,
         "num_test": 256,
         "batch_size": 16,
-        "learning_rate": 0.1,
         "num_steps": 20,
         "replicas": 80,
         "check_replicas": 12,

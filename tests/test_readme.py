@@ -1,11 +1,13 @@
 """Every command and every snippet of the README is executed, commands at toy size."""
 
+import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 from tests.data.written import write_idx
@@ -22,6 +24,13 @@ TOY = {
     "--check-replicas 2 --batch-size 4",
     "weak-order": "--steps 12,24,48,96 --momentum-steps 20,40,80,160 --ells 1,4,16,64 --batch-size 2 --net-time 1.6 "
     "--net-steps 4,8,16,32 --num-examples 16 --width 2 --starts 2 --replicas 8",
+}
+
+
+# Commands of equal shapes share their compilations, here and with the next run of the suite.
+CACHE = {
+    "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
 }
 
 
@@ -53,7 +62,8 @@ def test_commands_run(command, tmp_path):
     if "fashion_mnist" in arguments:  # its package need not be installed
         write_idx(tmp_path / "data")
         arguments += ["--data-dir", str(tmp_path / "data")]
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=TOP, timeout=500)
+    settings = {"capture_output": True, "text": True, "cwd": TOP, "timeout": 500, "env": os.environ | CACHE}
+    done = subprocess.run([sys.executable, *arguments], **settings)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 
