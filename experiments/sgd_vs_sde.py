@@ -93,6 +93,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         "sizes": {
             "num_parameters": problem.num_parameters,
             "num_examples": problem.num_examples,
+            "num_units": problem.num_units,
             "dtype": str(problem.dtype),
             "chunk_size": problem.chunk_size,
             "blocks": {

@@ -74,8 +74,8 @@ _DENSE_ON_CPU: dict[str, Any] = {
     "batch_size": 32,
     "num_steps": 40,
     "save_every": 4,
-    "replicas": 96,
-    "check_replicas": 16,
+    "replicas": 80,
+    "check_replicas": 24,
 }
 _ON_CPU: dict[str, dict[str, Any]] = {
     "mlp": {},
@@ -88,8 +88,8 @@ _ON_CPU: dict[str, dict[str, Any]] = {
         "num_test": 256,
         "batch_size": 16,
         "num_steps": 20,
-        "replicas": 80,
-        "check_replicas": 12,
+        "replicas": 64,
+        "check_replicas": 16,
         "svag_ell": 2,
     },
 }
@@ -107,6 +107,7 @@ def implied(config: Config) -> dict[str, Any]:
         InputError: an unknown model or preset (the nearest is named).
     """
     model = require_known("model", config.model, _NETS)
+    require_known("data set", config.data, sg.data.names())
     if require_known("preset", config.preset, PRESETS) == "cpu":
         return _NETS[model] | _ON_CPU[model]
     sizes: dict[str, Any] = {"batch_size": _PAPER_BATCH, "num_examples": _GPU_EXAMPLES.get(config.data, 3840)}
@@ -185,17 +186,21 @@ OBSERVABLES = {
     "trace_covariance": "tr C",
 }
 
+_OF_THE_DESCENDED_LOSS = ("gradient_norm_squared", "trace_covariance")
+
 
 def chosen(config: Config) -> dict[str, str]:
-    """The observables asked for: name → label with units.
+    """The observables asked for: name → label with units; with groups and masks what belongs to one draw says so.
 
     Raises:
         InputError: an unknown name (the nearest is named).
     """
+    one_draw = {name: f"{OBSERVABLES[name]} (one draw of groups)" for name in _OF_THE_DESCENDED_LOSS}
+    labels = OBSERVABLES | (one_draw if config.normalization == "batch" else {})
     if config.observables == "all":
-        return OBSERVABLES
+        return labels
     names = [name.strip() for name in config.observables.split(",")]
-    return {require_known("observable", name, OBSERVABLES): OBSERVABLES[name] for name in names}
+    return {require_known("observable", name, OBSERVABLES): labels[name] for name in names}
 
 
 class SquaredDistance(eqx.Module):

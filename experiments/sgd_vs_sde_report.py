@@ -26,8 +26,22 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
             f"joint law of all observables at the end, {pair}: {found} (energy distance, p = {p_value:.2g})",
             highlight=False,
         )
+    loose = unresolved(summary)
+    if loose:
+        names = ", ".join(labels[name] for name in loose)
+        console.print(
+            f"[yellow]The SDE's own step is not shown to be fine enough (h against h/2 within the margin, at the step "
+            f"named above) for {names}: raise --check-replicas, then --substeps.[/yellow]",
+            highlight=False,
+        )
     console.print()
     console.print(_card(summary, labels))
+    if config.get("normalization") == "batch":
+        console.print(
+            f"With batch norm the card and tr C, ‖g‖² are of one random partition into {summary['sizes']['num_units']} "
+            "groups: S counts as 1, ‖g‖² holds the partition's own noise, and the cumulants are those of so few numbers.",
+            highlight=False,
+        )
     if config["momentum"] and config["svag_ell"]:
         console.print("[yellow]SVAG has no momentum: its arm was left out.[/yellow]")
     if config["replicas"] < 30:
@@ -40,6 +54,16 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     diverged = {arm: count for arm, count in summary["diverged"].items() if count}
     if diverged:
         console.print(f"[red]diverged replicas of {config['replicas']}: {diverged}; means are over the others[/red]")
+
+
+def unresolved(summary: dict) -> list[str]:
+    """Observables for which h against h/2 isn't within the margin at the worst time, with its interval."""
+    loose = []
+    for name, judged in summary["observables"].items():
+        mean, half = _centre(judged["h_against_half"], judged["worst_time"])
+        if mean is not None and half is not None and abs(mean) + half > summary["config"]["margin"]:
+            loose.append(name)
+    return loose
 
 
 def answer(summary: dict) -> str:

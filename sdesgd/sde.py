@@ -13,7 +13,9 @@ from sdesgd.dynamics import AbstractDynamics, MaskedDraw, Schedule, State
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
 from sdesgd.solvers import SemiImplicitHeavyBall, SmallNoiseRK3, check_solver
-from sdesgd.terms import AbstractFusedTerm, GivenIncrement, GradientFlowTerm, HeavyBallTerm, fused_step
+from sdesgd.terms import AbstractFusedTerm, GivenIncrement, GradientFlowTerm, HeavyBallTerm, fresh_key, fused_step
+
+_SUBSTEPS = 1024  # where the keys of substeps start, beyond those of a solver's stages
 
 
 class SDE(AbstractDynamics):
@@ -23,16 +25,17 @@ class SDE(AbstractDynamics):
     order 2:  dθ = −∇(L + (η/4)|∇L|²) dt + √(fη/S) R dW
     momentum: see ``HeavyBallTerm``; a step is √η of its inner time, and still η of the time reported.
 
-    A step of the dynamics is one SGD step, in ``substeps`` solver steps. Masks and groups are frozen within it and
-    fresh with each. With batch norm the sum runs over M = N/S groups: g is the gradient of the expected group loss, C
-    the covariance of group gradients, and the scale is √η, in units of groups (one group a step). With dropout masks
-    are part of the sample, C/S becomes (1/S)[f Cov_i(E_mask ∇ℓ_i) + E_i Cov_mask ∇ℓ_i].
+    A step of the dynamics is one SGD step, in ``substeps`` solver steps. Masks and groups are drawn afresh for each
+    stage of a solver, which keeps the equation Itô (see ``GradientFlowTerm``); with momentum and for order 2 they are
+    frozen within a step. With batch norm the sum runs over M = N/S groups: g is the gradient of the expected group
+    loss, C the covariance of group gradients, and the scale is √η, in units of groups (one group a step). With dropout
+    masks are part of the sample, C/S becomes (1/S)[f Cov_i(E_mask ∇ℓ_i) + E_i Cov_mask ∇ℓ_i].
     Order 2 is better than order 1 at fixed time and worse at stationarity: on a quadratic it moves the variance
     by −ηλ/2 (relative) where SGD's own moves by +ηλ/2.
 
     Args:
         learning_rate: η > 0, or a schedule of the step n.
-        batch_size: S, in examples; S enters through √(η/S) alone.
+        batch_size: S, in examples; S enters through √(η/S) alone, but with batch norm through g and C too.
         sampling: "replacement" (f = 1) | "no_replacement" (f = (N−S)/(N−1)).
         order: 1 | 2.
         momentum: 0 ≤ m < 1.
@@ -107,11 +110,16 @@ class SDE(AbstractDynamics):
         if self.has_momentum:
             y = (y, jax.tree.map(lambda v: v / length, state.velocity))
 
-        def substep(y, increment):
-            term = self.term(problem, GivenIncrement(increment), rate, fixed, draw.key)
+        frozen = self.substeps == 1 or self.has_momentum or self.order == 2
+
+        def substep(y, now):
+            increment, k = now
+            key = draw.key if draw.key is None or frozen else fresh_key(draw.key, _SUBSTEPS + k)
+            term = self.term(problem, GivenIncrement(increment), rate, fixed, key, self.substeps)
             return fused_step(term, self.solver, y, length / self.substeps), None
 
-        y = substep(y, increments[0])[0] if self.substeps == 1 else jax.lax.scan(substep, y, increments)[0]
+        steps = increments, jnp.arange(self.substeps)
+        y = substep(y, (increments[0], 0))[0] if self.substeps == 1 else jax.lax.scan(substep, y, steps)[0]
         theta, velocity = y, None
         if self.has_momentum:
             theta, velocity = y[0], jax.tree.map(lambda q: length * q, y[1])
@@ -129,6 +137,7 @@ class SDE(AbstractDynamics):
         rate: Array,
         fixed: PyTree,
         key: PRNGKeyArray | None,
+        substeps: int | None = None,
     ) -> AbstractFusedTerm:
         """The diffrax term of the equation at a constant learning rate.
 
@@ -137,13 +146,20 @@ class SDE(AbstractDynamics):
             rate: η, a scalar array.
             fixed: the leaves of params that don't move.
             key: masks and groups.
+            substeps: see ``GradientFlowTerm``.
         """
         factor = dyn.gaussian_factor(problem, self.batch_size, self.sampling)
         root = jnp.sqrt(rate)
         if not self.has_momentum:
             correction = rate / 2 if self.order == 2 else None
             return GradientFlowTerm(
-                problem=problem, fixed=fixed, scale=root * factor, correction=correction, path=path, key=key
+                problem=problem,
+                fixed=fixed,
+                scale=root * factor,
+                correction=correction,
+                path=path,
+                key=key,
+                substeps=substeps,
             )
         friction = (1 - self.momentum) / root
         correction = root / 2 if self.order == 2 else None
@@ -160,7 +176,8 @@ class SDE(AbstractDynamics):
     def equation(self, problem: Problem, key: PRNGKeyArray, params: PyTree = None) -> tuple[AbstractFusedTerm, PyTree]:
         """(term, y0) for a plain ``diffrax.diffeqsolve``, at a constant learning rate.
 
-        The Brownian motion is an ``UnsafeBrownianPath``: fixed steps, and ``adjoint=diffrax.DirectAdjoint()``.
+        The Brownian motion is an ``UnsafeBrownianPath``: fixed steps, and ``adjoint=diffrax.DirectAdjoint()``. One draw
+        of masks and groups holds for the whole solution, another problem than ``simulate``'s, which redraws them.
         y0 holds the leaves that move (with momentum: the pair (θ, p), p = 0, and time √η a SGD step).
 
         Raises:

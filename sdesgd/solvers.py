@@ -42,7 +42,7 @@ def _sum(y, *scaled):
 
 
 class SmallNoiseRK3(_AbstractFusedSolver):
-    """Third-order Runge–Kutta for small noise: four weighted gradients a step, no Hessian, Itô.
+    """Third-order Runge–Kutta for small noise: four weighted gradients a step (five with masks or groups), Itô.
 
     For dX = a(X) dt + ε B(X) dW, with α = (24 − √96)/40 and β = 3 − 4α:
 
@@ -67,12 +67,12 @@ class SmallNoiseRK3(_AbstractFusedSolver):
     def advance(self, term: AbstractFusedTerm, y: Any, increment: Increment) -> Any:
         alpha = (24 - math.sqrt(96)) / 40
         beta = 3 - 4 * alpha
-        h, dW = increment
-        k1 = term.drift(y, h)
+        h = increment.dt
+        k1 = term.at_stage(1).drift(y, h)
         middle = _sum(y, (0.5, k1))
-        n = term.diffusion(middle, dW)
-        k2 = term.drift(_sum(middle, (alpha, n)), h)
-        k3 = term.drift(_sum(y, (-1.0, k1), (2.0, k2), (beta, n)), h)
+        n = term.noise(middle, increment, (1 + 16 + 1) / 36)
+        k2 = term.at_stage(2).drift(_sum(middle, (alpha, n)), h)
+        k3 = term.at_stage(3).drift(_sum(y, (-1.0, k1), (2.0, k2), (beta, n)), h)
         return _sum(y, (1 / 6, k1), (4 / 6, k2), (1 / 6, k3), (1.0, n))
 
 

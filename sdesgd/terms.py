@@ -5,16 +5,21 @@ gradient, so an Euler step costs one backward pass; solvers that want drift and 
 """
 
 import abc
+import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from sdesgd.dynamics import increment_weights
 from sdesgd.problem import Problem
+
+_CONTRAST = 0  # the stage of the second draw in a contrast; solvers number theirs from 1
 
 
 class Increment(NamedTuple):
@@ -54,6 +59,21 @@ class AbstractFusedTerm(diffrax.AbstractTerm):
     def diffusion(self, y: PyTree, dW: Float[Array, " units"]) -> PyTree:
         """ε B(y) dW."""
 
+    def at_stage(self, stage: int) -> "AbstractFusedTerm":
+        """The term with masks and groups of its own for a stage of a solver; itself where there are none."""
+        del stage
+        return self
+
+    def noise(self, y: PyTree, control: Increment, drift_share: float) -> PyTree:
+        """ε B(y) dW, and what the noise of a random drift (masks, groups) leaves of a step's covariance.
+
+        Args:
+            control: of the step.
+            drift_share: Σ b_i² over the weights of the solver's drift stages, each drawn afresh.
+        """
+        del drift_share
+        return self.diffusion(y, control.dW)
+
     def vf(self, t, y, args):
         del t, args
         return y
@@ -70,13 +90,21 @@ class GradientFlowTerm(AbstractFusedTerm):
 
     b = −g (order 1), or b = −∇(L + (η/4)|∇L|²) = −g − (η/2) H g (order 2; one Hessian-vector product).
 
+    With masks or groups P a gradient g_P is random, and Cov g_P is part of SGD's covariance: η² Cov g_P a step. Kept
+    the same through a step, g_P would be a force of duration η, with a Stratonovich limit: one step's mean would have
+    (η²/2) E[H_P g_P] = (η²/2) (Hg + ½ ∇tr Cov g_P) in place of (η²/2) Hg, an error of the order of the gap between SGD
+    and its SDE. So each stage draws its own, and ``noise`` adds a (g_P' − g_P) to make up the covariance. For order 2,
+    whose −(η/2) H_P g_P cancels that term, one draw a step is right.
+
     Args:
         problem: the finite sum.
         fixed: the leaves of params that don't move.
         scale: √(fη/S).
         correction: η/2 for order 2, None for order 1.
         path: the Brownian motion, of shape (num_units,).
-        key: masks and groups, frozen for the life of the term.
+        key: masks and groups.
+        substeps: solver steps a SGD step, each with a term of its own; None: masks and groups are frozen for the life
+            of the term.
     """
 
     problem: Problem
@@ -85,6 +113,17 @@ class GradientFlowTerm(AbstractFusedTerm):
     correction: Float[Array, ""] | None
     path: diffrax.AbstractPath
     key: PRNGKeyArray | None
+    substeps: int | None = eqx.field(static=True, default=None)
+
+    @property
+    def redraws(self) -> bool:
+        """Whether stages draw masks and groups of their own."""
+        return self.key is not None and self.substeps is not None and self.correction is None
+
+    def at_stage(self, stage):
+        if self.key is None or not self.redraws:
+            return self
+        return dataclasses.replace(self, key=fresh_key(self.key, stage))
 
     def drift(self, y, dt):
         uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.dtype)
@@ -98,10 +137,33 @@ class GradientFlowTerm(AbstractFusedTerm):
     def diffusion(self, y, dW):
         return _descent(self, y, increment_weights(jnp.zeros((), dW.dtype), dW, self.scale))
 
+    def noise(self, y, control, drift_share):
+        if not self.redraws or self.substeps is None:
+            return self.diffusion(y, control.dW)
+        # A step of length h = η/m wants covariance h η Cov g_P, of which the drift stages give h² drift_share.
+        excess = control.dt * math.sqrt((self.substeps - drift_share) / 2)
+        return self._with_contrast(y, control, -excess, excess)
+
     def prod(self, vf, control):
         if self.correction is not None:
             return super().prod(vf, control)
-        return _descent(self, vf, increment_weights(control.dt, control.dW, self.scale))
+        if not self.redraws or self.substeps in (None, 1):
+            return _descent(self, vf, increment_weights(control.dt, control.dW, self.scale))
+        # Coefficients (1 ± √(2m−1))/2 as in SVAG: they sum to 1, their squares to m.
+        root = math.sqrt(2 * self.substeps - 1)
+        return self._with_contrast(vf, control, -control.dt * (1 + root) / 2, -control.dt * (1 - root) / 2)
+
+    def _with_contrast(self, y: PyTree, control: Increment, first: Array, second: Array) -> PyTree:
+        """ε R dW + first · g_P + second · g_P', two independent draws of masks and groups."""
+        weights = increment_weights(-first, control.dW, self.scale)
+        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.dtype)
+        one, other = _descent(self, y, weights), _descent(self.at_stage(_CONTRAST), y, -second * uniform)
+        return jax.tree.map(jnp.add, one, other)
+
+
+def fresh_key(key: PRNGKeyArray, stage: int | Array) -> PRNGKeyArray:
+    """A key for a further draw of masks and groups: far from what ``split`` makes of the same key."""
+    return jr.fold_in(key, jnp.uint32(2**31) + jnp.asarray(stage, jnp.uint32))
 
 
 def _descent(term: "GradientFlowTerm | HeavyBallTerm", theta: PyTree, weights: Float[Array, " units"]) -> PyTree:

@@ -137,6 +137,6 @@ class RescaledSDE(sg.SDE):
         super().__init__(h, S, solver=solver)
         self.ratio = math.sqrt(eta / h)
 
-    def term(self, problem, path, rate, fixed, key):
-        term = super().term(problem, path, rate, fixed, key)
+    def term(self, problem, path, rate, fixed, key, substeps=None):
+        term = super().term(problem, path, rate, fixed, key, substeps)
         return GradientFlowTerm(problem, fixed, term.scale * self.ratio, term.correction, path, key)

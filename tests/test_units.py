@@ -6,6 +6,7 @@ dropout ½ all are equally likely.
 """
 
 import itertools
+import math
 
 import diffrax
 import equinox as eqx
@@ -19,7 +20,6 @@ from jax.flatten_util import ravel_pytree
 import sdesgd as sg
 from sdesgd.dynamics import MaskedDraw
 from sdesgd.gradient_covariance import trace
-from sdesgd.terms import GivenIncrement
 from tests import exact
 
 ETA, IN, CLASSES = 0.3, 2, 2
@@ -227,35 +227,91 @@ def test_trace_is_that_of_the_units_of_one_key(case):
         assert mean_trace + between == pytest.approx(np.trace(case.sgd_moments()[1]), rel=1e-9)
 
 
-# -- frozen within a step, fresh with each ---------------------------------------------------------------
+# -- an Itô equation, although the drift is random ---------------------------------------------------------
 
 
-def runge_kutta(gradient_of_units, theta, dW, eta, scale):
-    """The small-noise Runge–Kutta step of the design page in numpy; gradient_of_units(θ) is (M, D)."""
-    alpha = (24 - np.sqrt(96)) / 40
-    beta = 3 - 4 * alpha
-    drift = lambda t: -gradient_of_units(t).mean(axis=0)  # noqa: E731
-    k1 = drift(theta)
-    middle = theta + eta / 2 * k1
-    G = gradient_of_units(middle)
-    noise = scale * (G - G.mean(axis=0)).T @ dW / np.sqrt(len(G))
-    k2 = drift(middle + alpha * noise)
-    k3 = drift(theta - eta * k1 + 2 * eta * k2 + beta * noise)
-    return theta + eta / 6 * (k1 + 4 * k2 + k3) + noise
+class Slopes:
+    """ℓ(θ) = ½ mθ² with a random m: by dropout (0 or 2), or a group's own. Geometric Brownian motion, S = 1 in units.
+
+    dθ = −E[m] θ dt + √(η Var m) θ dW:  E θ = e^{−E[m] t},  E θ² = e^{(−2 E[m] + η Var m) t}
+    """
+
+    def __init__(self, kind):
+        if kind == "masks":
+            loss = lambda w, x, key: x * jr.bernoulli(key).astype(w.dtype) * w**2  # noqa: E731
+            self.problem = sg.Problem(loss, jnp.asarray(1.0), np.ones(1), stochastic=True)
+            values, self.S = np.array([0.0, 2.0]), 1
+        else:
+            x = np.array([1.4, 0.1, -0.6, 0.4])
+            self.problem = sg.Problem(lambda w, x: 0.5 * (x[0] - x[1]) ** 2 * w**2, jnp.asarray(1.0), x, unit_size=2)
+            values, self.S = np.array([(a - b) ** 2 for a, b in itertools.combinations(x, 2)]), 2
+        self.mean, self.variance = values.mean(), values.var()
+
+    def moments(self, dynamics, num_steps, replicas=60_000):
+        """E θ and E θ² with their standard errors."""
+        out = sg.simulate(
+            dynamics,
+            self.problem,
+            num_steps=num_steps,
+            save_every=num_steps,
+            replicas=replicas,
+            key=jr.key(3),
+            observables={"moments": lambda w: jnp.stack([w, w**2])},
+        )
+        last = out.values["moments"][:, -1]
+        return last.mean(axis=0), last.std(axis=0) / np.sqrt(replicas)
 
 
-def test_groups_are_frozen_within_a_multistage_step():
-    case, key = CASES["batch norm, 3 groups of 2"], jr.key(11)
-    groups = np.asarray(case.problem._partition(key)[0])
-    xi = np.array([0.7, -1.1, 0.4])
-    gradients = lambda t: np.array([case.gradient(g, theta=t) for g in groups])  # noqa: E731
-    want = runge_kutta(gradients, np.asarray(case.theta), np.sqrt(ETA) * xi, ETA, np.sqrt(ETA))
-    dynamics = sg.SDE(ETA, case.S)
-    state = dynamics.init(case.problem, case.problem.params)
-    new = dynamics.advance(case.problem, state, MaskedDraw(jnp.asarray(xi[None]), key), jnp.asarray(0))
-    np.testing.assert_allclose(ravel_pytree(case.problem.moving(new.params))[0], want, rtol=1e-10)
-    term = dynamics.term(case.problem, GivenIncrement(jnp.asarray(xi)), jnp.asarray(ETA), case.problem.params, key)
-    assert float(term.scale) == pytest.approx(np.sqrt(ETA)), "one group a step: no 1/S"
+@pytest.mark.parametrize("kind", ["masks", "groups"])
+def test_with_masks_and_groups_the_sde_is_itos(kind):
+    """Frozen for a step, they would make a Stratonovich limit, off by as much as SGD is: see GradientFlowTerm."""
+    case, eta, steps = Slopes(kind), 0.2, 5
+    t = eta * steps
+    ito = np.exp([-case.mean * t, (-2 * case.mean + eta * case.variance) * t])
+    found, error = case.moments(sg.SDE(eta, case.S, "no_replacement"), steps)
+    # one step's second moment is off by ε⁴h²/2 (relative), ε² = η Var m: the integrator's own
+    own = np.array([0.0, steps * (eta * case.variance) ** 2 * eta**2])
+    assert (np.abs(found - ito) < 4.5 * error + own * ito).all()
+    sgd = np.array([1 - eta * case.mean, (1 - eta * case.mean) ** 2 + eta**2 * case.variance]) ** steps
+    assert (np.abs(sgd - ito) > 9 * error).all(), "what is to be told apart"
+    frozen = math.exp(-case.mean * t + 0.5 * eta * case.variance * t)  # Stratonovich, all of the noise in m
+    assert frozen - ito[0] > 20 * error[0]
+
+
+@pytest.mark.parametrize("kind", ["masks", "groups"])
+@pytest.mark.parametrize("substeps", [1, 4])
+def test_euler_substeps_share_the_covariance_of_masks_and_groups(kind, substeps):
+    """Each substep has mean 1 − hE[m] and variance hη Var m, whatever part of it is the partition's."""
+    case, eta, steps = Slopes(kind), 0.2, 4
+    h = eta / substeps
+    dynamics = sg.SDE(eta, case.S, "no_replacement", solver=diffrax.Euler(), substeps=substeps)
+    found, error = case.moments(dynamics, steps)
+    own = np.array([1 - h * case.mean, (1 - h * case.mean) ** 2 + h * eta * case.variance]) ** (steps * substeps)
+    assert (np.abs(found - own) < 4.5 * error).all()
+
+
+@pytest.mark.parametrize("kind", ["masks", "groups"])
+def test_the_predicted_gap_is_that_to_the_ito_equation(kind):
+    """Gaussian SGD's mean is (1 − η E[m])ⁿ, the equation's e^{−E[m] t}."""
+    case, eta, steps = Slopes(kind), 0.2, 5
+    gap = sg.predict_gap(
+        case.problem,
+        eta,
+        case.S,
+        sampling="no_replacement",
+        num_steps=steps,
+        save_every=steps,
+        replicas=20_000,
+        key=jr.key(4),
+        observables={"theta": lambda w: w},
+    )
+    exact_gap = (1 - eta * case.mean) ** steps - math.exp(-case.mean * eta * steps)
+    integrator = steps * (eta * case.mean) ** 4 / 24 * math.exp(-case.mean * eta * steps)
+    assert abs(gap.mean["theta"][1] - exact_gap) < 4.5 * gap.standard_error["theta"][1] + integrator
+    assert abs(exact_gap) > 10 * gap.standard_error["theta"][1]
+
+
+# -- fresh with each step ----------------------------------------------------------------------------------
 
 
 def test_groups_are_fresh_with_each_step():
@@ -279,27 +335,3 @@ def test_an_epoch_of_reshuffled_groups_uses_each_example_once():
     np.testing.assert_allclose(out.values["w"][:, 6], -1.0)
     assert (np.sum(moves != 0, axis=2) == 2).all()
     assert not np.allclose(moves[:, :3], moves[:, 3:]), "a new partition each epoch"
-
-
-def test_predicted_gap_with_batch_norm_is_exact_on_average():
-    """One step: E(Gaussian SGD − SDE) of the loss of the evaluated net, by quadrature over all partitions."""
-    case = CASES["batch norm, 2 groups of 3"]
-    rows = np.arange(6)
-    nodes, weights = exact.gauss_hermite(1, 9)
-    nodes = nodes * np.array([1, -1]) / np.sqrt(2)  # R dW depends on the difference of the two increments alone
-    differences = []
-    for first in (a for a in itertools.combinations(range(6), 3) if 0 in a):
-        groups = [first, tuple(sorted(set(range(6)) - set(first)))]
-        gradients = lambda t, groups=groups: np.array([case.gradient(g, theta=t) for g in groups])  # noqa: E731
-        G, theta = gradients(case.theta), np.asarray(case.theta)
-        noise = (G - G.mean(axis=0)).T / np.sqrt(2)
-        for xi, weight in zip(nodes, weights, strict=True):
-            gaussian = theta - ETA * G.mean(axis=0) + ETA * noise @ xi
-            sde = runge_kutta(gradients, theta, np.sqrt(ETA) * xi, ETA, np.sqrt(ETA))
-            differences.append(weight / 10 * (case.loss(gaussian, rows) - case.loss(sde, rows)))
-    evaluation = sg.models.Evaluation(sg.models.cross_entropy, *case.problem.data)
-    gap = sg.predict_gap(
-        case.problem, ETA, 3, num_steps=1, replicas=3000, key=jr.key(1), observables={"loss": evaluation}
-    )
-    assert abs(gap.mean["loss"][1] - np.sum(differences)) < 4.5 * gap.standard_error["loss"][1]
-    assert abs(np.sum(differences)) > 8 * gap.standard_error["loss"][1], "the gap is large enough to be seen"

@@ -211,8 +211,8 @@ def test_the_net_is_measured_with_errors(summary):
 class TwiceTheCorrection(sg.SDE):
     """Order 2 with η/2 |∇L|² for η/4 |∇L|²."""
 
-    def term(self, problem, path, rate, fixed, key):
-        term = super().term(problem, path, rate, fixed, key)
+    def term(self, problem, path, rate, fixed, key, substeps=None):
+        term = super().term(problem, path, rate, fixed, key, substeps)
         correction = None if term.correction is None else 2 * term.correction
         return GradientFlowTerm(problem, fixed, term.scale, correction, path, key)
 
