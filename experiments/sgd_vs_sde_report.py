@@ -38,8 +38,8 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     console.print(_card(summary, labels))
     if config.get("normalization") == "batch":
         console.print(
-            f"With batch norm the card and tr C, ‖g‖² are of one random partition into {summary['sizes']['num_units']} "
-            "groups: S counts as 1, ‖g‖² holds the partition's own noise, and the cumulants are those of so few numbers.",
+            f"With batch norm the card, tr C and ‖g‖² are of one random partition into {summary['sizes']['num_units']} "
+            "groups: S counts as 1, ‖g‖² holds the partition's own noise, the cumulants are those of so few numbers.",
             highlight=False,
         )
     if config["momentum"] and config["svag_ell"]:
