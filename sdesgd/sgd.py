@@ -26,7 +26,8 @@ class SGD(AbstractDynamics):
 
     The batch: S independent draws (``"replacement"``), a random subset (``"no_replacement"``), or the next S of
     a permutation renewed each epoch (``"reshuffle"``; an epoch is ⌊N/S⌋ steps, the examples left over sit out
-    until the next one). Minibatches are gathered: a step costs O(S) gradients.
+    until the next one). Minibatches are gathered: a step costs S gradients (with groups a
+    permutation of N besides).
     Where the unit is a group (batch norm), a batch is made of groups of the step's random partition, so its examples
     are distinct in every mode, and "replacement" is of groups; an epoch of reshuffling is one partition.
 

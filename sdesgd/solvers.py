@@ -50,8 +50,9 @@ class SmallNoiseRK3(_AbstractFusedSolver):
     X' = X + (h/6)(k1 + 4 k2 + k3) + n
 
     Assumptions: ε small (ε² = η/S). Weak error O(h³ + ε²h² + ε⁴h): weak order 1 as h → 0 at fixed ε, with
-    a constant of ε⁴. Noise enters once, at a deterministic stage, so the limit is the Itô solution. Stable
-    for hλ < 2.51. The ε⁴h term is negligible while (η/S)‖H_i‖ ≪ 1: check it by halving h.
+    a constant of ε⁴. Noise enters once, at a deterministic stage, so the limit is the Itô solution; masks and groups
+    are drawn afresh for each drift stage for the same reason. Stable for hλ < 2.51. The ε⁴h term is negligible while
+    (η/S)‖H_i‖ ≪ 1, with groups as units η‖H_group‖ ≪ 1: check it by halving h.
 
     In the manner of Milstein & Tretyakov 1997 (SIAM J. Sci. Comput. 18(4)).
     """
