@@ -37,7 +37,7 @@ def test_a_model_brings_its_normalization_and_sizes_along(tmp_path):
 def test_what_is_given_wins_over_what_is_implied(tmp_path):
     options = ["--model", "c1", "--dropout", "0.0", "--width", "20", "--normalization", "none"]
     config = parsed(*options, results=str(tmp_path))
-    assert (config.dropout, config.width, config.normalization, config.batch_size) == (0.0, 20, "none", 32)
+    assert (config.dropout, config.width, config.normalization, config.batch_size) == (0.0, 20, "none", 16)
     # also where the value given is the default's
     assert parsed("--model", "f2", "--width", "32", results=str(tmp_path)).width == 32
 
