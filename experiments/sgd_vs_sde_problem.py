@@ -195,7 +195,7 @@ def chosen(config: Config) -> dict[str, str]:
     Raises:
         InputError: an unknown name (the nearest is named).
     """
-    one_draw = {name: f"{OBSERVABLES[name]} (one draw of groups)" for name in _OF_THE_DESCENDED_LOSS}
+    one_draw = {name: f"{OBSERVABLES[name]} (one partition)" for name in _OF_THE_DESCENDED_LOSS}
     labels = OBSERVABLES | (one_draw if config.normalization == "batch" else {})
     if config.observables == "all":
         return labels

@@ -116,7 +116,7 @@ def mlp(
         in_size: input features.
         num_classes: logits.
         width, depth: of the hidden layers; depth 0 is a linear model.
-        activation: of the hidden layers.
+        activation: of the hidden layers (He initialisation whatever it is).
         normalization: "batch" | "group" | "none".
         dropout: rate p of the hidden layers; 0: none.
         key: of the initial weights.
