@@ -129,7 +129,7 @@ def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, 
     assert run.main(EXPERIMENTS, command) == 130
     assert "run the same command again" in capsys.readouterr().err
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
-    assert {p.name for p in (folder / "stages").iterdir()} == {"sgd.nc", "gaussian-sde.nc", "svag.partial.nc"}
+    assert {p.name for p in (folder / "stages").glob("*.nc")} == {"sgd.nc", "gaussian-sde.nc", "svag.partial.nc"}
     assert not (folder / "summary.json").exists()
     assert run.main(EXPERIMENTS, command) == 0
     assert calls == ["SGD", "SVAG", "SVAG"]

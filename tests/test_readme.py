@@ -62,7 +62,7 @@ def test_commands_run(command, tmp_path):
     if "fashion_mnist" in arguments:  # its package need not be installed
         write_idx(tmp_path / "data")
         arguments += ["--data-dir", str(tmp_path / "data")]
-    settings = {"capture_output": True, "text": True, "cwd": TOP, "timeout": 500, "env": os.environ | CACHE}
+    settings = {"capture_output": True, "text": True, "cwd": TOP, "timeout": 1200, "env": os.environ | CACHE}
     done = subprocess.run([sys.executable, *arguments], **settings)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -88,7 +88,8 @@ def test_some_replicas_diverge_and_the_others_go_on():
 
 
 def test_ctrl_c_keeps_what_was_saved():
-    """A real SIGINT in the middle of a long run."""
+    """A real SIGINT in the middle of a long run; a background job of a shell starts with the signal ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = dict(num_steps=10_000_000, save_every=1000, replicas=2)
     run(num_steps=1000, save_every=1000, replicas=2)
     timer = threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT))
