@@ -1,0 +1,1 @@
+"""Basins: Laplace, symmetry, rates and occupancies."""

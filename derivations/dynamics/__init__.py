@@ -1,0 +1,1 @@
+"""SGD and its equations: sampling, one-step moments, momentum, SVAG, integrators, scaling rules."""

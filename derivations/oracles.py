@@ -1,0 +1,66 @@
+"""Independent ways to a number: enumeration over batches in rationals, moments by propagation, quadrature.
+
+Nothing here knows a formula of a claim.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import mpmath
+import sympy as sp
+
+
+def batches(num_examples: int, batch_size: int, replacement: bool) -> list[tuple[int, ...]]:
+    """All equally likely batches: every tuple of indices, or every subset."""
+    indices = range(num_examples)
+    if replacement:
+        return list(itertools.product(indices, repeat=batch_size))
+    return list(itertools.combinations(indices, batch_size))
+
+
+def mean(values: Iterable) -> Any:
+    """The mean of equally likely scalars or matrices, exact for rationals."""
+    values = list(values)
+    return sum(values[1:], values[0]) / sp.Integer(len(values))
+
+
+def covariance(vectors: Iterable[sp.Matrix]) -> sp.Matrix:
+    """The covariance (1/n form) of equally likely column vectors."""
+    vectors = list(vectors)
+    centre = mean(vectors)
+    return mean([(v - centre) * (v - centre).T for v in vectors])
+
+
+def variance(values: Iterable) -> Any:
+    """The variance (1/n form) of equally likely scalars."""
+    values = list(values)
+    centre = mean(values)
+    return mean([(v - centre) ** 2 for v in values])
+
+
+def two_point(scale: Any = 1) -> list[tuple[Any, Any]]:
+    """A law (value, probability) with mean 0, variance scale² and third moment 0."""
+    half = sp.Rational(1, 2)
+    return [(-scale, half), (scale, half)]
+
+
+def three_point(scale: Any = 1) -> list[tuple[Any, Any]]:
+    """A law (value, probability) whose first five moments are those of a Gaussian of variance scale²."""
+    root = sp.sqrt(3) * scale
+    return [(-root, sp.Rational(1, 6)), (sp.S.Zero, sp.Rational(2, 3)), (root, sp.Rational(1, 6))]
+
+
+def expectation(function: Callable, *laws: Sequence[tuple[Any, Any]]) -> Any:
+    """E f(X₁, …, X_n) for independent X_k of finite laws [(value, probability), …]."""
+    total = sp.S.Zero
+    for draw in itertools.product(*laws):
+        weight = sp.prod(p for _, p in draw)
+        total += weight * function(*(x for x, _ in draw))
+    return total
+
+
+def quadrature(integrand: Callable, points: Sequence, digits: int = 30) -> mpmath.mpf:
+    """∫ integrand over the intervals between the points, by mpmath's tanh-sinh rule."""
+    with mpmath.workdps(digits):
+        return mpmath.quad(integrand, list(points))

@@ -1,0 +1,1 @@
+"""Sharpness in closed form."""

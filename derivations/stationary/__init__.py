@@ -1,0 +1,1 @@
+"""Stationary laws: Fokker-Planck, covariances, expected losses."""

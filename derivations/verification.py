@@ -1,0 +1,117 @@
+"""Both checks of a claim: residuals simplified to zero, and numbers compared with independent ones."""
+
+import dataclasses
+import time
+from typing import Any
+
+import sympy as sp
+
+from derivations.claim import Claim, Comparison, Step
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedStep:
+    """A step and what simplification left of left − right; it holds where that is zero."""
+
+    step: Step
+    residual: Any
+    holds: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedComparison:
+    """A comparison and |derived − independent|."""
+
+    comparison: Comparison
+    difference: Any
+    holds: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """The outcome for one claim."""
+
+    name: str
+    steps: tuple[CheckedStep, ...]
+    comparisons: tuple[CheckedComparison, ...]
+    seconds: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether every step holds."""
+        return bool(self.steps) and all(s.holds for s in self.steps)
+
+    @property
+    def independent(self) -> bool:
+        """Whether every comparison holds."""
+        return bool(self.comparisons) and all(c.holds for c in self.comparisons)
+
+    @property
+    def passed(self) -> bool:
+        """Whether both checks do."""
+        return self.exact and self.independent
+
+
+def verify(claim: Claim, formula: Any = None) -> Verification:
+    """Runs both checks of a claim.
+
+    Args:
+        claim: the claim.
+        formula: in place of the claim's own, as for a planted slip.
+    """
+    start = time.perf_counter()
+    formula = claim.formula if formula is None else formula
+    steps = tuple(check_step(step) for step in claim.steps(formula))
+    comparisons = tuple(compare(comparison) for comparison in claim.check(formula))
+    return Verification(claim.name, steps, comparisons, time.perf_counter() - start)
+
+
+def check_step(step: Step) -> CheckedStep:
+    """Simplifies left − right, or each of its Taylor coefficients below the order."""
+    entries = []
+    for left, right in zip(_entries(step.left), _entries(step.right), strict=True):
+        difference = sp.sympify(left - right).doit()
+        if step.order is None:
+            entries.append(_simplified(difference))
+        else:
+            entries.append(_lower_orders(difference, *step.order))
+    left_over = [e for e in entries if e != 0]
+    return CheckedStep(step, left_over[0] if left_over else sp.S.Zero, not left_over)
+
+
+def compare(comparison: Comparison) -> CheckedComparison:
+    """The largest absolute difference over the entries."""
+    pairs = zip(_entries(comparison.derived), _entries(comparison.independent), strict=True)
+    differences = [abs(sp.sympify(a) - sp.sympify(b)) for a, b in pairs]
+    worst = max((sp.simplify(d) if d.free_symbols or not d.is_Number else d for d in differences), key=sp.Float)
+    # A NaN compares as false and so fails.
+    return CheckedComparison(comparison, worst, bool(worst <= sp.sympify(comparison.tolerance)))
+
+
+def _entries(value: Any) -> list:
+    if isinstance(value, sp.MatrixExpr):
+        value = value.doit().as_explicit()
+    if isinstance(value, sp.MatrixBase | sp.NDimArray):
+        return sp.flatten(value.tolist())
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _simplified(expression: Any) -> Any:
+    """Zero if it can be shown to be; cheap ways first."""
+    for way in (sp.expand, sp.factor, sp.simplify, lambda e: sp.simplify(sp.expand(e.rewrite(sp.exp), func=True))):
+        expression = way(expression)
+        if expression == 0:
+            break
+    return expression
+
+
+def _lower_orders(expression: Any, variable: sp.Symbol, order: int) -> Any:
+    """The part of the Taylor polynomial in the variable below the order; zero if there is none."""
+    total: Any = sp.S.Zero
+    for k in range(order):
+        coefficient = sp.diff(expression, variable, k).subs(variable, 0)
+        if coefficient.has(sp.nan, sp.zoo, sp.oo):
+            series = sp.series(expression, variable, 0, order).removeO()
+            return _simplified(series)
+        total += _simplified(coefficient.doit()) * variable**k / sp.factorial(k)
+    return total
