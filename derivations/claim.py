@@ -32,6 +32,11 @@ class Source:
     equation: str = ""
     place: str = ""
 
+    @property
+    def anchor(self) -> str:
+        """The anchor of a numbered equation, such as lecture-14."""
+        return f"{self.document}-{self.equation}".replace(" ", "-").lower()
+
     def __str__(self) -> str:
         number = f"({self.equation})" if self.equation else ""
         return " ".join(part for part in (self.document, number, self.place) if part)
@@ -56,6 +61,8 @@ class Step:
         left, right: scalars or matrices of one shape.
         order: (variable, n) if left − right = O(variable^n) as variable → 0; None for equality.
         name: what the line computes, for display only, such as Cov(ψ): shown as name = left = right.
+        shown: an equation that is shown in place of left = right where those are long (entries of generic matrices):
+            the same statement in shorter notation, such as HΓ + ΓH = (η/S)C.
     """
 
     words: str
@@ -63,6 +70,7 @@ class Step:
     right: Any
     order: tuple[sp.Symbol, int] | None = None
     name: sp.Basic | None = None
+    shown: sp.Equality | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,7 +60,7 @@ def expectation(function: Callable, *laws: Sequence[tuple[Any, Any]]) -> Any:
     return total
 
 
-def quadrature(integrand: Callable, points: Sequence, digits: int = 30) -> mpmath.mpf:
+def quadrature(integrand: Callable, points: Sequence, digits: int = 30) -> Any:
     """∫ integrand over the intervals between the points, by mpmath's tanh-sinh rule."""
     with mpmath.workdps(digits):
         return mpmath.quad(integrand, list(points))

@@ -83,9 +83,11 @@ def compare(comparison: Comparison) -> CheckedComparison:
     """The largest absolute difference over the entries."""
     pairs = zip(_entries(comparison.derived), _entries(comparison.independent), strict=True)
     differences = [abs(sp.sympify(a) - sp.sympify(b)) for a, b in pairs]
-    worst = max((sp.simplify(d) if d.free_symbols or not d.is_Number else d for d in differences), key=sp.Float)
-    # A NaN compares as false and so fails.
-    return CheckedComparison(comparison, worst, bool(worst <= sp.sympify(comparison.tolerance)))
+    differences = [d if d.is_Number else sp.simplify(d).evalf(30) for d in differences]
+    # NaN and what is no number fail.
+    bad = [d for d in differences if not d.is_number or not d.is_finite]
+    worst = bad[0] if bad else max(differences, key=sp.Float)
+    return CheckedComparison(comparison, worst, not bad and bool(worst <= sp.sympify(comparison.tolerance)))
 
 
 def _entries(value: Any) -> list:

@@ -75,7 +75,7 @@ _DENSE_ON_CPU: dict[str, Any] = {
     "num_steps": 24,
     "save_every": 4,
     "replicas": 80,
-    "check_replicas": 24,
+    "check_replicas": 48,
     "substeps": 2,
 }
 _ON_CPU: dict[str, dict[str, Any]] = {
@@ -88,7 +88,7 @@ _ON_CPU: dict[str, dict[str, Any]] = {
         "num_examples": 128,
         "num_test": 256,
         "batch_size": 16,
-        "num_steps": 16,
+        "num_steps": 12,
         "save_every": 4,
         "replicas": 76,
         "check_replicas": 20,

@@ -38,8 +38,9 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     console.print(_card(summary, labels))
     if config.get("normalization") == "batch":
         console.print(
-            f"With batch norm the card, tr C and ‖g‖² are of one random partition into {summary['sizes']['num_units']} "
-            "groups: S counts as 1, ‖g‖² holds the partition's own noise, the cumulants are those of so few numbers.",
+            "With batch norm a unit of the sum is a group, so S counts as 1; the card is that of the expected group "
+            "loss. tr C and ‖g‖² among the observables are of one random partition into "
+            f"{summary['sizes']['num_units']} groups.",
             highlight=False,
         )
     if config["momentum"] and config["svag_ell"]:
@@ -133,18 +134,26 @@ def _card(summary: dict, labels: dict[str, str]) -> Table:
 
     row("η λ_max / (2(1+m))", lambda c: f"{c['stability']:.3g}", "≪ 1; unstable above 1")
     row("λ_max of H", lambda c: f"{c['top_eigenvalue']:.4g} ± {c['eigenvalue_error']:.0e}", "")
-    row("tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}", "(> 1: noise leads)")
+    row("tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}" + _error(c, "noise_to_signal"), "(> 1: noise leads)")
     for direction, words in (("gradient", "g"), ("top_hessian", "top H")):
-        row(f"skewness along {words}", lambda c, d=direction: f"{c['skewness'][d]:+.2g}", "≈ 0")
-        row(
-            f"kurtosis − 3 along {words}",
-            lambda c, d=direction: f"{c['excess_kurtosis'][d]:+.2g}",
-            "≈ 0",
-        )
+        for name, label in (("skewness", "skewness along"), ("excess_kurtosis", "kurtosis − 3 along")):
+            row(
+                f"{label} {words}",
+                lambda c, n=name, d=direction: f"{c[n][d]:+.2g}" + _error(c, n, d),
+                "≈ 0",
+            )
     gap, halves = (_largest(summary, labels, part) for part in ("discretisation", "h_against_half"))
     table.add_row("largest predicted gap", *gap, "≪ the margin")
     table.add_row("SDE, h against h/2", *halves, "≪ the gap")
     return table
+
+
+def _error(card: dict, *names: str) -> str:
+    """± one standard error over draws of masks and groups; nothing where the number is exact."""
+    error = card["standard_errors"]
+    for name in names if error else ():
+        error = error[name]
+    return f" ± {error:.1g}" if error else ""
 
 
 def _formatted(value, card: dict) -> str:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 from matfree import decomp
 
 from sdesgd.errors import InputError
@@ -26,16 +26,26 @@ class Eigenpairs(NamedTuple):
     residuals: Float[Array, " k"]
 
 
-def hessian_product(problem: Problem, params: PyTree, vector: PyTree, key: PRNGKeyArray | None = None) -> PyTree:
+def hessian_product(
+    problem: Problem, params: PyTree, vector: PyTree, key: Key[Array, "*draws"] | None = None
+) -> PyTree:
     """H(θ) v, one Hessian-vector product (forward over reverse), about three gradients.
 
     Args:
         params: θ.
         vector: v, a pytree like the gradient.
-        key: masks and groups.
+        key: masks and groups; several, (K,), for the mean of the Hessians they give.
     """
     moving, fixed = eqx.partition(params, eqx.is_inexact_array)
-    return jax.jvp(lambda x: problem.gradient(eqx.combine(x, fixed), key), (moving,), (vector,))[1]
+
+    def product(one):
+        return jax.jvp(lambda x: problem.gradient(eqx.combine(x, fixed), one), (moving,), (vector,))[1]
+
+    if key is None or not key.shape:
+        return product(key)
+    zeros = jax.tree.map(jnp.zeros_like, vector)
+    total, _ = jax.lax.scan(lambda sum_, one: (jax.tree.map(jnp.add, sum_, product(one)), None), zeros, key)
+    return jax.tree.map(lambda x: x / key.shape[0], total)
 
 
 def top_eigenpairs(
@@ -45,7 +55,7 @@ def top_eigenpairs(
     key: PRNGKeyArray,
     num: int = 1,
     num_matvecs: int = 30,
-    mask_key: PRNGKeyArray | None = None,
+    mask_key: Key[Array, "*draws"] | None = None,
 ) -> Eigenpairs:
     """The largest (most positive) eigenvalues of H(θ) with their vectors, by matfree's Lanczos.
 
@@ -56,7 +66,7 @@ def top_eigenpairs(
         key: of the random start vector.
         num: how many pairs.
         num_matvecs: Lanczos steps, at most D.
-        mask_key: masks and groups of the loss.
+        mask_key: masks and groups of the loss; several, (K,), for those of the mean Hessian.
 
     Raises:
         InputError: num larger than the Krylov space.

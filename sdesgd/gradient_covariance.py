@@ -82,15 +82,40 @@ def minibatch_cumulants(
     """
     check_sampling(sampling, ("replacement", "no_replacement"), "an epoch's batches are dependent")
     count = batch_units(problem, batch_size, sampling)
+    x = directional_derivatives(problem, params, directions, key)
+    return cumulants_of_mean(x, count, sampling)
+
+
+def directional_derivatives(
+    problem: Problem, params: PyTree, directions: PyTree, key: PRNGKeyArray | None = None
+) -> Float[Array, "directions units"]:
+    """uᵀ∇ℓ_i for each unit i and direction u: one JVP a direction.
+
+    Args:
+        params: θ.
+        directions: pytree like the gradient with a leading axis.
+        key: masks and groups.
+    """
     moving, fixed = eqx.partition(params, eqx.is_inexact_array)
 
     def along(direction):
         losses = lambda x: problem.losses(eqx.combine(x, fixed), key)  # noqa: E731
-        x = jax.jvp(losses, (moving,), (direction,))[1]
-        x = x - jnp.mean(x)
-        return _cumulants_of_mean(jnp.mean(x**2), jnp.mean(x**3), jnp.mean(x**4), problem.num_units, count, sampling)
+        return jax.jvp(losses, (moving,), (direction,))[1]
 
-    return Cumulants(*jax.lax.map(along, directions))
+    return jax.lax.map(along, directions)
+
+
+def cumulants_of_mean(x: Float[Array, "directions units"], count: int, sampling: str = "replacement") -> Cumulants:
+    """Cumulants of the mean of ``count`` draws from each row of x, with or without replacement.
+
+    Args:
+        x: populations of numbers.
+        count: S, the size of a sample.
+        sampling: "replacement" | "no_replacement".
+    """
+    x = x - jnp.mean(x, axis=1, keepdims=True)
+    m2, m3, m4 = (jnp.mean(x**k, axis=1) for k in (2, 3, 4))
+    return Cumulants(*_cumulants_of_mean(m2, m3, m4, x.shape[1], count, sampling))
 
 
 def _cumulants_of_mean(m2, m3, m4, num_units: int, count: int, sampling: str):

@@ -92,17 +92,46 @@ def test_eigenvalues_survive_a_closed_krylov_space(dimension):
     assert np.isnan(found.eigenvalues[1:]).all()
 
 
-def test_the_card_counts_the_batch_in_units():
-    """Groups of S: a batch is one unit, so noise-to-signal is tr C/‖g‖² with C over the groups."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(12, 2))
-    problem = sg.Problem(lambda w, x: jnp.mean(x @ w) ** 2, jnp.ones(2), x, unit_size=3)
-    key = jr.key(1)
-    card = sg.validity_card(problem, 0.1, 3, key=key)
-    mask_key = jr.split(key)[1]
-    gradients = np.stack([problem.unit_gradients(problem.params, jnp.asarray([k]), mask_key)[0] for k in range(4)])
-    want = gradients.var(axis=0).sum() / np.sum(gradients.mean(axis=0) ** 2)
-    assert card.noise_to_signal == pytest.approx(want, rel=1e-9)
+def test_the_card_of_groups_is_that_of_the_expected_group_loss():
+    """All 15 groups of 2 of 6 are the population of units: ‖g‖² is free of a partition's own noise, tr C is total."""
+    x = np.random.default_rng(0).normal(size=(6, 2))
+    problem = sg.Problem(lambda w, x: jnp.mean(x @ w) ** 2, jnp.asarray([1.0, 0.5]), x, unit_size=2)
+    draws = 1000
+    card = sg.validity_card(problem, 0.1, 2, key=jr.key(1), draws=draws)
+    centres = np.array([x[list(pair)].mean(axis=0) for pair in itertools.combinations(range(6), 2)])
+    w = np.array([1.0, 0.5])
+    gradients = 2 * (centres @ w)[:, None] * centres
+    g = gradients.mean(axis=0)
+    want = {"gradient_norm_squared": g @ g, "trace": gradients.var(axis=0).sum()}
+    want["noise_to_signal"] = want["trace"] / want["gradient_norm_squared"]
+    for name, value in want.items():
+        error = card.standard_errors[name]
+        assert error < 0.2 * value, f"{name}: the test has no power"
+        assert abs(getattr(card, name) - value) < 4.5 * error, name
+    # What one partition's g has in excess, tr Cov g_P = (tr C of a mean of 3 disjoint groups), would be seen.
+    partitions = [p for p in itertools.permutations(range(6)) if p[0] < p[1] and p[2] < p[3] and p[4] < p[5]]
+    groups = [x[list(p)].reshape(3, 2, 2).mean(axis=1) for p in partitions]
+    means = np.mean([[2 * (c @ w) * c for c in three] for three in groups], axis=1)
+    assert np.var(means, axis=0).sum() > 10 * card.standard_errors["gradient_norm_squared"]
+    along = gradients @ (g / np.linalg.norm(g))
+    assert (
+        abs(card.skewness["gradient"] - stats.skew(along)) < 4.5 * card.standard_errors["skewness"]["gradient"] + 0.02
+    )
+    hessian = 2 * np.mean([np.outer(c, c) for c in centres], axis=0)
+    assert card.top_eigenvalue == pytest.approx(np.linalg.eigvalsh(hessian)[-1], rel=0.05)
+    assert card.draws == draws
+
+
+def test_the_errors_of_the_card_cover():
+    """Over 60 cards of 8 draws the spread of ‖g‖² is the error that they report, within the noise of both."""
+    x = np.random.default_rng(0).normal(size=(6, 2))
+    problem = sg.Problem(lambda w, x: jnp.mean(x @ w) ** 2, jnp.asarray([1.0, 0.5]), x, unit_size=2)
+    cards = [sg.validity_card(problem, 0.1, 2, key=jr.key(k)) for k in range(60)]
+    spread = np.std([card.gradient_norm_squared for card in cards], ddof=1)
+    reported = np.sqrt(np.mean([card.standard_errors["gradient_norm_squared"] ** 2 for card in cards]))
+    assert 0.65 < reported / spread < 1.5
+    with pytest.raises(sg.InputError, match="draws is 2"):
+        sg.validity_card(problem, 0.1, 2, key=jr.key(0), draws=2)
 
 
 def test_validity_card():
@@ -115,6 +144,7 @@ def test_validity_card():
     _, skewness, kurtosis = enumerated(Q.gradients(START) @ g, 2, "no_replacement")
     assert card.skewness["gradient"] == pytest.approx(skewness, rel=1e-9)
     assert card.excess_kurtosis["gradient"] == pytest.approx(kurtosis, rel=1e-9)
+    assert (card.draws, card.standard_errors) == (1, {})
 
 
 def test_trajectories_round_trip(tmp_path):

@@ -1,0 +1,104 @@
+"""Kramers' rates and Laplace's occupancies of two basins agree: k_AB P(A) = k_BA P(B)."""
+
+import sympy as sp
+
+from derivations.basins.mean_first_passage_time import passage_time
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, P, T, theta
+
+L_A, L_B, L_s = sp.symbols("L_A L_B L_s", real=True)  # losses at the minima and at the saddle
+det_A, det_B, det_s = sp.symbols("det_A det_B det_s", positive=True)  # |det H| there
+mu = sp.Symbol("mu", positive=True)  # |negative eigenvalue| of H at the saddle
+k_AB, k_BA = sp.symbols("k_AB k_BA", positive=True)  # rates
+
+
+def steps(formula):
+    """No flux under the Gibbs law; then the rates' ratio, the weights' ratio, the two-state chain."""
+    L = sp.Function("L")(theta)
+    gibbs = sp.exp(-L / T)
+
+    def rate(det, loss):
+        return mu / (2 * sp.pi) * sp.sqrt(det / det_s) * sp.exp(-(L_s - loss) / T)
+
+    def weight(det, loss):
+        return (2 * sp.pi * T) ** (D / 2) / sp.sqrt(det) * sp.exp(-loss / T)
+
+    return [
+        Step(
+            "Under p ∝ exp(−L/T) the probability flux −L′p − Tp′ vanishes at each point, for any L and T:",
+            -sp.diff(L, theta) * gibbs - T * sp.Derivative(gibbs, theta),
+            0,
+        ),
+        Step(
+            "In D dimensions the rate out of a basin is μ/(2π) √(det H/|det H_s|) exp(−(L_s − L)/T), which is "
+            "Kramers' for D = 1. Both ways lead over one saddle, so all that belongs to it cancels:",
+            rate(det_A, L_A) / rate(det_B, L_B),
+            formula,
+            name=k_AB / k_BA,
+        ),
+        Step(
+            "The weights of Laplace's method have the same ratio, at every T and with no error: what Laplace neglects "
+            "of a basin, the rate out of it neglects too:",
+            weight(det_B, L_B) / weight(det_A, L_A),
+            formula,
+            name=P(sp.Symbol("B")) / P(sp.Symbol("A")),
+        ),
+        Step(
+            "So the two-state chain with these rates has the Gibbs law's occupancies:",
+            rate(det_B, L_B) / (rate(det_A, L_A) + rate(det_B, L_B)),
+            1 / (1 + formula),
+            name=P(sp.Symbol("A")),
+        ),
+    ]
+
+
+def check(formula):
+    """Passage times of a random walk both ways over a lopsided barrier."""
+    loss = (theta**2 - 1) ** 2 * sp.exp(theta / 2) + theta / 10
+    slope, curvature = (sp.lambdify(theta, sp.diff(loss, theta, n)) for n in (1, 2))
+    left, right = (float(sp.nsolve(sp.diff(loss, theta), theta, x)) for x in (-1, 1))
+    function = sp.lambdify(theta, loss)
+    values = {L_A: function(left), L_B: function(right), det_A: curvature(left), det_B: curvature(right)}
+    ratios = []
+    for n in (16, 32, 64):
+        temperature = sp.Rational(1, n)
+        derived = formula.subs(values).subs(T, temperature).evalf()
+        there, back = (
+            passage_time(lambda x: -slope(x), lambda _, n=n: 1 / n, *ends, 0.5, 50 * n)
+            for ends in ((left, right), (right, left))
+        )
+        ratios.append(back / there / derived)
+    return [
+        Comparison(
+            "(θ² − 1)² exp(θ/2) + θ/10: mean time B to A over mean time A to B of a random walk, over the formula; "
+            "T = 1/16, 1/32, 1/64 extrapolated to T = 0",
+            (ratios[0] - 6 * ratios[1] + 8 * ratios[2]) / 3,
+            1,
+            2e-3,
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Detailed balance of escape rates and occupancies",
+    sources=(Source("Kramers 1940"), Source("Gardiner 2009", place="detailed balance")),
+    verdict=Verdict.EXACT,
+    summary="The ratio of the two escape rates over a saddle is √(det H_A/det H_B) exp((L_A − L_B)/T), which is "
+    "P(B)/P(A) by Laplace's method. The two approximations agree with each other exactly, though each is right only "
+    "up to O(T).",
+    printed=sp.Eq(k_AB * P(sp.Symbol("A")), k_BA * P(sp.Symbol("B")), evaluate=False),
+    assumptions=(
+        Assumption(
+            "Noise is isotropic and constant, so that the Gibbs law is stationary.",
+            sp.Eq(P(theta), sp.exp(-sp.Function("L")(theta) / T), evaluate=False),
+        ),
+        Assumption("One saddle joins the two basins.", sp.Gt(det_s, 0, evaluate=False)),
+        Assumption("Minima and saddle are non-degenerate.", sp.Gt(det_A * det_B, 0, evaluate=False)),
+    ),
+    formula=sp.sqrt(det_A / det_B) * sp.exp((L_A - L_B) / T),
+    arguments=(T, L_A, L_B, det_A, det_B),
+    steps=steps,
+    check=check,
+    slip=Slip("the losses exchanged", sp.sqrt(det_A / det_B) * sp.exp((L_B - L_A) / T)),
+)

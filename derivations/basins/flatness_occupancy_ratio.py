@@ -1,0 +1,100 @@
+"""Two minima of equal depth: the wider is favoured, by a factor that η/S doesn't change."""
+
+import mpmath
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, P, S, T, eta, sigma, theta
+
+A, B = sp.symbols("A B")
+L_A, L_B = sp.symbols("L_A L_B", real=True)  # losses at the minima, which are equal here
+det_A, det_B = sp.symbols("det_A det_B", positive=True)  # determinants of the Hessians there
+
+
+def steps(formula):
+    """Laplace's weights at equal depth; the next order; what a stretched basin gains."""
+    r_A, r_B = sp.symbols("r_A r_B", real=True)
+    stretch = sp.Symbol("s", positive=True)
+    ratio = sp.Symbol("x", positive=True)  # η/S
+
+    def weight(det, correction):
+        return (2 * sp.pi * T) ** (D / 2) * sp.exp(-L_A / T) / sp.sqrt(det) * (1 + correction * T)
+
+    odds = weight(det_A, r_A) / weight(det_B, r_B)
+    return [
+        Step(
+            "At equal depth, L_A = L_B, the exponentials of Laplace's weights cancel as well as the powers of T:",
+            weight(det_A, 0) / weight(det_B, 0),
+            formula,
+            name=P(A) / P(B),
+        ),
+        Step(
+            "So with T = ησ²/(2S) the odds don't depend on η/S to this order:",
+            sp.Derivative((weight(det_A, 0) / weight(det_B, 0)).subs(T, ratio * sigma**2 / 2), ratio),
+            0,
+        ),
+        Step(
+            "At the next order they do, by the relative corrections 1 + rT of the weights. The sign of r_A − r_B "
+            "belongs to the third and fourth derivatives, not to the widths:",
+            odds,
+            formula * (1 + (r_A - r_B) * T),
+            order=(T, 2),
+        ),
+        Step(
+            "Stretching basin A by s in each of its D directions divides det H_A by s^{2D} and multiplies the odds by "
+            "s^D, the ratio of volumes:",
+            formula.subs(det_A, det_A / stretch ** (2 * D)),
+            stretch**D * formula,
+        ),
+    ]
+
+
+def check(formula):
+    """Quadrature over both sides of a double well of equal depths and unequal widths."""
+    loss = (theta**2 - 1) ** 2 * sp.exp(theta / 2)
+    function = sp.lambdify(theta, loss, "mpmath")
+    second = [sp.diff(loss, theta, 2).subs(theta, x) for x in (-1, 1)]
+    derived = formula.subs({det_A: second[0], det_B: second[1]}).evalf()
+    top = mpmath.findroot(sp.lambdify(theta, sp.diff(loss, theta), "mpmath"), 0)
+    odds = []
+    for n in (25, 50, 100):
+        left, right = (
+            oracles.quadrature(lambda x, n=n: mpmath.exp(-n * function(x)), points, 20)
+            for points in ((-3, -1.5, -1, -0.5, top), (top, 0.5, 1, 1.5, 3))
+        )
+        odds.append(left / right)
+    return [
+        Comparison(
+            "(θ² − 1)² exp(θ/2), both minima at zero loss: odds of the wider well by quadrature at T = 1/25, 1/50, "
+            "1/100, extrapolated to T = 0",
+            derived,
+            (odds[0] - 6 * odds[1] + 8 * odds[2]) / 3,
+            5e-5,
+        ),
+        Comparison("the same odds at T = 1/25, within 1 % of the formula", derived, odds[0], derived / 100),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Odds of a wide and a narrow minimum of equal depth",
+    sources=(Source("lecture", place="what (26) says of equal depths"), Source("Jastrzębski et al. 2017")),
+    verdict=Verdict.ORDER,
+    order="T",
+    summary="Of two minima of equal depth the stationary law favours the wider by √(det H_B/det H_A), whatever η/S. A "
+    "higher η/S doesn't favour it more: that, which the thesis's text after (3.3) suggests, isn't a property of the "
+    "Gibbs law. Corrections are O(T) and of either sign.",
+    printed=sp.Eq(P(A) / P(B), sp.sqrt(det_B / det_A), evaluate=False),
+    assumptions=(
+        Assumption("The minima are equally deep.", sp.Eq(L_A, L_B, evaluate=False)),
+        Assumption("Noise is isotropic and the law is stationary.", sp.Eq(T, eta * sigma**2 / (2 * S), evaluate=False)),
+        Assumption("Both minima are non-degenerate.", sp.Gt(det_A * det_B, 0, evaluate=False)),
+        Assumption("T is small against the barrier.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
+    ),
+    formula=sp.sqrt(det_B / det_A),
+    arguments=(det_A, det_B),
+    steps=steps,
+    check=check,
+    slip=Slip("the determinants without their root", det_B / det_A),
+)

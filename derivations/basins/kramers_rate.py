@@ -1,0 +1,106 @@
+"""Kramers' escape rate in one dimension, from the mean first passage time by Laplace's method."""
+
+import sympy as sp
+
+from derivations.basins.mean_first_passage_time import passage_time
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import S, T, eta, sigma, theta
+
+height = sp.Symbol("Delta_L", positive=True)  # L at the barrier's top minus L at the bottom of A
+lam_A, lam_s = sp.symbols("lambda_A lambda_s", positive=True)  # L″ at the bottom, |L″| at the top
+
+
+def steps(formula):
+    """The double integral splits into a Gaussian about the bottom and one about the top."""
+    eps = sp.Symbol("epsilon", positive=True)  # √T
+    x, L_3, L_4 = sp.symbols("x L_3 L_4", real=True)
+    y, z = sp.symbols("y z", real=True)
+    bottom = sp.exp(-lam_A * z**2 / (2 * T))
+    top = sp.exp((height - lam_s * y**2 / 2) / T)
+    whole, half = (sp.Integral(top, (y, -sp.oo, end)) for end in (sp.oo, 0))
+    well = sp.Integral(bottom, (z, -sp.oo, sp.oo))
+    return [
+        Step(
+            "The mean time from the bottom of A to that of B is (1/T)∫exp(L(y)/T) ∫exp(−L(z)/T) dz dy, z from −∞ to y. "
+            "Near the top, z has the whole well below it. About the bottom, with z = εx and ε = √T:",
+            sp.exp(-lam_A * x**2 / 2 - eps * L_3 * x**3 / 6 - eps**2 * L_4 * x**4 / 24),
+            sp.exp(-lam_A * x**2 / 2) * (1 - eps * L_3 * x**3 / 6),
+            order=(eps, 2),
+        ),
+        Step(
+            "About the top likewise; the terms odd in x integrate to zero, so both Gaussian integrals are right up to "
+            "a relative ε² = T:",
+            sp.exp(-lam_s * x**2 / 2 + eps * L_3 * x**3 / 6 + eps**2 * L_4 * x**4 / 24),
+            sp.exp(-lam_s * x**2 / 2) * (1 + eps * L_3 * x**3 / 6),
+            order=(eps, 2),
+        ),
+        Step("Their product is the mean time, and the rate is its inverse:", whole * well / T, 1 / formula),
+        Step(
+            "The time to the top alone has half the outer Gaussian: from there one falls to either side with equal "
+            "chance, so the top is reached twice as often as it is crossed:",
+            half * well / T,
+            1 / (2 * formula),
+        ),
+        Step(
+            "In SGD's terms T = ησ²/(2S), and the exponent is 2SΔL/(ησ²); the mean number of steps is the time over η:",
+            sp.log(1 / (eta * formula)).subs(T, eta * sigma**2 / (2 * S)),
+            2 * S * height / (eta * sigma**2) + sp.log(2 * sp.pi / (eta * sp.sqrt(lam_A * lam_s))),
+        ),
+    ]
+
+
+def check(formula):
+    """Mean passage times of a random walk that tends to the SDE, at three temperatures."""
+    loss = (theta**2 - 1) ** 2 + theta / 5
+    slope, curvature = (sp.lambdify(theta, sp.diff(loss, theta, n)) for n in (1, 2))
+    left, top, right = (float(sp.nsolve(sp.diff(loss, theta), theta, x)) for x in (-1, 0, 1))
+    function = sp.lambdify(theta, loss)
+    values = {height: function(top) - function(left), lam_A: curvature(left), lam_s: -curvature(top)}
+    words = "(θ² − 1)² + θ/5: the rate times the mean time of a random walk from the bottom to the "
+    cases = (
+        (right, (16, 32, 64), 1, 5e-3, words + "other bottom, T = 1/16, 1/32, 1/64 extrapolated to T = 0"),
+        (
+            top,
+            (10, 40, 160),
+            sp.Rational(1, 2),
+            5e-3,
+            words + "top: one half, T = 1/10, 1/40, 1/160, extrapolated in √T",
+        ),
+    )
+    comparisons = []
+    for end, denominators, limit, tolerance, words in cases:
+        products = []
+        for n in denominators:
+            walk = passage_time(lambda x: -slope(x), lambda _, n=n: 1 / n, left, end, 0.5, 50 * n)
+            products.append(walk * formula.subs(values).subs(T, sp.Rational(1, n)).evalf())
+        extrapolated = (products[0] - 6 * products[1] + 8 * products[2]) / 3
+        comparisons.append(Comparison(words, extrapolated, limit, tolerance))
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Kramers' escape rate",
+    sources=(Source("Kramers 1940"), Source("Gardiner 2009", place="escape over a potential barrier")),
+    verdict=Verdict.ORDER,
+    order="T",
+    summary="The rate of going from one bottom to the next over a barrier is √(L″_A |L″_s|)/(2π) exp(−ΔL/T) per unit "
+    "of SDE time, with a relative error O(T). Multiply by η for the rate per SGD step. The top is reached at twice "
+    "this rate.",
+    printed=sp.Eq(sp.Symbol("k_AB"), sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.exp(-height / T), evaluate=False),
+    assumptions=(
+        Assumption(
+            "Noise is isotropic and constant, T = ησ²/(2S).", sp.Eq(T, eta * sigma**2 / (2 * S), evaluate=False)
+        ),
+        Assumption("T is small against the barrier.", sp.Gt(height / T, 1, evaluate=False)),
+        Assumption("Bottom and top are non-degenerate.", sp.Gt(lam_A * lam_s, 0, evaluate=False)),
+        Assumption("Steps are small: SGD is its SDE.", sp.Lt(eta * lam_A, 1, evaluate=False)),
+    ),
+    formula=sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.exp(-height / T),
+    arguments=(T, height, lam_A, lam_s),
+    steps=steps,
+    check=check,
+    slip=Slip(
+        "the rate of reaching the top for that of crossing", sp.sqrt(lam_A * lam_s) / sp.pi * sp.exp(-height / T)
+    ),
+)

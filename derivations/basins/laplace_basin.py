@@ -1,0 +1,125 @@
+"""Laplace's method: the weight ∫ exp(−L/T) of one basin, behind the lecture's (26)."""
+
+import itertools
+import math
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, T, theta
+
+L_A = sp.Symbol("L_A", real=True)  # loss at the minimum
+det_A = sp.Symbol("det_A", positive=True)  # determinant of its Hessian
+
+
+def steps(formula):
+    """Rescale by √T, complete squares one direction at a time, multiply Gaussian integrals."""
+    eps, a, d, p = sp.symbols("epsilon a d p", positive=True)  # ε = √T; entries of H; a pivot
+    b, e, w1, w2, u, v = sp.symbols("b e w_1 w_2 u v", real=True)
+    third = sp.symbols("L_uuu L_uuv L_uvv L_vvv", real=True)
+    fourth = sp.symbols("L_uuuu L_uuuv L_uuvv L_uvvv L_vvvv", real=True)
+    quadratic = a * u**2 / 2 + b * u * v + d * v**2 / 2
+    cubic = sum(sp.binomial(3, j) * third[j] * u ** (3 - j) * v**j for j in range(4)) / 6
+    quartic = sum(sp.binomial(4, j) * fourth[j] * u ** (4 - j) * v**j for j in range(5)) / 24
+    excess = quadratic + eps * cubic + eps**2 * quartic
+    block, border = sp.Matrix([[a, b], [b, d]]), sp.Matrix([w1, w2])
+    pivot = e - (border.T * block.inv() * border)[0]
+    return [
+        Step(
+            "Two directions first. At θ = θ_A + ε(u, v) with ε = √T the exponent (L − L_A)/T is the quadratic form, "
+            "and what goes beyond it starts at order √T, with a cubic polynomial that is odd in (u, v):",
+            sp.exp(-excess),
+            sp.exp(-quadratic) * (1 - eps * cubic),
+            order=(eps, 2),
+        ),
+        Step(
+            "That term is odd while the Gaussian is even, so its values at (u, v) and (−u, −v) cancel in the integral "
+            "and the relative error is O(ε²) = O(T):",
+            (cubic * sp.exp(-quadratic)).subs({u: -u, v: -v}, simultaneous=True),
+            -cubic * sp.exp(-quadratic),
+        ),
+        Step(
+            "The square is completed in one direction, and the other keeps the pivot det H / a:",
+            quadratic,
+            a * (u + b * v / a) ** 2 / 2 + block.det() / a * v**2 / 2,
+        ),
+        Step(
+            "So it is in any dimension: bordering H by one more direction multiplies its determinant by the new pivot "
+            "e − wᵀH⁻¹w (here from two directions to three):",
+            block.row_join(border).col_join(border.T.row_join(sp.Matrix([[e]]))).det(),
+            block.det() * pivot,
+        ),
+        Step("With no direction the weight is exp(−L_A/T):", formula.subs({D: 0, det_A: 1}), sp.exp(-L_A / T)),
+        Step(
+            "Each further direction, of pivot p, multiplies the weight by a Gaussian integral of variance T/p:",
+            formula * sp.Integral(sp.exp(-p * theta**2 / (2 * T)), (theta, -sp.oo, sp.oo)),
+            formula.subs({D: D + 1, det_A: p * det_A}, simultaneous=True),
+        ),
+    ]
+
+
+def check(formula):
+    """Trapezium sums, which converge faster than any power of the spacing for such integrands."""
+
+    def weight(excess, temperature, spacing, reach, dimensions):
+        axis = [spacing * i for i in range(-reach, reach + 1)]
+        terms = (math.exp(-excess(*x) / temperature) for x in itertools.product(axis, repeat=dimensions))
+        return spacing**dimensions * math.fsum(terms)
+
+    hessian = sp.Matrix([[2, 1, 0], [1, 3, -1], [0, -1, 1]])
+    x, y, z = sp.symbols("x y z")
+    q = sp.Matrix([x, y, z])
+    form = sp.lambdify([x, y, z], (q.T * hessian * q)[0] / 2)
+    exact = formula.subs({D: 3, det_A: hessian.det(), L_A: sp.Rational(1, 5), T: sp.Rational(1, 2)})
+    values = []
+    for temperature in (0.01, 0.005, 0.0025):
+        number = weight(
+            lambda u, v: u**2 + u * v + v**2 + u**3 / 2 - u * v**2 / 3 + u**4 + v**4,
+            temperature,
+            0.6 * math.sqrt(temperature),
+            14,
+            2,
+        )
+        values.append(number / formula.subs({D: 2, det_A: 3, L_A: 0, T: sp.Rational(str(temperature))}).evalf())
+    return [
+        Comparison(
+            "a quadratic basin in three dimensions, T = 1/2, L_A = 1/5, by a trapezium sum: exact",
+            exact.evalf(),
+            math.exp(-0.4) * weight(form, 0.5, 0.5, 12, 3),
+            1e-9,
+        ),
+        Comparison(
+            "u² + uv + v² + u³/2 − uv²/3 + u⁴ + v⁴: sum/formula at T = 1/100, 1/200, 1/400 extrapolated to 0",
+            (values[0] - 6 * values[1] + 8 * values[2]) / 3,
+            1,
+            1e-4,
+        ),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Weight of a basin by Laplace's method",
+    sources=(Source("lecture", place="running text before (26)"), Source("Bender & Orszag 1978", place="chapter 6")),
+    verdict=Verdict.ORDER,
+    order="T",
+    summary="The Gibbs weight of a basin is (2πT)^{D/2} exp(−L_A/T)/√det H_A with a relative error O(T), and exactly "
+    "so where L is quadratic. In a basin with a flat direction, det H_A = 0, it says nothing.",
+    printed=sp.Eq(
+        sp.Integral(sp.exp(-sp.Function("L")(theta) / T), theta),
+        (2 * sp.pi * T) ** (D / 2) / sp.sqrt(det_A) * sp.exp(-L_A / T),
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption("The minimum is non-degenerate.", sp.Q.positive_definite(sp.MatrixSymbol("H_A", D, D))),
+        Assumption(
+            "T is small against the barrier that bounds the basin.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)
+        ),
+        Assumption("L has four continuous derivatives near the minimum.", sp.Q.finite(sp.Symbol("L_uuuu"))),
+    ),
+    formula=(2 * sp.pi * T) ** (D / 2) / sp.sqrt(det_A) * sp.exp(-L_A / T),
+    arguments=(T, D, L_A, det_A),
+    steps=steps,
+    check=check,
+    slip=Slip("1/det H for 1/√det H", (2 * sp.pi * T) ** (D / 2) / det_A * sp.exp(-L_A / T)),
+)

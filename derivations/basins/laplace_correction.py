@@ -1,0 +1,88 @@
+"""Laplace's method in one dimension, next order: what the third and fourth derivatives do to a basin's weight."""
+
+import mpmath
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import T, lam, theta
+
+L_3, L_4 = sp.symbols("L_3 L_4", real=True)  # third and fourth derivative of L at the minimum
+
+
+def steps(formula):
+    """θ = θ_A + ε x/√λ with ε = √T, the exponential expanded, Gaussian moments."""
+    eps = sp.Symbol("epsilon", positive=True)
+    x, L_5, L_6 = sp.symbols("x L_5 L_6", real=True)
+    u = eps * x / sp.sqrt(lam)
+    beyond = sp.expand((L_3 * u**3 / 6 + L_4 * u**4 / 24 + L_5 * u**5 / 120 + L_6 * u**6 / 720) / eps**2)
+    first = -L_3 * x**3 / (6 * lam ** sp.Rational(3, 2))
+    second = L_3**2 * x**6 / (72 * lam**3) - L_4 * x**4 / (24 * lam**2)
+    gaussian = sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
+    moments = [sp.Integral(x**n * gaussian, (x, -sp.oo, sp.oo)) for n in (3, 4, 6)]
+    return [
+        Step(
+            "With θ = θ_A + εx/√λ, ε = √T, the exponent is −x²/2 and what goes beyond it. Expanded to ε² = T:",
+            sp.exp(-beyond),
+            1 + eps * first + eps**2 * second,
+            order=(eps, 3),
+        ),
+        Step("The moments needed, under the standard Gaussian:", sp.Matrix(moments), sp.Matrix([0, 3, 15])),
+        Step(
+            "The term in ε is odd and drops out, as do ε³ and all odd ones. What is left is 1 + O(T) times Laplace's "
+            "leading term √(2πT/λ) exp(−L_A/T):",
+            sp.Integral(sp.expand((1 + eps * first + eps**2 * second) * gaussian), (x, -sp.oo, sp.oo)),
+            formula.subs(T, eps**2),
+        ),
+    ]
+
+
+def check(formula):
+    """Quadrature of an asymmetric basin in 30 digits: (integral/leading term − 1)/T, extrapolated to T = 0."""
+    loss = theta**2 * sp.exp(theta / 2) + theta**4
+    second, third, fourth = (sp.diff(loss, theta, n).subs(theta, 0) for n in (2, 3, 4))
+    function = sp.lambdify(theta, loss, "mpmath")
+    slopes = []
+    for denominator in (100, 200, 400):
+        temperature = mpmath.mpf(1) / denominator
+        points = [mpmath.sqrt(temperature) * n for n in (-12, -4, 0, 4, 12)]
+        integral = oracles.quadrature(lambda x, t=temperature: mpmath.exp(-function(x) / t), points)
+        slopes.append((integral / mpmath.sqrt(2 * mpmath.pi * temperature / int(second)) - 1) / temperature)
+    derived = (formula.subs({lam: second, L_3: third, L_4: fourth}) - 1) / T
+    return [
+        Comparison(
+            "θ² exp(θ/2) + θ⁴: the relative error of the leading term divided by T, at T = 1/100, 1/200, 1/400, "
+            "extrapolated to T = 0",
+            sp.simplify(derived).evalf(),
+            (slopes[0] - 6 * slopes[1] + 8 * slopes[2]) / 3,
+            2e-3,
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="First correction to Laplace's method",
+    sources=(Source("Bender & Orszag 1978", place="chapter 6"),),
+    verdict=Verdict.ORDER,
+    order="T²",
+    summary="The weight of a one-dimensional basin is Laplace's leading term times "
+    "1 + T(5L‴²/(24L″³) − L⁗/(8L″²)), up to T². Asymmetry adds weight, a positive fourth derivative takes it away; "
+    "curvature is a good measure of a basin only while this correction is small.",
+    printed=sp.Eq(
+        sp.Integral(sp.exp(-sp.Function("L")(theta) / T), theta)
+        / (sp.sqrt(2 * sp.pi * T / lam) * sp.exp(-sp.Symbol("L_A") / T)),
+        1 + T * (5 * L_3**2 / (24 * lam**3) - L_4 / (8 * lam**2)),
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption("The minimum is non-degenerate, L″ = λ > 0.", sp.Gt(lam, 0, evaluate=False)),
+        Assumption("L has six continuous derivatives near the minimum.", sp.Q.finite(sp.Symbol("L_6"))),
+        Assumption("What lies beyond the barrier is negligible.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
+    ),
+    formula=1 + T * (5 * L_3**2 / (24 * lam**3) - L_4 / (8 * lam**2)),
+    arguments=(T, lam, L_3, L_4),
+    steps=steps,
+    check=check,
+    slip=Slip("3 for 5: the moment E x⁶ taken as 9", 1 + T * (L_3**2 / (8 * lam**3) - L_4 / (8 * lam**2))),
+)

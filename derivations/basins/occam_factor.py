@@ -1,0 +1,130 @@
+"""Smith & Le: the Bayesian evidence of a minimum, an L2 prior normalised and Laplace's method applied."""
+
+import mpmath
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, N, P, lam, theta
+
+cost = sp.Symbol(
+    "L_0", real=True
+)  # sum loss at the minimum, with its L2 term: −ln of likelihood times prior's exponential
+logdet = sp.Symbol("logdet", real=True)  # ln det H of that regularised sum loss: Σ ln λ_i
+
+
+def steps(formula):
+    """One Gaussian integral a direction, each over the prior's."""
+    p, rho, eps = sp.symbols("p rho epsilon", positive=True)  # an eigenvalue; one per example; ε = 1/√N
+    x, c_3, c_4, e1, e2 = sp.symbols("x c_3 c_4 e_1 e_2", real=True)
+    prior = sp.sqrt(lam / (2 * sp.pi)) * sp.exp(-lam * theta**2 / 2)
+    direction = sp.sqrt(lam / (2 * sp.pi)) * sp.Integral(sp.exp(-p * theta**2 / 2), (theta, -sp.oo, sp.oo))
+    hessian = sp.Matrix([[e1, x], [x, e2]])
+    u = eps * x
+    return [
+        Step(
+            "An L2 term λ|θ|²/2 is a Gaussian prior of variance 1/λ; normalised, its density in one direction is:",
+            sp.Integral(prior, (theta, -sp.oo, sp.oo)),
+            1,
+            name=P(theta),
+        ),
+        Step("With no parameter the evidence is exp(−L₀):", formula.subs({D: 0, logdet: 0}), cost),
+        Step(
+            "Each further eigendirection of H, of eigenvalue p, adds minus the log of a Gaussian integral over the "
+            "prior's norm, ½ ln(p/λ):",
+            formula - sp.log(direction),
+            formula.subs({D: D + 1, logdet: logdet + sp.log(p)}, simultaneous=True),
+        ),
+        Step(
+            "H is the Hessian of the sum loss *with* the L2 term, so its eigenvalues are those of the data's part "
+            "plus λ:",
+            sp.expand((hessian + lam * sp.eye(2) - (p + lam) * sp.eye(2)).det()),
+            sp.expand((hessian - p * sp.eye(2)).det()),
+        ),
+        Step(
+            "A direction in which the data say nothing has p = λ and costs nothing:",
+            formula.subs({D: D + 1, logdet: logdet + sp.log(lam)}, simultaneous=True),
+            formula,
+        ),
+        Step(
+            "Derivatives of the sum loss grow as N. With u = x/√N the quadratic term is of order one; the cubic term, "
+            "odd, is the next, and the error is O(1/N):",
+            sp.exp(-sp.expand((rho * u**2 / 2 + c_3 * u**3 + c_4 * u**4) / eps**2)),
+            sp.exp(-rho * x**2 / 2) * (1 - eps * c_3 * x**3),
+            order=(eps, 2),
+        ),
+    ]
+
+
+def check(formula):
+    """Linear regression, whose evidence is a Gaussian density of the targets; logistic regression by quadrature."""
+    design = sp.Matrix([[1, 2], [1, -1], [3, sp.Rational(1, 2)]])
+    target, decay = sp.Matrix([1, -2, sp.Rational(3, 2)]), sp.Rational(2, 3)
+    hessian = design.T * design + decay * sp.eye(2)
+    best = hessian.LUsolve(design.T * target)
+    residual = target - design * best
+    least = (residual.dot(residual) + decay * best.dot(best)) / 2 + 3 * sp.log(2 * sp.pi) / 2
+    regression = formula.subs({cost: least, D: 2, lam: decay, logdet: sp.log(hessian.det())}).evalf(30)
+    marginal = sp.eye(3) + design * design.T / decay
+    density = (target.dot(marginal.LUsolve(target)) + sp.log(marginal.det()) + 3 * sp.log(2 * sp.pi)) / 2
+
+    # Three quarters of N examples at input 1 have label +1, the others −1.
+    errors = []
+    for n in (40, 80, 160):
+        total = n * (sp.log(1 + sp.exp(-theta)) * 3 + sp.log(1 + sp.exp(theta))) / 4 + theta**2 / 2
+        function = sp.lambdify(theta, total, "mpmath")
+        best_1 = sp.nsolve(sp.diff(total, theta), theta, 1)
+        curvature = sp.diff(total, theta, 2).subs(theta, best_1)
+        derived = formula.subs({cost: function(best_1), D: 1, lam: 1, logdet: sp.log(curvature)}).evalf()
+        width = mpmath.mpf(float(curvature)) ** -0.5
+        points = [best_1 + width * i for i in (-12, -4, 0, 4, 12)]
+        area = oracles.quadrature(lambda x, f=function: mpmath.exp(-f(x)), points, 20)
+        errors.append(derived + mpmath.log(area / mpmath.sqrt(2 * mpmath.pi)))
+    return [
+        Comparison(
+            "linear regression of three targets on two parameters, unit noise, λ = 2/3: exact, against the targets' "
+            "Gaussian density",
+            regression,
+            density.evalf(30),
+            sp.Float("1e-25"),
+        ),
+        Comparison(
+            "logistic regression, λ = 1, N = 40, 80, 160: the error by quadrature, extrapolated to 1/N = 0, vanishes",
+            (errors[0] - 6 * errors[1] + 8 * errors[2]) / 3,
+            0,
+            1e-3,
+        ),
+    ]
+
+
+i = sp.Symbol("i", integer=True)
+CLAIM = Claim(
+    module=__name__,
+    title="Bayesian evidence and the Occam factor",
+    sources=(Source("Smith & Le 2018", place="section on Bayesian model comparison"),),
+    verdict=Verdict.ORDER,
+    order="1/N",
+    summary="Minus the log-evidence of a minimum is the regularised sum loss there plus ½ Σ ln(λ_i/λ), with λ_i the "
+    "eigenvalues of the regularised sum loss's Hessian. It is exact for linear regression and has an error O(1/N) "
+    "else. The loss L₀ contains the L2 term λ|θ|²/2, and λ_i contain λ.",
+    printed=sp.Eq(
+        -sp.log(P(sp.Symbol("data"))),
+        cost + sp.Sum(sp.log(sp.Indexed("lambda", i) / lam), (i, 1, D)) / 2,
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption(
+            "The sum loss is −ln of the likelihood, normalised over the data.",
+            sp.Eq(sp.Integral(sp.exp(-sp.Function("ell")(theta)), sp.Symbol("y")), 1, evaluate=False),
+        ),
+        Assumption("The prior is Gaussian of variance 1/λ.", sp.Gt(lam, 0, evaluate=False)),
+        Assumption(
+            "The posterior is concentrated at one non-degenerate minimum: N is large.", sp.Gt(N, D, evaluate=False)
+        ),
+    ),
+    formula=cost + (logdet - D * sp.log(lam)) / 2,
+    arguments=(cost, logdet, D, lam),
+    steps=steps,
+    check=check,
+    slip=Slip("the prior left unnormalised: no λ, but 2π", cost + (logdet - D * sp.log(2 * sp.pi)) / 2),
+)

@@ -1,0 +1,140 @@
+"""Odds of two basins with different gradient covariances: what replaces the Gibbs law in one dimension."""
+
+import math
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import P, S, eta, g, lam, sigma, theta
+
+A, B = sp.symbols("A B")
+lam_A, lam_B, c_A, c_B = sp.symbols("lambda_A lambda_B c_A c_B", positive=True)  # L″ and C at the minima
+drop = sp.Symbol("Delta_Phi", real=True)  # Φ_A − Φ_B, where Φ = ∫ L′/C dθ
+
+
+def steps(formula):
+    """The law without flux, its effective potential Φ, and Laplace's method."""
+    eps, c = sp.symbols("epsilon c", positive=True)  # ε² = η/(2S); C at a minimum
+    x, c_1, c_2, p_3, p_4 = sp.symbols("x c_1 c_2 Phi_3 Phi_4", real=True)
+    L_A, L_B, h_A, h_B = sp.symbols("L_A L_B h_A h_B", real=True)
+    C, Phi, slope = (sp.Function(name)(theta) for name in ("C", "Phi", "g"))
+    law = sp.exp(-2 * S / eta * Phi) / C
+    flux = -C * sp.diff(Phi, theta) * law - eta / (2 * S) * sp.Derivative(C * law, theta)
+
+    def weight(curvature, covariance):
+        gaussian = sp.exp(-2 * S / eta * curvature / covariance * x**2 / 2)
+        return sp.Integral(gaussian, (x, -sp.oo, sp.oo)) / covariance
+
+    excess = lam / c * x**2 / 2 + eps * p_3 * x**3 / 6 + eps**2 * p_4 * x**4 / 24
+    return [
+        Step(
+            "The Itô equation dθ = −L′dt + √(ηC/S) dW has the flux −L′p − (η/2S)(Cp)′. With L′ = CΦ′ the law "
+            "(1/C) exp(−(2S/η)Φ) has none, for any C:",
+            flux,
+            0,
+        ),
+        Step(
+            "So Φ takes the place of L. Its minima are those of L, and its second derivative there is λ/C:",
+            sp.diff(slope / C, theta).subs(sp.diff(slope, theta), lam).subs(slope, 0).subs(C, c),
+            lam / c,
+            name=sp.Derivative(sp.Function("Phi")(theta), (theta, 2)),
+        ),
+        Step(
+            "With θ = θ_A + εx, ε² = η/(2S), what goes beyond a Gaussian is odd in x at order ε, so the relative "
+            "error of Laplace's method is O(η/S):",
+            sp.exp(-excess) / (1 + eps * c_1 * x + eps**2 * c_2 * x**2),
+            sp.exp(-lam / c * x**2 / 2) * (1 - eps * (c_1 * x + p_3 * x**3 / 6)),
+            order=(eps, 2),
+        ),
+        Step(
+            "Each basin has a Gaussian integral over its C. Their ratio is:",
+            weight(lam_A, c_A) / weight(lam_B, c_B) * sp.exp(-2 * S / eta * drop),
+            formula,
+            name=P(A) / P(B),
+        ),
+        Step(
+            "With C = σ² everywhere Φ is L/σ², and this is the Gibbs law's ratio, T = ησ²/(2S):",
+            formula.subs({c_A: sigma**2, c_B: sigma**2, drop: (L_A - L_B) / sigma**2}),
+            sp.sqrt(lam_B / lam_A) * sp.exp(-2 * S * (L_A - L_B) / (eta * sigma**2)),
+        ),
+        Step(
+            "With c_A on one side of the barrier and c_B on the other, each depth h below the top counts in units of "
+            "its own noise:",
+            formula.subs(drop, -h_A / c_A + h_B / c_B),
+            sp.sqrt(c_B * lam_B / (c_A * lam_A)) * sp.exp(2 * S / eta * h_A / c_A) * sp.exp(-2 * S / eta * h_B / c_B),
+        ),
+    ]
+
+
+def check(formula):
+    """The stationary law of a random walk with hop rates D/h² ± drift/2h, D = ηC/(2S); it never forms Φ."""
+
+    def slope(x):
+        return 4 * x * (x * x - 1) + 0.1
+
+    def covariance(x):
+        return math.exp(x / 3)
+
+    def walk(ratio, cells):
+        h, site = 1 / cells, 1.0
+        masses, first = {True: 0.0, False: 0.0}, -(3 * cells) // 2
+        for i in range(first, -first):
+            x, y = i * h, (i + 1) * h
+            masses[x < top] += site
+            up = ratio * covariance(x) / 2 / h**2 - slope(x) / (2 * h)
+            down = ratio * covariance(y) / 2 / h**2 + slope(y) / (2 * h)
+            site *= up / down
+        return masses[True] / masses[False]
+
+    loss = (theta**2 - 1) ** 2 + theta / 10
+    left, top, right = (float(sp.nsolve(sp.diff(loss, theta), theta, x)) for x in (-1, 0, 1))
+    curvature = sp.lambdify(theta, sp.diff(loss, theta, 2))
+    potential = sp.integrate(sp.expand(sp.diff(loss, theta) * sp.exp(-theta / 3)), (theta, right, left))
+    values = {
+        lam_A: curvature(left),
+        lam_B: curvature(right),
+        c_A: covariance(left),
+        c_B: covariance(right),
+        drop: potential,
+        S: 1,
+    }
+    ratios = []
+    for n in (10, 20, 40):
+        odds = (4 * walk(1 / n, 60 * n) - walk(1 / n, 30 * n)) / 3
+        ratios.append(odds / formula.subs(values).subs(eta, sp.Rational(1, n)).evalf())
+    return [
+        Comparison(
+            "(θ² − 1)² + θ/10 with C = exp(θ/3): odds of a random walk over the formula at η/S = 1/10, 1/20, 1/40, "
+            "extrapolated to 0",
+            (ratios[0] - 6 * ratios[1] + 8 * ratios[2]) / 3,
+            1,
+            1e-2,
+        )
+    ]
+
+
+C_theta = sp.Function("C")(theta)
+CLAIM = Claim(
+    module=__name__,
+    title="Odds of two basins under state-dependent noise",
+    sources=(Source("Gardiner 2009", place="stationary solutions of the one-variable Fokker–Planck equation"),),
+    verdict=Verdict.ORDER,
+    order="η/S",
+    summary="In one dimension the stationary law is (1/C) exp(−(2S/η)∫L′/C), not the Gibbs law, and the odds of two "
+    "basins are √(C_B λ_B/(C_A λ_A)) exp(−(2S/η)(Φ_A − Φ_B)). A difference in noise acts through the exponent: the "
+    "quieter of two wells equally far below the barrier is favoured exponentially in S/η.",
+    printed=sp.Eq(P(theta), sp.exp(-2 * S / eta * sp.Integral(g / C_theta, theta)) / C_theta, evaluate=False),
+    assumptions=(
+        Assumption(
+            "One dimension, the Itô equation.", sp.Eq(sp.Symbol("D", positive=True, integer=True), 1, evaluate=False)
+        ),
+        Assumption("C is positive everywhere.", sp.Gt(C_theta, 0, evaluate=False)),
+        Assumption("Both minima are non-degenerate.", sp.Gt(lam_A * lam_B, 0, evaluate=False)),
+        Assumption("η/S is small against the barrier in Φ.", sp.Gt(S / eta * sp.Symbol("Delta_L"), 1, evaluate=False)),
+    ),
+    formula=sp.sqrt(c_B * lam_B / (c_A * lam_A)) * sp.exp(-2 * S / eta * drop),
+    arguments=(eta, S, lam_A, lam_B, c_A, c_B, drop),
+    steps=steps,
+    check=check,
+    slip=Slip("the prefactor 1/C forgotten", sp.sqrt(c_A * lam_B / (c_B * lam_A)) * sp.exp(-2 * S / eta * drop)),
+)

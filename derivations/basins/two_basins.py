@@ -1,0 +1,113 @@
+"""Odds and occupancy of two basins under the Gibbs law: what the lecture's (26) says of a pair of minima."""
+
+import mpmath
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, P, T, theta
+
+A, B = sp.symbols("A B")
+L_A, L_B = sp.symbols("L_A L_B", real=True)  # losses at the minima
+det_A, det_B = sp.symbols("det_A det_B", positive=True)  # determinants of the Hessians there
+
+
+def steps(formula):
+    """The ratio of two Laplace weights; the corrections of order T divide too."""
+    r_A, r_B = sp.symbols("r_A r_B", real=True)  # coefficients of the relative corrections of order T
+    w_A, w_B = (
+        (2 * sp.pi * T) ** (D / 2) / sp.sqrt(det) * sp.exp(-loss / T) for det, loss in ((det_A, L_A), (det_B, L_B))
+    )
+    occupancy = 1 / (1 + 1 / formula)
+    return [
+        Step(
+            "Each basin has Laplace's weight (2πT)^{D/2} exp(−L/T)/√det H. Normalisation, D and 2πT cancel in the "
+            "odds:",
+            w_A / w_B,
+            formula,
+            name=P(A) / P(B),
+        ),
+        Step(
+            "With relative corrections 1 + rT of the two weights, the odds are off by a relative (r_A − r_B)T:",
+            (1 + r_A * T) / (1 + r_B * T),
+            1 + (r_A - r_B) * T,
+            order=(T, 2),
+        ),
+        Step(
+            "Where the two basins hold all the mass, the occupancy of A is the logistic function of the log-odds, "
+            "which are a depth term and a width term:",
+            w_A / (w_A + w_B),
+            occupancy,
+            name=P(A),
+        ),
+        Step(
+            "The log-odds depend on T through the depths alone:",
+            sp.Derivative(sp.log(formula), T),
+            (L_A - L_B) / T**2,
+        ),
+    ]
+
+
+def check(formula):
+    """Quadrature over the two sides of the barrier of a tilted double well."""
+    loss = (theta**2 - 1) ** 2 * sp.exp(theta / 2) + theta / 5
+    function, slope = (sp.lambdify(theta, f, "mpmath") for f in (loss, sp.diff(loss, theta)))
+    curvature = sp.lambdify(theta, sp.diff(loss, theta, 2), "mpmath")
+    left, top, right = (mpmath.findroot(slope, x) for x in (-1, 0, 1))
+    values = {
+        L_A: function(left),
+        L_B: function(right),
+        det_A: curvature(left),
+        det_B: curvature(right),
+    }
+    ratios = []
+    for denominator in (25, 50, 100):
+        temperature = mpmath.mpf(1) / denominator
+        weights = [
+            oracles.quadrature(lambda x, t=temperature: mpmath.exp(-function(x) / t), points)
+            for points in (
+                (left - 2, left - 0.5, left, left + 0.5, top),
+                (top, right - 0.5, right, right + 0.5, right + 2),
+            )
+        ]
+        ratios.append(weights[0] / weights[1] / formula.subs(values).subs(T, sp.Rational(1, denominator)).evalf(30))
+    return [
+        Comparison(
+            "(θ² − 1)² exp(θ/2) + θ/5: odds by quadrature over odds by the formula at T = 1/25, 1/50, 1/100, "
+            "extrapolated to T = 0",
+            (ratios[0] - 6 * ratios[1] + 8 * ratios[2]) / 3,
+            1,
+            5e-4,
+        ),
+        Comparison(
+            "their distance from 1 halves with T (T = 1/50 against 1/100)",
+            (ratios[1] - 1) / (ratios[2] - 1),
+            2,
+            0.1,
+        ),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Odds of two basins",
+    sources=(Source("lecture", place="what (26) says of two minima"), Source("Jastrzębski et al. 2017")),
+    verdict=Verdict.ORDER,
+    order="T",
+    summary="Under P ∝ exp(−L/T), T = ησ²/(2S), the odds of two basins are √(det H_B/det H_A) exp(−(L_A − L_B)/T), "
+    "with a relative error O(T). A higher ratio η/S weakens what the depths decide and leaves what the widths decide.",
+    printed=sp.Eq(P(A) / P(B), sp.sqrt(det_B / det_A) * sp.exp(-(L_A - L_B) / T), evaluate=False),
+    assumptions=(
+        Assumption(
+            "Noise is isotropic, C = σ²I, and the law is stationary.",
+            sp.Eq(P(theta), sp.exp(-sp.Function("L")(theta) / T), evaluate=False),
+        ),
+        Assumption("Both minima are non-degenerate.", sp.Gt(det_A * det_B, 0, evaluate=False)),
+        Assumption("T is small against the barrier.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
+    ),
+    formula=sp.sqrt(det_B / det_A) * sp.exp(-(L_A - L_B) / T),
+    arguments=(T, L_A, L_B, det_A, det_B),
+    steps=steps,
+    check=check,
+    slip=Slip("the determinants exchanged", sp.sqrt(det_A / det_B) * sp.exp(-(L_A - L_B) / T)),
+)

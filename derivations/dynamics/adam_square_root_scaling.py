@@ -1,0 +1,114 @@
+"""Malladi et al. 2022: Adam with κ times the batch keeps its equation under the square root scaling rule."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, eta, g, h, sigma, t
+
+kappa = sp.Symbol("kappa", positive=True)  # factor on the batch size
+beta1, beta2 = sp.symbols("beta_1 beta_2", nonnegative=True)  # decays of the averages of ĝ and ĝ²
+eps = sp.Symbol("epsilon", positive=True)  # added to the root
+u = sp.Symbol("u", positive=True)  # S v: the second-moment average times the batch size
+average = sp.Symbol("mu", real=True)  # the average of ĝ
+rate1 = sp.Symbol("c_1", positive=True)  # (1 − β₁) over the time of a step
+new = sp.symbols(r"\eta' \beta_1' \beta_2' \epsilon'")
+
+
+def coefficients(parameters, batch):
+    """What one step adds: to θ, to μ in the mean and in variance, to u = S v; bias corrections apart."""
+    rate, first, second, floor = parameters
+    return sp.Matrix(
+        [
+            -rate * average / (sp.sqrt(u / batch) + floor),
+            (1 - first) * (g - average),
+            (1 - first) ** 2 * sigma**2 / batch,
+            (1 - second) * (sigma**2 - u),
+        ]
+    )
+
+
+def steps(formula):
+    """The coefficients of one step with batch κS are κ times those with batch S."""
+    old, scaled = coefficients((eta, beta1, beta2, eps), S), coefficients(formula, kappa * S)
+    decay = formula[1].subs(beta1, 1 - rate1 * h)
+    return [
+        Step(
+            "v ← β₂v + (1 − β₂)ĝ². If noise dominates, E ĝ² ≈ σ²/S, so v is of order 1/S and u = S v moves by "
+            "(1 − β₂)(σ² − u) a step, for any batch size. With κS and the new parameters, it moves as in κ steps:",
+            scaled[3],
+            kappa * old[3],
+        ),
+        Step(
+            "μ ← β₁μ + (1 − β₁)ĝ drifts by (1 − β₁)(g − μ) and gains variance (1 − β₁)²σ²/S; the square makes up for "
+            "the larger batch, and both are as in κ steps:",
+            scaled[1:3, :],
+            kappa * old[1:3, :],
+        ),
+        Step(
+            "θ ← θ − ημ/(√v + ε); √(u/S) falls by √κ, and ε with it, so η√κ moves θ as κ steps do:",
+            scaled[0],
+            kappa * old[0],
+        ),
+        Step(
+            "The bias corrections 1 − β₁^n after n steps follow: with 1 − β₁ = c₁h and n = t/h steps, or t/(κh) of the "
+            "larger batch, both tend to 1 − e^{−c₁t} as h → 0; so for β₂.",
+            sp.Limit(decay ** (t / (kappa * h)), h, 0, "+"),
+            sp.Limit((1 - rate1 * h) ** (t / h), h, 0, "+"),
+        ),
+    ]
+
+
+def check(formula):
+    """Moments of Adam with bias corrections on a quadratic: 8000 small-batch steps against 2000 of κ = 4."""
+    settings = (0.002, 0.998, 0.9996, 0.4)
+    scaled = sp.lambdify((kappa, eta, beta1, beta2, eps), list(formula), "math")(4, *settings)
+    small, large = _moments(settings, 4, 8000), _moments(scaled, 16, 2000)
+    names = ("mean of θ", "variance of θ", "S v")
+    return [
+        Comparison(f"{name}, relative to the small batch's: κS by the rule against S, from θ = 1", a / b, 1, 0.01)
+        for name, a, b in zip(names, large, small, strict=True)
+    ]
+
+
+def _moments(settings, batch, number):
+    """Mean and covariance of (θ, μ), exactly linear where v is its own mean."""
+    rate, first, second, floor = settings
+    curvature, noise = 0.1, 1 / batch
+    mean, mu, v = 1.0, 0.0, 0.0
+    tt = tm = mm = 0.0
+    for n in range(1, number + 1):
+        v = second * v + (1 - second) * noise
+        a, b = first, (1 - first) * curvature  # μ ← a μ + b θ + (1 − β₁) ξ
+        mu = a * mu + b * mean
+        tm, mm = a * tm + b * tt, a**2 * mm + 2 * a * b * tm + b**2 * tt + (1 - first) ** 2 * noise
+        q = rate / ((1 - first**n) * ((v / (1 - second**n)) ** 0.5 + floor))
+        mean -= q * mu
+        tt, tm = tt - 2 * q * tm + q**2 * mm, tm - q * mm
+    return mean, tt, batch * v
+
+
+scaling = sp.Matrix([sp.sqrt(kappa) * eta, 1 - kappa * (1 - beta1), 1 - kappa * (1 - beta2), eps / sp.sqrt(kappa)])
+CLAIM = Claim(
+    module=__name__,
+    title="Square root scaling rule of Adam",
+    sources=(Source("Malladi et al. 2022"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="Where noise dominates the second moment, v ≈ σ²/S, Adam with batch κS keeps its equation with η√κ, "
+    "1 − κ(1−β₁), 1 − κ(1−β₂) and ε/√κ: each step then does what κ steps did. The linear rule of SGD does not hold, "
+    "because Adam divides by √v, which itself falls as 1/√S.",
+    printed=sp.Eq(sp.Matrix(new), scaling, evaluate=False),
+    assumptions=(
+        Assumption("Noise dominates the second moment: g² ≪ σ²/S.", sp.Lt(g**2, sigma**2 / S, evaluate=False)),
+        Assumption("κS ≪ N, or draws with replacement.", sp.Lt(kappa * S, N, evaluate=False)),
+        Assumption("Steps are small: κ(1−β₁) < 1.", sp.Lt(kappa * (1 - beta1), 1, evaluate=False)),
+        Assumption("and κ(1−β₂) < 1.", sp.Lt(kappa * (1 - beta2), 1, evaluate=False)),
+    ),
+    formula=scaling,
+    arguments=(kappa, eta, beta1, beta2, eps),
+    steps=steps,
+    check=check,
+    slip=Slip(
+        "the learning rate scaled linearly, as for SGD",
+        sp.Matrix([kappa * eta, 1 - kappa * (1 - beta1), 1 - kappa * (1 - beta2), eps / sp.sqrt(kappa)]),
+    ),
+)

@@ -1,0 +1,88 @@
+"""How much of the discretisation gap an Euler scheme with k substeps a step leaves: about one k-th."""
+
+import mpmath
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import S, Var, c, eta, k, lam, t, theta
+
+V, A, B = sp.symbols("V A B", real=True)  # A: the SDE's generator; B: the second-order term of an Euler step
+V_1, V_k, V_oo = sp.symbols("V_1 V_k V_oo")  # stationary variances with 1, with k, with ever more substeps
+share = (2 - eta * lam) / (2 * k - eta * lam)
+
+
+def steps(formula):
+    """In general to leading order, then exactly for the Ornstein–Uhlenbeck process."""
+    step = eta / k
+    scheme = sp.solve(sp.Eq((1 - lam * step) ** 2 * V + step * eta * c / S, V), V)[0]
+    ou = eta * c / (2 * S * lam)
+    return [
+        Step(
+            "An Euler step of length s changes E f by sA + s²B + …, the SDE by exp(sA) − 1, with A the generator."
+            " After a time t in k steps the leading error is one k-th of that of one step, for any drift, noise "
+            "and f:",
+            (1 + t / k * A + (t / k) ** 2 * B) ** k - sp.exp(t * A),
+            t**2 / k * (B - A**2 / 2),
+            order=(t, 3),
+        ),
+        Step(
+            "On dθ = −λθ dt + √(ηc/S) dW, Euler's stationary variance satisfies V = (1 − λη/k)²V + (η/k)(ηc/S):",
+            scheme,
+            ou / (1 - eta * lam / (2 * k)),
+            name=Var(theta),
+        ),
+        Step(
+            "With k = 1 it is Gaussian SGD, with k → ∞ the SDE. Of the gap between these two k substeps leave, "
+            "exactly:",
+            (scheme - ou) / (scheme.subs(k, 1) - ou),
+            formula,
+        ),
+        Step("That is 1/k for a small learning rate:", formula, 1 / k, order=(eta, 1)),
+        Step(
+            "The mean after one step tells the same: k times the scheme's error is Gaussian SGD's error:",
+            k * ((1 - eta * lam / k) ** k - sp.exp(-eta * lam)),
+            (1 - eta * lam) - sp.exp(-eta * lam),
+            order=(eta, 3),
+        ),
+    ]
+
+
+def check(formula):
+    """Euler's recursion iterated with 1 and with 8 substeps; the SDE's variance as an integral; ηλ = 0.2."""
+    with mpmath.workdps(40):
+        rate, curvature, ratio = mpmath.mpf(1) / 5, mpmath.mpf(1), mpmath.mpf(3) / 20  # ratio: ηc/S
+
+        def iterate(substeps):
+            variance, step = mpmath.mpf(0), rate / substeps
+            for _ in range(300 * substeps):
+                variance = (1 - curvature * step) ** 2 * variance + step * ratio
+            return variance
+
+        sde = mpmath.quad(lambda s: ratio * mpmath.exp(-2 * curvature * s), [0, 5, 20, 60])
+        left = sp.Float((iterate(8) - sde) / (iterate(1) - sde), 30)
+    derived = formula.subs({eta: sp.Rational(1, 5), lam: 1, k: 8})
+    return [
+        Comparison("share of the gap left by 8 substeps at ηλ = 0.2, near 1/8", derived.evalf(30), left, 1e-24),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Bias of an Euler scheme with k substeps",
+    sources=(Source("Talay & Tubaro 1990"),),
+    verdict=Verdict.EXACT,
+    summary="Gaussian SGD is the Euler scheme with one substep, so k substeps leave about 1/k of the "
+    "discretisation gap between SGD and its SDE; of the stationary variance's gap on a quadratic exactly "
+    "(2 − ηλ)/(2k − ηλ). Eight Euler substeps hide an eighth of what is to be measured.",
+    printed=sp.Eq((V_k - V_oo) / (V_1 - V_oo), share, evaluate=False),
+    assumptions=(
+        Assumption("A quadratic loss λθ²/2; for other losses the share is 1/k + O(η).", sp.Gt(lam, 0, evaluate=False)),
+        Assumption("C doesn't depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
+        Assumption("The scheme is stable with one substep.", sp.Lt(eta * lam, 2, evaluate=False)),
+    ),
+    formula=share,
+    arguments=(eta, lam, k),
+    steps=steps,
+    check=check,
+    slip=Slip("1/k² for 1/k, as of a second-order scheme", share / k),
+)

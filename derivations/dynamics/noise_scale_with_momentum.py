@@ -1,0 +1,110 @@
+"""Smith & Le 2018, Smith et al. 2018: the noise scale of SGD with heavy-ball momentum."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, N, S, Var, c, eta, g, m
+
+s = sp.Symbol("s", positive=True)  # m = e^{−s}
+noise_scale, theta_step, velocity = sp.symbols("g_Smith dtheta v")
+n = sp.Symbol("n", positive=True)
+j = sp.Symbol("j", integer=True, nonnegative=True)
+
+
+def steps(formula):
+    """v ← m v − η ĝ, θ ← θ + v at a constant gradient: one kick moves θ by η/(1 − m) in all."""
+    rate = eta / (1 - m)
+    decay = sp.exp(-s)
+    reach = eta * (1 - decay**n) / (1 - decay)  # displacement by one kick after n steps
+    velocity_variance = eta**2 * c / S / (1 - m**2)
+    return [
+        Step(
+            "At a constant gradient g the mean velocity comes to rest at the fixed point of v = m v − η g. The drift "
+            "is that of a step of size η/(1 − m), so a step lasts a time η/(1 − m):",
+            m * (-rate * g) - eta * g,
+            -rate * g,
+            name=E(velocity),
+        ),
+        Step(
+            "A kick −ηξ of the noise moves θ by η(1 + m + … + m^{n−1}) = η(1 − mⁿ)/(1 − m) within n steps: the first "
+            "step moves it by η, and each further one by m times the last. With m = e^{−s}:",
+            reach.subs(n, n + 1),
+            eta + decay * reach,
+        ),
+        Step(
+            "Kicks are independent with variance c/S. Position from rest: Var θ_n = (c/S) Σ_{i≤n} (reach after i "
+            "steps)², which grows by its last term a step; after many steps:",
+            sp.Limit(reach**2 * c / S, n, sp.oo),
+            (eta**2 * c / (S * (1 - m) ** 2)).subs(m, decay),
+            name=Var(theta_step),
+        ),
+        Step(
+            "The same from velocities at rest in their law, Var v = η²c/(S(1 − m²)), correlated as m^j j steps apart "
+            "(Green and Kubo), with Σ_{j≥1} m^j = m/(1 − m):",
+            velocity_variance * (1 + 2 * m / (1 - m)),
+            eta**2 * c / (S * (1 - m) ** 2),
+        ),
+        Step(
+            "Per unit of time, a step lasting η/(1 − m):",
+            eta**2 * c / (S * (1 - m) ** 2) / rate,
+            formula * c,
+        ),
+        Step(
+            "In Smith's convention, sum loss and η/(N(1 − m)) of time a step, subsets give (N/S − 1)η/(1 − m). For N ≫ "
+            "S that is N times the above:",
+            sp.Limit((N / S - 1) * eta / (1 - m) / (N * formula), N, sp.oo),
+            sp.S.One,
+        ),
+    ]
+
+
+def check(formula):
+    """Exact moments of the heavy-ball recursion, propagated in rationals for 300 steps."""
+    comparisons = []
+    for momentum in (sp.Rational(1, 2), sp.Rational(3, 4)):
+        rate, gradient, noise = sp.Rational(1, 10), sp.Rational(3, 2), sp.Rational(5, 7)  # noise = c/S with S = 4
+        mean, vel, tt, tv, vv = [sp.S.Zero] * 5
+        for _ in range(300):
+            old_mean, old_tt = mean, tt
+            vel = momentum * vel - rate * gradient
+            mean += vel
+            tv, vv = momentum * tv, momentum**2 * vv + rate**2 * noise
+            tv, tt = tv + vv, tt + 2 * tv + vv
+        value = formula.subs({eta: rate, S: 4, m: momentum}) * 4 * noise  # c = 4 noise
+        time = rate / (1 - momentum)
+        comparisons += [
+            Comparison(f"variance of the 300th step's growth, m = {momentum}", value * time, tt - old_tt, 1e-30),
+            Comparison(
+                f"variance over squared drift of that step, m = {momentum}",
+                value / (gradient**2 * time),
+                (tt - old_tt) / (mean - old_mean) ** 2,
+                1e-30,
+            ),
+        ]
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Noise scale with momentum",
+    sources=(Source("Smith & Le 2018"), Source("Smith et al. 2018")),
+    verdict=Verdict.CONDITIONAL,
+    summary="Over times long against 1/(1−m) steps, heavy-ball SGD at a slowly varying gradient is SGD with learning "
+    "rate η/(1−m): a step lasts η/(1−m), the noise is η/(S(1−m)) times the covariance per unit of time. Smith's noise "
+    "scale is N times that, up to the finite-population factor.",
+    printed=sp.Eq(noise_scale, eta * N / (S * (1 - m)), evaluate=False),
+    assumptions=(
+        Assumption("The momentum is below one.", sp.Lt(m, 1, evaluate=False)),
+        Assumption(
+            "Gradient and covariance are constant over the 1/(1 − m) steps for which a kick lasts: ηλ ≪ (1 − m)² for "
+            "every curvature λ.",
+            sp.Lt(eta * sp.Symbol("lambda", positive=True), (1 - m) ** 2, evaluate=False),
+        ),
+        Assumption("N ≫ S, or draws with replacement.", sp.Gt(N, S, evaluate=False)),
+    ),
+    formula=eta / (S * (1 - m)),
+    arguments=(eta, S, m),
+    steps=steps,
+    check=check,
+    slip=Slip("1/(1−m)² for 1/(1−m): the growth a step, without the step's longer time", eta / (S * (1 - m) ** 2)),
+)

@@ -1,0 +1,128 @@
+"""The drift of the order-2 modified equation of SGD in two dimensions, from one step's mean."""
+
+from typing import Any
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import Cov, E, S, eta
+
+x: Any = sp.Matrix(sp.symbols("x_1 x_2", real=True))  # the displacement θ − θ₀
+g: Any = sp.Matrix(sp.symbols("g_1 g_2", real=True))
+h11, h12, h22 = sp.symbols("H_11 H_12 H_22", real=True)
+c11, c12, c22 = sp.symbols("C_11 C_12 C_22", real=True)
+H: Any = sp.Matrix([[h11, h12], [h12, h22]])
+C: Any = sp.Matrix([[c11, c12], [c12, c22]])
+third = sp.symbols("L_111 L_112 L_122 L_222", real=True)  # third derivatives of the loss
+slopes = [sp.Matrix(2, 2, sp.symbols(f"C_11\\,{i} C_12\\,{i} C_12\\,{i} C_22\\,{i}", real=True)) for i in (1, 2)]
+moved, DRIFT = sp.Symbol(r"\Delta\theta"), sp.MatrixSymbol("b", 2, 1)
+GRADIENT, HESSIAN = sp.MatrixSymbol("g", 2, 1), sp.MatrixSymbol("H", 2, 2)
+START = {x[0]: 0, x[1]: 0}
+loss = (
+    g.dot(x)
+    + (x.T * H * x)[0] / 2
+    + sum(third[i + j + k] * x[i] * x[j] * x[k] / 6 for i in (0, 1) for j in (0, 1) for k in (0, 1))
+)
+
+
+def along_the_path(formula):
+    """The drift at the displacement x: the formula with the gradient and the Hessian there."""
+    gradient, hessian = loss.diff(x), sp.hessian(loss, list(x))
+    entries = zip((*g, h11, h12, h22), (*gradient, hessian[0, 0], hessian[0, 1], hessian[1, 1]), strict=True)
+    return formula.subs(dict(entries), simultaneous=True)
+
+
+def generator(f, b, covariance):
+    """Applies b·∇ + (η/2S) C:∇∇."""
+    first = sum(b[i] * sp.diff(f, x[i]) for i in (0, 1))
+    return first + eta / (2 * S) * sum(covariance[i, j] * sp.diff(f, x[i], x[j]) for i in (0, 1) for j in (0, 1))
+
+
+def expectation(f, b, covariance):
+    """f + η𝓛f + (η²/2)𝓛²f at the start."""
+    once = generator(f, b, covariance)
+    twice = generator(once, b, covariance)
+    return below(sum(term.subs(START) for term in (f, eta * once, eta**2 / 2 * twice)))
+
+
+def below(f):
+    """The terms below η³."""
+    f = sp.expand(f)
+    return sum(f.coeff(eta, k) * eta**k for k in range(3))
+
+
+def steps(formula):
+    """The modified loss's gradient, then the first two terms of the generator's series."""
+    b, covariance = along_the_path(formula), C + slopes[0] * x[0] + slopes[1] * x[1]
+    means = sp.Matrix([expectation(f, b, covariance) for f in x])
+    products = (x * x.T).applyfunc(lambda f: expectation(f, b, covariance))
+    plain = along_the_path(-g)
+    bend = sp.Matrix([generator(generator(f, plain, covariance), plain, covariance) for f in x]).subs(START)
+    modified = loss + eta / 4 * loss.diff(x).dot(loss.diff(x))
+    return [
+        Step(
+            "Over a time η the SDE with the drift −g strays from SGD's mean −ηg by η²/2 times 𝓛²x, of which Hg is all "
+            "that is not small; a drift changed by −(η/2)Hg takes it back:",
+            eta**2 / 2 * bend,
+            -eta * (formula + g),
+            order=(eta, 3),
+        ),
+        Step("That drift is a gradient, since H is symmetric: ∇|∇L|² = 2Hg.", -modified.diff(x), b),
+        Step("With it one step's mean is SGD's, up to η³:", means, -eta * g, order=(eta, 3), name=E(moved)),
+        Step(
+            "and the covariance with the unchanged diffusion is SGD's, also up to η³:",
+            (products - means * means.T).applyfunc(below),
+            eta**2 / S * C,
+            order=(eta, 3),
+            name=Cov(moved),
+        ),
+    ]
+
+
+def check(formula):
+    """A process with a known law: which SGD has its drift for the modified one, and is their step's mean the same?"""
+    step, size, rho = sp.Rational(1, 10**5), 3, sp.Rational(1, 2)
+    kappa, start = (sp.Rational(7, 5), sp.Rational(1, 2)), (sp.Rational(3, 2), sp.Rational(2))
+    turn = sp.Matrix([[3, -4], [4, 3]]) / 5
+    noise = [[step / size, rho * step / size], [rho * step / size, step / size]]
+    # θ = Q e^y, y Ornstein–Uhlenbeck: by Itô's formula its drift is −Q z_i (κ_i ln z_i − noise_ii/2) at z = Qᵀθ.
+    z = sp.symbols("z_1 z_2", positive=True)
+    down = sp.Matrix([z[i] * (kappa[i] * sp.log(z[i]) - noise[i][i] / 2) for i in (0, 1)])
+    at = dict(zip(z, start, strict=True))
+    b, hessian = -turn * down.subs(at), turn * down.jacobian(list(z)).subs(at) * turn.T  # of L, up to O(η)
+    drift = formula.subs({eta: step, h11: hessian[0, 0], h12: hessian[0, 1], h22: hessian[1, 1]}).evalf(40)
+    gradient = drift.jacobian(list(g)).inv() * b.evalf(40)  # solves drift(g) = b, which is linear in g
+    v = [noise[i][i] * (1 - sp.exp(-2 * kappa[i] * step)) / (2 * kappa[i]) for i in (0, 1)]
+    mean = sp.Matrix([sp.exp(sp.exp(-kappa[i] * step) * sp.log(start[i]) + v[i] / 2) - start[i] for i in (0, 1)])
+    return [
+        Comparison(
+            "−ηg for the g whose modified drift is that of a lognormal process, against that process's mean, η = 10⁻⁵",
+            -step * gradient,
+            (turn * mean).evalf(40),
+            50 * step**3,
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Drift of the order-2 modified equation",
+    sources=(Source("Li, Tai & E 2017"), Source("Li, Tai & E 2019")),
+    verdict=Verdict.ORDER,
+    order="η³",
+    summary="The drift −∇(L + (η/4)|∇L|²) = −g − (η/2)Hg makes one step's mean SGD's up to O(η³); the covariance is "
+    "SGD's up to O(η³) with the diffusion as it was. Hence a weak error O(η²) at fixed time and batch size.",
+    printed=sp.Eq(DRIFT, -GRADIENT - eta / 2 * HESSIAN * GRADIENT, evaluate=False),
+    assumptions=(
+        Assumption("The batch size is fixed while η → 0.", sp.Ge(S, 1, evaluate=False)),
+        Assumption(
+            "The gradient is that of a smooth loss, so H is symmetric.", sp.Eq(HESSIAN, HESSIAN.T, evaluate=False)
+        ),
+        Assumption("The examples' gradients have a third moment.", sp.Q.finite(E(g[0] ** 3))),
+    ),
+    formula=-g - eta / 2 * H * g,
+    arguments=(eta, *g, h11, h12, h22),
+    steps=steps,
+    check=check,
+    slip=Slip("the sign of the correction", -g + eta / 2 * H * g),
+)

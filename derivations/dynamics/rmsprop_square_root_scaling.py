@@ -1,0 +1,102 @@
+"""Malladi et al. 2022: RMSprop with κ times the batch keeps its equation under the square root scaling rule."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, eta, g, sigma
+
+kappa = sp.Symbol("kappa", positive=True)  # factor on the batch size
+beta = sp.Symbol("beta", nonnegative=True)  # decay of the second-moment average
+eps = sp.Symbol("epsilon", positive=True)  # added to its root
+u = sp.Symbol("u", positive=True)  # S v: the second-moment average times the batch size
+new_eta, new_beta, new_eps = sp.symbols(r"\eta' \beta' \epsilon'")
+
+
+def coefficients(rate, decay, floor, batch):
+    """Drift of θ, variance of θ and drift of u = S v in one step, with E ĝ² = σ²/S."""
+    divisor = sp.sqrt(u / batch) + floor
+    return sp.Matrix([-rate * g / divisor, rate**2 * (sigma**2 / batch) / divisor**2, (1 - decay) * (sigma**2 - u)])
+
+
+def steps(formula):
+    """The coefficients of one step with batch κS are κ times those with batch S: κ steps of the same equation."""
+    new = rate, decay, floor = tuple(formula)
+    old, scaled = coefficients(eta, beta, eps, S), coefficients(rate, decay, floor, kappa * S)
+    return [
+        Step(
+            "v ← βv + (1 − β)ĝ², θ ← θ − ηĝ/(√v + ε). If noise dominates, E ĝ² = g² + σ²/S ≈ σ²/S, so v is of order "
+            "1/S and u = S v moves by (1 − β)(σ² − u) a step, for any batch size. With κS and the new parameters, u "
+            "moves as in κ steps:",
+            scaled[2],
+            kappa * old[2],
+        ),
+        Step(
+            "θ drifts by −ηg/(√(u/S) + ε); √(u/S) falls by √κ, and ε with it. With κS and the new parameters, θ drifts "
+            "as in κ steps:",
+            scaled[0],
+            kappa * old[0],
+        ),
+        Step(
+            "and its variance grows by η²(σ²/S)/(√(u/S) + ε)², as in κ steps:",
+            scaled[1],
+            kappa * old[1],
+        ),
+        Step(
+            "The rule is what leaves the equation's constants as they are, with time η² a step: drift ∝ √S/η, "
+            "(1 − β)/η² and εη. Before and after:",
+            sp.Matrix([sp.sqrt(kappa * S) / new[0], (1 - new[1]) / new[0] ** 2, new[2] * new[0]]),
+            sp.Matrix([sp.sqrt(S) / eta, (1 - beta) / eta**2, eps * eta]),
+        ),
+    ]
+
+
+def check(formula):
+    """Moments of RMSprop on a quadratic, propagated step by step: 8000 small-batch steps against 2000 of κ = 4."""
+    comparisons = []
+    rate, decay, floor, batch, factor = 0.002, 0.9996, 0.4, 4, 4
+    arguments = (kappa, eta, beta, eps)
+    new_rate, new_decay, new_floor = sp.lambdify(arguments, list(formula), "math")(factor, rate, decay, floor)
+    small = _moments(rate, decay, floor, batch, 8000)
+    large = _moments(new_rate, new_decay, new_floor, factor * batch, 2000)
+    for name, first, second in zip(("mean of θ", "variance of θ", "S v"), large, small, strict=True):
+        words = f"{name}, relative to the small batch's: with κS by the rule against S, from θ = 1, v = 9/S"
+        comparisons.append(Comparison(words, first / second, 1, 0.005))
+    return comparisons
+
+
+def _moments(rate, decay, floor, batch, number):
+    mean, variance, second, variance_of_gradient = 1.0, 0.0, 9.0 / batch, 1.0 / batch
+    for _ in range(number):
+        step = rate / (second**0.5 + floor)
+        second = decay * second + (1 - decay) * variance_of_gradient
+        mean, variance = (1 - 0.1 * step) * mean, (1 - 0.1 * step) ** 2 * variance + step**2 * variance_of_gradient
+    return mean, variance, batch * second
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Square root scaling rule of RMSprop",
+    sources=(Source("Malladi et al. 2022"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="Where noise dominates the second moment, v ≈ σ²/S, RMSprop with batch κS, η√κ, 1 − κ(1−β) and ε/√κ does "
+    "in one step what κ steps do with S: same drift, same variance, same averaging time in examples. ε goes down, as "
+    "√v does. Where the gradient dominates, v does not depend on S and the rule is not right.",
+    printed=sp.Eq(
+        sp.Matrix([new_eta, new_beta, new_eps]),
+        sp.Matrix([sp.sqrt(kappa) * eta, 1 - kappa * (1 - beta), eps / sp.sqrt(kappa)]),
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption("Noise dominates the second moment: g² ≪ σ²/S.", sp.Lt(g**2, sigma**2 / S, evaluate=False)),
+        Assumption("κS ≪ N, or draws with replacement.", sp.Lt(kappa * S, N, evaluate=False)),
+        Assumption(
+            "Steps are small: κ(1−β) < 1 and (η√κ)² ≪ 1, so that fluctuations of v are negligible.",
+            sp.Lt(kappa * (1 - beta), 1, evaluate=False),
+        ),
+    ),
+    formula=sp.Matrix([sp.sqrt(kappa) * eta, 1 - kappa * (1 - beta), eps / sp.sqrt(kappa)]),
+    arguments=(kappa, eta, beta, eps),
+    steps=steps,
+    check=check,
+    slip=Slip("ε√κ for ε/√κ", sp.Matrix([sp.sqrt(kappa) * eta, 1 - kappa * (1 - beta), eps * sp.sqrt(kappa)])),
+)

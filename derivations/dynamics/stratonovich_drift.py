@@ -1,0 +1,119 @@
+"""Itô and Stratonovich: the drift of SGD's equation in Stratonovich form, with the per-example diffusion factor."""
+
+from typing import Any
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, eta, g, h
+
+f = sp.Symbol("f", nonnegative=True)  # finite-population factor
+slope = sp.Symbol("tau", real=True)  # the component of ∇ Tr C that belongs to g
+x, y = sp.symbols("x y", real=True)
+w = sp.Symbol("w", real=True)
+drift, eps, r0, r1 = sp.symbols("b epsilon r r'", real=True)
+
+
+def factor(losses) -> list[Any]:
+    """Columns (∇ℓ_j − g)/√N of R."""
+    gradients = [sp.Matrix([loss.diff(x), loss.diff(y)]) for loss in losses]
+    return [(v - oracles.mean(gradients)) / sp.sqrt(len(losses)) for v in gradients]
+
+
+def self_advection(columns) -> Any:
+    """Σ_j (Dr_j) r_j."""
+    return sum((r.jacobian([x, y]) * r for r in columns), sp.zeros(2, 1))
+
+
+def steps(formula):
+    """The midpoint rule's mean, the sum over examples as a gradient, and a factor for which it is none."""
+    losses = [sp.Function(f"ell_{j}")(x, y) for j in (1, 2, 3)]
+    columns = factor(losses)
+    trace = sp.Add(*(r.dot(r) for r in columns))
+    density = sp.exp(-(w**2) / (2 * h)) / sp.sqrt(2 * sp.pi * h)
+    turning = [sp.Matrix([sp.cos(x), sp.sin(x)]), sp.Matrix([-sp.sin(x), sp.cos(x)])]
+    noise = f * eta / S
+    return [
+        Step(
+            "The Stratonovich integral takes ε r at the midpoint, where θ has moved by ½ε r w, w = ΔW ~ N(0, h). Its "
+            "mean over a step is not zero, unlike Itô's; in one dimension, with r′ the derivative of r:",
+            sp.Integral(eps * (r0 + r1 * eps * r0 * w / 2) * w * density, (w, -sp.oo, sp.oo)),
+            eps**2 / 2 * r1 * r0 * h,
+        ),
+        Step(
+            "In more dimensions the r_j have independent increments, so the mean is (ε²/2) Σ_j (Dr_j) r_j. For "
+            "r_j = (∇ℓ_j − g)/√N the Jacobians (H_j − H)/√N are symmetric, so this sum is a gradient, that of half the "
+            "trace of C = Σ_j r_j r_jᵀ. For any three losses in the plane:",
+            self_advection(columns),
+            sp.Matrix([trace.diff(x), trace.diff(y)]) / 2,
+        ),
+        Step(
+            "The Itô drift is −g = b + (ε²/2)·½∇Tr C, with ε² = fη/S. So the Stratonovich drift, with τ a component of "
+            "∇Tr C, is",
+            -g - noise / 2 * slope / 2,
+            formula,
+            name=drift,
+        ),
+        Step(
+            "Not every root of C will do: the columns (cos x, sin x), (−sin x, cos x) have C = I, but their sum is not "
+            "zero. Another root of the same C has the same Itô equation and another Stratonovich drift:",
+            self_advection(turning),
+            sp.Matrix([0, 1]),
+        ),
+    ]
+
+
+def check(formula):
+    """Mean of a midpoint step over an eight-point law of ΔW, coefficient of h, for three polynomial losses."""
+    losses = [x**3 / 3 + x * y**2, x**2 * y - y**3 / 6 + 2 * x, x**4 / 4 - x * y + y**2]
+    start = {x: sp.Rational(1, 2), y: sp.Rational(-2, 3)}
+    rate, size = sp.Rational(3, 25), 2  # with N = 3, S = 2, f = 1/2 the amplitude √(fη/(SN)) is 1/10
+    columns = factor(losses)
+    kicks = [sp.sqrt(3) * r / 10 for r in columns]
+    root = sp.Symbol("root_h", positive=True)  # √h
+
+    def noise(*increments) -> Any:
+        middle = [
+            start[name] + sum(r[i].subs(start) * dw for r, dw in zip(kicks, increments, strict=True)) / 2
+            for i, name in enumerate((x, y))
+        ]
+        there = [r.subs({x: middle[0], y: middle[1]}, simultaneous=True) for r in kicks]
+        return sum((r * dw for r, dw in zip(there, increments, strict=True)), sp.zeros(2, 1))
+
+    law = oracles.two_point(root)
+    mean = [oracles.expectation(lambda *dw, i=i: noise(*dw)[i], law, law, law) for i in (0, 1)]
+    extra = [sp.Poly(sp.expand(move), root).nth(2) for move in mean]
+    gradient = oracles.mean([sp.Matrix([loss.diff(x), loss.diff(y)]) for loss in losses]).subs(start)
+    trace = sp.Add(*(r.dot(r) for r in columns))
+    comparisons = []
+    for i, name in ((0, x), (1, y)):
+        values = {f: sp.Rational(1, 2), eta: rate, S: size, g: gradient[i], slope: trace.diff(name).subs(start)}
+        words = f"component {i + 1}: Stratonovich drift plus the midpoint noise's mean, against the Itô drift −g"
+        comparisons.append(Comparison(words, formula.subs(values) + extra[i], -gradient[i]))
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Stratonovich form of SGD's equation",
+    sources=(Source("Kloeden & Platen, Numerical Solution of Stochastic Differential Equations"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="SGD's equation is an Itô equation. In Stratonovich form its drift is −g − (fη/4S)∇Tr C, if the diffusion "
+    "factor is made of the per-example gradients; in one dimension for any factor. Another square root of the same C, "
+    "such as the symmetric one, has in general another Stratonovich drift. A scheme for Stratonovich equations that is "
+    "given −g instead solves another equation, whose Itô drift is −g + (fη/4S)∇Tr C.",
+    printed=sp.Eq(drift, -g - f * eta / (4 * S) * slope, evaluate=False),
+    assumptions=(
+        Assumption(
+            "R has the columns (∇ℓ_j − g)/√N.",
+            sp.Eq(sp.Symbol("r_j"), (sp.Symbol("grad_j") - g) / sp.sqrt(N), evaluate=False),
+        ),
+        Assumption("The per-example losses are twice differentiable.", sp.Q.symmetric(sp.MatrixSymbol("H_j", 2, 2))),
+    ),
+    formula=-g - f * eta / (4 * S) * slope,
+    arguments=(f, eta, S, g, slope),
+    steps=steps,
+    check=check,
+    slip=Slip("½ for ¼: ∇Tr C in place of its half", -g - f * eta / (2 * S) * slope),
+)

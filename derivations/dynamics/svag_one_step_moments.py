@@ -1,0 +1,95 @@
+"""Li, Malladi & Arora 2021: mean, variance and third cumulant of one step of SVAG, and the equation they approach."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, Var, eta, g, h
+
+ell = sp.Symbol("ell", positive=True, integer=True)  # steps of SVAG for one of SGD
+kappa = sp.Symbol("kappa_3", real=True)  # third cumulant of a batch gradient
+variance = sp.Symbol("V", nonnegative=True)  # variance of a batch gradient, fC/S
+move = sp.Symbol("Delta")
+third_cumulant = sp.Function("kappa_3")
+
+
+def steps(formula):
+    """−(η/ℓ)(c₊ĝ₁ + c₋ĝ₂): the nth cumulant is (−η/ℓ)ⁿ (c₊ⁿ + c₋ⁿ) times that of a batch."""
+    root = sp.sqrt(2 * ell - 1)
+    first, second = (1 + root) / 2, (1 - root) / 2
+    scale = -eta / ell
+    in_time = formula.subs(ell, eta / h)
+    words = (
+        "The two batches are independent, so cumulants add with powers of the coefficients. First, c₊ + c₋ = 1:",
+        "second, c₊² + c₋² = ℓ, with V = fC/S the variance of a batch gradient:",
+        "third, c₊³ + c₋³ = (3ℓ − 1)/2, with κ₃ that of a batch gradient:",
+    )
+    cumulants, names = (g, variance, kappa), (E(move), Var(move), third_cumulant(move))
+    return [
+        Step(text, scale**n * (first**n + second**n) * cumulants[n - 1], formula[n - 1], name=names[n - 1])
+        for n, text in enumerate(words, start=1)
+    ] + [
+        Step(
+            "As a step of time h = η/ℓ, mean and variance are −hg and hη V for every ℓ: those of an Euler step of "
+            "dθ = −g dt + √(ηV) dW, whose noise does not depend on h:",
+            in_time[:2, :],
+            sp.Matrix([-h * g, h * eta * variance]),
+        ),
+        Step(
+            "The third cumulant is O(h²), so what it adds over a fixed time, 1/h steps, vanishes with h:",
+            in_time[2] / h,
+            -h * (3 * eta - h) / 2 * kappa,
+        ),
+    ]
+
+
+def check(formula):
+    """All pairs of subsets, in rationals; the coefficients are 2, −1 for ℓ = 5 and 3, −2 for ℓ = 13."""
+    gradients = [sp.Integer(v) for v in (2, -1, 5, 11)]
+    batches = [oracles.mean([gradients[i] for i in b]) for b in oracles.batches(4, 3, replacement=False)]
+    centre = oracles.mean(batches)
+    rate = sp.Rational(1, 3)
+    comparisons = []
+    for number, first, second in ((1, 1, 0), (5, 2, -1), (13, 3, -2)):
+        moves = [-rate / number * (first * a + second * b) for a in batches for b in batches]
+        middle = oracles.mean(moves)
+        values = {
+            eta: rate,
+            ell: number,
+            g: centre,
+            variance: oracles.variance(batches),
+            kappa: oracles.mean([(b - centre) ** 3 for b in batches]),
+        }
+        central = [middle, oracles.variance(moves), oracles.mean([(x - middle) ** 3 for x in moves])]
+        words = f"mean, variance, third cumulant for ℓ = {number}, N = 4, S = 3, over all pairs of subsets"
+        comparisons.append(Comparison(words, formula.subs(values), sp.Matrix(central)))
+    return comparisons
+
+
+def _moments(third):
+    return sp.Matrix([-eta * g / ell, eta**2 * variance / ell, third])
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Moments of one step of SVAG",
+    sources=(Source("Li, Malladi & Arora 2021"),),
+    verdict=Verdict.EXACT,
+    summary="One step of SVAG has mean −ηg/ℓ, covariance (η²/ℓ) fC/S and third cumulant −(η/ℓ)³(3ℓ−1)/2 times that of "
+    "a batch gradient, exactly. As steps of time h = η/ℓ these are the moments of the equation with SGD's own noise, "
+    "with a third cumulant of O(h²): for ℓ → ∞ SVAG tends to the equation.",
+    printed=sp.Eq(
+        sp.Matrix([E(move), Var(move), third_cumulant(move)]),
+        _moments(-((eta / ell) ** 3) * (3 * ell - 1) / 2 * kappa),
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption("The two batches of a step are independent and of one law.", sp.Ge(ell, 1, evaluate=False)),
+        Assumption("V is the variance of a batch gradient: fC/S.", sp.Ge(variance, 0, evaluate=False)),
+    ),
+    formula=_moments(-((eta / ell) ** 3) * (3 * ell - 1) / 2 * kappa),
+    arguments=(eta, ell, g, variance, kappa),
+    steps=steps,
+    check=check,
+    slip=Slip("c₊³ + c₋³ taken for (3ℓ + 1)/2", _moments(-((eta / ell) ** 3) * (3 * ell + 1) / 2 * kappa)),
+)

@@ -1,0 +1,155 @@
+"""Static pages: one a claim, and an index with verdicts, equation numbers and errata. No script, no network."""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import derivations
+from derivations import mathml
+from derivations.claim import Claim, Verdict
+from derivations.outcome import Outcome, in_digits
+from derivations.verification import Verification
+
+_STYLE = Path(__file__).with_name("style.css")
+_CHAPTERS = {
+    "lecture": "The lecture",
+    "thesis": "The thesis",
+    "dynamics": "SGD and its equations",
+    "stationary": "Stationary laws",
+    "basins": "Basins",
+    "sharpness": "Sharpness",
+}
+_CLASSES = {
+    Verdict.EXACT: "exact",
+    Verdict.CONDITIONAL: "conditional",
+    Verdict.ORDER: "order",
+    Verdict.WRONG: "wrong",
+    Verdict.STATEMENT: "statement",
+}
+
+
+def write(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Writes the index, the style and a page a claim.
+
+    Raises:
+        OSError: the folder can't be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "style.css").write_text(_STYLE.read_text(encoding="utf-8"), encoding="utf-8")
+    for before, o, after in zip([None, *outcomes[:-1]], outcomes, [*outcomes[1:], None], strict=True):
+        links = ['<a href="index.html">All claims</a>']
+        links += [
+            f'<a href="{x.name}.html">{arrow} {_text(x.title)}</a>' for x, arrow in ((before, "←"), (after, "→")) if x
+        ]
+        page = _page(o.title, f"<nav>{' '.join(links)}</nav>\n{o.page}")
+        (folder / f"{o.name}.html").write_text(page, encoding="utf-8")
+    (folder / "index.html").write_text(_page("Derivations", _index(outcomes)), encoding="utf-8")
+
+
+def claim_body(claim: Claim, verification: Verification) -> str:
+    """The page of a claim: verdict, printed and right form, assumptions, derivation, independent check."""
+    sources = _text("; ".join(map(str, claim.sources)))
+    parts = [
+        f"<h1>{_text(claim.title)}</h1>",
+        f'<p class="source">{sources} {_chip(claim.verdict, claim.verdict_in_words)}</p>',
+        f'<p class="summary">{_text(claim.summary)}</p>',
+        f'<section class="forms"><h2>As printed</h2>{mathml.formula(claim.printed)}',
+    ]
+    if claim.corrected is not None:
+        parts.append(f"<h2>Right</h2>{mathml.formula(claim.corrected)}")
+    if claim.example is not None:
+        e = claim.example
+        parts.append(
+            f'<p class="example">{_text(e.words)}: <b class="wrong">{in_digits(e.printed)}</b> as printed, '
+            f'<b class="exact">{in_digits(e.right)}</b> is right.</p>'
+        )
+    parts.append("</section><h2>Assumptions</h2><ul>")
+    parts += [f"<li>{_text(a.words)}</li>" for a in claim.assumptions]
+    parts.append('</ul><h2>Derivation</h2><ol class="steps">')
+    for checked in verification.steps:
+        step = checked.step
+        left, right = (step.left, step.right) if step.shown is None else step.shown.args
+        shown = mathml.equality(left, right, name=step.name, error=step.order)
+        parts.append(f"<li>{_mark(checked.holds)}<p>{_text(step.words)}</p>{shown}</li>")
+    parts.append('</ol><h2>Checked independently</h2><ul class="checks">')
+    for checked in verification.comparisons:
+        exact = checked.comparison.tolerance == 0
+        how = (
+            "exactly equal"
+            if exact
+            else f"differs by {in_digits(checked.difference)}, allowed {in_digits(checked.comparison.tolerance)}"
+        )
+        parts.append(
+            f"<li>{_mark(checked.holds)} {_text(checked.comparison.words)}: {how if checked.holds else 'fails'}</li>"
+        )
+    parts.append(f'</ul><p class="slip">A planted slip ({_text(claim.slip.words)}) fails both checks.</p>')
+    return "\n".join(parts)
+
+
+def _index(outcomes: Sequence[Outcome]) -> str:
+    errata = [o for o in outcomes if o.example]
+    parts = [
+        "<h1>SGD as a stochastic differential equation: every equation checked</h1>",
+        '<p class="summary">Each claim is derived in steps that a computer algebra system reduces to zero, and '
+        "compared with numbers found another way: enumeration in rationals, quadrature, propagated moments. "
+        f'{len(outcomes)} claims, of which <a href="#errata">{len(errata)} are wrong as printed</a>.</p>',
+        '<h2>By equation number</h2><p class="numbers">',
+    ]
+    numbers: dict[str, Outcome] = {}
+    for o in outcomes:
+        for anchor in o.anchors:
+            if anchor.startswith(("lecture-", "thesis-")):
+                numbers.setdefault(anchor, o)
+    for document in ("lecture", "thesis"):
+        own = sorted((a for a in numbers if a.startswith(document)), key=lambda a: float(a.split("-")[1]))
+        parts.append(f"<b>{document}</b> ")
+        for anchor in own:
+            o = numbers[anchor]
+            css = _CLASSES[Verdict(o.verdict)]
+            link = f'<a id="{anchor}" class="{css}" href="{o.name}.html" title="{_text(o.title)}">'
+            parts.append(f"{link}({anchor.split('-')[1]})</a>")
+        parts.append("<br>")
+    parts.append(
+        '</p><h2 id="errata">Errata</h2><table class="errata"><tr><th>where</th><th>printed</th><th>right</th>'
+    )
+    parts.append("<th>for example</th></tr>")
+    for o in errata:
+        words, printed, right = o.example or ("", "", "")
+        parts.append(
+            f'<tr><td><a href="{o.name}.html">{_text("; ".join(o.sources))}</a></td><td>{o.printed_mathml}</td>'
+            f"<td>{o.corrected_mathml}</td><td>{_text(words)}: <b class='wrong'>{_text(printed)}</b> printed, "
+            f"<b class='exact'>{_text(right)}</b> right</td></tr>"
+        )
+    parts.append("</table>")
+    chapters = {name: module.split(".")[1] for name, module in derivations.modules().items()}
+    for chapter, title in _CHAPTERS.items():
+        own = [o for o in outcomes if chapters[o.name] == chapter]
+        if own:
+            parts.append(f"<h2>{title}</h2><table><tr><th>claim</th><th>source</th><th>verdict</th></tr>")
+            parts += [
+                f'<tr><td><a href="{o.name}.html">{_text(o.title)}</a></td><td>{_text("; ".join(o.sources))}</td>'
+                f"<td>{_chip(Verdict(o.verdict), o.verdict_in_words)}{'' if o.passed else ' check fails'}</td></tr>"
+                for o in own
+            ]
+            parts.append("</table>")
+    return "\n".join(parts)
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="style.css">'
+        f"</head>\n<body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def _chip(verdict: Verdict, words: str) -> str:
+    return f'<span class="chip {_CLASSES[verdict]}">{_text(words)}</span>'
+
+
+def _mark(holds: bool) -> str:
+    return '<span class="mark exact">✓</span>' if holds else '<span class="mark wrong">✗</span>'
+
+
+def _text(words: str) -> str:
+    return html.escape(words)

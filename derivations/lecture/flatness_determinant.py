@@ -1,0 +1,83 @@
+"""Lecture, section 2: what a small determinant of the Hessian says: the area of the basin, not the curvature."""
+
+import mpmath
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+
+rise = sp.Symbol("Delta", positive=True)  # the basin is where the loss is less than this above its minimum
+h11, h22, lam1, lam2, s, det = sp.symbols("H_11 H_22 lambda_1 lambda_2 s delta", positive=True)
+h12, angle = sp.symbols("H_12 alpha", real=True)
+r, phi = sp.symbols("r phi", nonnegative=True)
+
+
+def steps(formula):
+    """The ellipse becomes the unit disc; the Jacobian is what the determinant measures."""
+    turn = sp.Matrix([[sp.cos(angle), -sp.sin(angle)], [sp.sin(angle), sp.cos(angle)]])
+    turned = turn * sp.diag(lam1, lam2) * turn.T
+    u, v = sp.sqrt(2 * rise / lam1) * r * sp.cos(phi), sp.sqrt(2 * rise / lam2) * r * sp.sin(phi)
+    jacobian = sp.Matrix([u, v]).jacobian([r, phi]).det()
+    entries = {h11: turned[0, 0], h12: turned[0, 1], h22: turned[1, 1]}
+    area = sp.Integral(2 * rise * r / sp.sqrt(lam1 * lam2), (phi, 0, 2 * sp.pi), (r, 0, 1))
+    return [
+        Step("A turn to the axes of H leaves areas and the determinant alone:", turned.det(), lam1 * lam2),
+        Step(
+            "In stretched polar coordinates the basin ½(λ_1u² + λ_2v²) ≤ Δ is r ≤ 1:",
+            (lam1 * u**2 + lam2 * v**2) / 2,
+            rise * r**2,
+        ),
+        Step("Their area element:", jacobian, 2 * rise * r / sp.sqrt(lam1 * lam2)),
+        Step("So the area is", area, sp.sqrt(sp.simplify((formula**2).subs(entries))), name=sp.Symbol("area")),
+        Step(
+            "Eigenvalues s and δ/s have determinant δ for every s: the same area, though the curvature s may be as "
+            "large as one likes.",
+            formula.subs({h11: s, h22: det / s, h12: 0}),
+            2 * sp.pi * rise / sp.sqrt(det),
+        ),
+    ]
+
+
+def check(formula):
+    """The widths of the ellipse's horizontal slices, integrated by quadrature."""
+    comparisons = []
+    for numbers in ((2, "0.7", "0.5", 1), (30, -4, 1, "0.2"), ("0.01", 0, 500, 3)):
+        values = [sp.Rational(number) for number in numbers]
+        with mpmath.workdps(30):
+            a, b, c, height = (mpmath.mpf(number) for number in numbers)
+
+            def width(y, a=a, b=b, c=c, height=height):
+                # The two roots x of ax² + 2bxy + cy² = 2Δ; rounding may push the root's argument below 0 at the ends.
+                return 2 * mpmath.sqrt(max(b * b * y * y - a * (c * y * y - 2 * height), 0)) / a
+
+            top = mpmath.sqrt(2 * height * a / (a * c - b * b))
+            area = oracles.quadrature(width, (-top, 0, top))
+        derived = formula.subs(dict(zip((h11, h12, h22, rise), values, strict=True))).evalf(30)
+        comparisons.append(
+            Comparison(
+                f"area for (H_11, H_12, H_22, Δ) = ({', '.join(map(str, values))}), by quadrature", derived, area, 1e-12
+            )
+        )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The determinant of the Hessian and flatness",
+    sources=(Source("lecture", place="section 2"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="For a quadratic minimum the region less than Δ above it has area 2πΔ/√det H, so a small determinant means "
+    "a large basin. It does not mean small curvature: eigenvalues s and δ/s have determinant δ and one arbitrarily "
+    "sharp direction. The determinant also changes with the parametrisation.",
+    printed=sp.Implies(sp.Function("det")(sp.Symbol("H")) < det, sp.Symbol("flat")),
+    assumptions=(
+        Assumption("H is positive definite.", sp.Gt(h11 * h22 - h12**2, 0, evaluate=False)),
+        Assumption("The loss is quadratic up to the height Δ.", sp.Q.positive(rise)),
+        Assumption("Flatness is the size of the basin.", sp.Eq(sp.Symbol("flatness"), sp.Symbol("area"))),
+    ),
+    formula=2 * sp.pi * rise / sp.sqrt(h11 * h22 - h12**2),
+    arguments=(rise, h11, h12, h22),
+    steps=steps,
+    check=check,
+    slip=Slip("det H for its root", 2 * sp.pi * rise / (h11 * h22 - h12**2)),
+)

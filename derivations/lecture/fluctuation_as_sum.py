@@ -1,0 +1,87 @@
+"""Lecture (13): the fluctuation as a sum over the batch; the index of the inner sum."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.symbols import N, S
+
+batch_sum = sp.Symbol("s_B", real=True)  # Σ_{i∈B} x_i, x_i the gradient of example i
+full = sp.Symbol("p_1", real=True)  # Σ_k x_k
+psi = sp.Symbol("psi", real=True)
+j = sp.Symbol("j", integer=True)
+n = sp.Symbol("k", integer=True)
+grad = sp.Function("∇ℓ")
+draw = sp.Indexed("i", j)  # the j-th draw
+
+
+def gradient_of(index):
+    """∇ℓ(x, y) of the example with this index."""
+    return grad(sp.Indexed("x", index), sp.Indexed("y", index))
+
+
+def summed(index):
+    """(N/S) Σ_j (∇ℓ at the j-th draw − (1/N) Σ_k ∇ℓ at the index)."""
+    inner = sp.Sum(gradient_of(index), (n, 1, N)) / N
+    return sp.Eq(psi, N / S * sp.Sum(gradient_of(draw) - inner, (j, 1, S)), evaluate=False)
+
+
+def steps(formula):
+    """Both readings of the inner sum, with a batch of three."""
+    own = sp.symbols("x_1 x_2 x_3", real=True)  # of the three draws
+    right = N / 3 * sum(value - full / N for value in own)
+    printed = N / 3 * sum(value - sp.Sum(value, (n, 1, N)) / N for value in own)
+    return [
+        Step(
+            "Inside the sum over the batch the full mean p_1/N must be taken off. For S = 3:",
+            right,
+            formula.subs({batch_sum: sum(own), S: 3}),
+            name=psi,
+        ),
+        Step(
+            "For any S, the S copies of p_1/N add up to Sp_1/N, and ψ = ∇ℓ̂ − ∇ℓ is left:",
+            N / S * (batch_sum - S * (full / N)),
+            formula,
+            name=psi,
+        ),
+        Step(
+            "With the outer index i in the inner sum its N terms are all x_i, so is their mean, and nothing is left:",
+            printed,
+            0,
+        ),
+    ]
+
+
+def check(formula):
+    """ψ from its definition, the derivative of ℓ̂ − ℓ, for every batch of two out of three parabolas, in rationals."""
+    w = sp.Symbol("w")
+    losses = [sp.Rational(a) * (w - b) ** 2 / 2 for a, b in ((1, 3), (2, -1), (5, 2))]
+    point = sp.Rational(1, 3)
+    derived, independent = [], []
+    slopes = [sp.diff(loss, w).subs(w, point) for loss in losses]
+    for batch in oracles.batches(3, 2, replacement=True):
+        difference = sp.Rational(3, 2) * sum(losses[q] for q in batch) - sum(losses)
+        independent.append(sp.diff(difference, w).subs(w, point))
+        derived.append(formula.subs({N: 3, S: 2, full: sum(slopes), batch_sum: sum(slopes[q] for q in batch)}))
+    return [Comparison("ψ for N = 3, S = 2, each of the 9 batches", derived, independent)]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The fluctuation as a sum over the batch",
+    sources=(Source("lecture", "13"),),
+    verdict=Verdict.WRONG,
+    summary="The inner sum runs over k, but its terms are printed with the index i of the batch. Read literally, it is "
+    "the gradient of example i itself, and ψ is 0 for every batch. With k inside, ψ is the batch gradient less the "
+    "full one.",
+    printed=summed(draw),
+    corrected=summed(n),
+    assumptions=(Assumption("The batch has S members, repeats counted.", sp.Ge(S, 1, evaluate=False)),),
+    formula=N / S * batch_sum - full,
+    arguments=(N, S, batch_sum, full),
+    steps=steps,
+    check=check,
+    slip=Slip("the full mean taken off once, not for each member of the batch", N / S * batch_sum - full / S),
+    printed_formula=sp.S.Zero,
+    example=Example("ψ for gradients 1, 2, 6 and the batch of the first two", 0, sp.Rational(-9, 2)),
+)

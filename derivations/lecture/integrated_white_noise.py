@@ -1,0 +1,90 @@
+"""Lecture (21) to (23): the double integral of δ(t − t′)gF over one step."""
+
+import mpmath
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, N, eta, t
+
+scale = sp.Symbol("g_Smith", positive=True)  # the lecture's noise scale g
+F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients where the step starts
+F1, F2 = sp.symbols("F' F''", real=True)  # its derivatives there
+G = sp.Symbol("G", real=True)  # gradient of the sum loss
+tau = sp.Symbol("tau", positive=True)  # the step's duration
+other = sp.Symbol("t'", nonnegative=True)
+noise = sp.Function("varepsilon")
+
+
+def steps(formula):
+    """First with F held fixed, then with F moving along the path."""
+    drift = -G * F1 + scale * F * F2 / 2
+    return [
+        Step(
+            "With F held fixed, ∫dt′ δ(t − t′) is one for every t inside the step, and the outer integral is its "
+            "length:",
+            (scale * F * sp.Integral(sp.Integral(sp.DiracDelta(t - other), (other, 0, tau)), (t, 0, tau))).subs(
+                tau, eta / N
+            ),
+            formula,
+        ),
+        Step(
+            "F changes with w: by Itô's lemma its mean moves at the rate −GF′ + gFF″/2. That enters at O(η²) only:",
+            sp.Integral(scale * (F + drift * t), (t, 0, eta / N)),
+            formula,
+            order=(eta, 2),
+        ),
+        Step(
+            "The error is that rate, times g, over half the square of the step:",
+            sp.Integral(scale * (F + drift * t), (t, 0, eta / N)) - formula,
+            scale * drift * (eta / N) ** 2 / 2,
+        ),
+    ]
+
+
+def check(formula):
+    """F = w² and drift −aw: E w² grows as exp((g − 2a)t), integrated by quadrature; then kicks for fixed F."""
+    values = {scale: sp.Rational(3, 2), F: 4, eta: sp.Rational(1, 10**6), N: 1}
+    rate = mpmath.mpf(3) / 2 - 2 * 3
+    exact = oracles.quadrature(lambda s: mpmath.mpf(3) / 2 * 4 * mpmath.exp(rate * s), [0, mpmath.mpf("1e-6")])
+    fixed = {scale: sp.Rational(3, 2), F: 4, eta: sp.Rational(1, 5), N: 10}
+    part = fixed[eta] / fixed[N] / 4
+    laws = [oracles.two_point(sp.sqrt(fixed[scale] * fixed[F] * part))] * 4
+    return [
+        Comparison(
+            "variance of the integrated noise for F = w², drift −3w, from w = 2, η/N = 10⁻⁶, up to O(η²)",
+            formula.subs(values),
+            sp.Float(exact, 20),
+            sp.Float("2e-11"),
+        ),
+        Comparison(
+            "F = 4 fixed: four independent kicks, over all 16 sign patterns",
+            formula.subs(fixed),
+            oracles.expectation(lambda *kicks: sum(kicks) ** 2, *laws),
+        ),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Covariance of the noise of one step",
+    sources=(Source("lecture", "21"), Source("lecture", "22"), Source("lecture", "23")),
+    verdict=Verdict.ORDER,
+    order="(η/N)²",
+    summary="The three lines hold with F frozen at the start of the step; its change along the path adds O((η/N)²). "
+    "The correlation they use is that of (17), not of (18) as the lecture says.",
+    printed=sp.Eq(
+        sp.Integral(E(noise(t) * noise(other)), (other, 0, eta / N), (t, 0, eta / N)),
+        eta / N * scale * F,
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption("F is frozen at the start of the step.", sp.Eq(F, sp.Function("F")(sp.Symbol("w_0")))),
+        Assumption("The noise is read in Itô's sense.", sp.Eq(E(noise(t)), 0, evaluate=False)),
+    ),
+    formula=eta / N * scale * F,
+    arguments=(scale, F, eta, N),
+    steps=steps,
+    check=check,
+    slip=Slip("the δ function at the end of the inner integral counted half", eta / N * scale * F / 2),
+)

@@ -1,0 +1,82 @@
+"""Lecture, 5.3: what is isotropic is the gradients' covariance; the parameters w are not."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.symbols import Cov, N, S, eta, sigma
+
+h11, h22 = sp.symbols("h_11 h_22", positive=True)  # Hessian of the sum loss at a minimum
+h12 = sp.Symbol("h_12", real=True)
+HESSIAN = sp.Matrix([[h11, h12], [h12, h22]])
+SCALE = eta * N / S  # the noise scale g
+RESULT = SCALE * sigma**2 / 2 * sp.Matrix([[h22, -h12], [-h12, h11]]) / (h11 * h22 - h12**2)
+
+
+def steps(formula):
+    """The stationary covariance of dw = −Hw dt + √(gσ²) dW."""
+    return [
+        Step(
+            "In equilibrium V = Cov(w) no longer changes: what the drift takes away, HV + VH, the noise gF = gσ²I "
+            "adds.",
+            HESSIAN * formula + formula * HESSIAN,
+            SCALE * sigma**2 * sp.eye(2),
+        ),
+        Step(
+            "So V is gσ²/2 times the inverse Hessian: wide directions spread more.",
+            2 / (SCALE * sigma**2) * HESSIAN * formula,
+            sp.eye(2),
+        ),
+        Step(
+            "Along the Hessian's axes the two variances stand in the inverse ratio of the curvatures:",
+            (formula[0, 0] / formula[1, 1]).subs(h12, 0),
+            h22 / h11,
+        ),
+    ]
+
+
+def check(formula):
+    """The stationary covariance of SGD's own recursion, a linear system solved in rationals, at a tiny rate."""
+    rate, n, size, spread = sp.Rational(1, 10**9), 4, 2, sp.Integer(3)
+    hessian = sp.Matrix([[2, 1], [1, 5]])
+    v11, v12, v22 = sp.symbols("v11 v12 v22")
+    unknown = sp.Matrix([[v11, v12], [v12, v22]])
+    shrink = sp.eye(2) - rate / n * hessian
+    noise = rate**2 / size * spread**2 * sp.eye(2)
+    settled = sp.solve(list(shrink * unknown * shrink + noise - unknown), (v11, v12, v22))
+    values = {eta: rate, N: n, S: size, sigma: spread, h11: 2, h12: 1, h22: 5}
+    derived = formula.subs(values) / rate
+    independent = unknown.subs(settled) / rate
+    return [
+        Comparison(
+            "Cov(w)/η of w ← w − (η/N)(Hw + ψ) with Cov ψ = N²σ²I/S at η = 10⁻⁹, up to O(η)",
+            derived,
+            independent,
+            sp.Rational(1, 10**8),
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="What is isotropic",
+    sources=(Source("lecture", place="5.3, text before (25)"),),
+    verdict=Verdict.WRONG,
+    summary="The assumption F = σ²I makes the gradient noise isotropic, not w. Near a minimum w then has the "
+    "covariance (gσ²/2)H⁻¹, which is isotropic only if the Hessian is.",
+    printed=sp.Eq(Cov(sp.Symbol("w")), sp.Symbol("v") * sp.Identity(2), evaluate=False),
+    corrected=sp.Eq(Cov(sp.Symbol("w")), SCALE * sigma**2 / 2 * sp.Inverse(sp.MatrixSymbol("H", 2, 2)), evaluate=False),
+    assumptions=(
+        Assumption(
+            "The gradient covariance is σ²I everywhere.", sp.Eq(sp.MatrixSymbol("F", 2, 2), sigma**2 * sp.eye(2))
+        ),
+        Assumption("The minimum is non-degenerate and the loss quadratic around it.", sp.Gt(h11 * h22, h12**2)),
+        Assumption("The learning rate is small against the curvature of the mean loss.", sp.Lt(eta * h11 / N, 1)),
+    ),
+    formula=RESULT,
+    arguments=(eta, N, S, sigma, h11, h12, h22),
+    steps=steps,
+    check=check,
+    slip=Slip("the factor 1/2 of the equilibrium forgotten", 2 * RESULT),
+    printed_formula=SCALE * sigma**2 / (h11 + h22) * sp.eye(2),
+    example=Example("ratio of the variances of w along curvatures 1 and 4", 1, 4),
+)

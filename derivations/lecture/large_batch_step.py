@@ -1,0 +1,77 @@
+"""Lecture (5): one step with the union of k batches, which must be disjoint."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import S, k, theta
+
+rate = sp.Symbol(r"\hat{\eta}", positive=True)  # of the large step
+total = sp.Symbol("G", real=True)  # Σ_j Σ_{x∈B_j} ∇ℓ(x; w_t), all gradients at the start
+i, j, t = sp.symbols("i j t", integer=True)
+shared = sp.Symbol("o", nonnegative=True, integer=True)  # examples that two batches share
+w, x, large = sp.Indexed("w", t), sp.Indexed("x", i, j), sp.Indexed(r"\hat{w}", t + 1)
+grad = sp.Function("∇ℓ")
+
+
+def steps(formula):
+    """The size and the sum over the union, then the mean step."""
+    a, b, c = sp.symbols("a b c", real=True)  # gradient sums over B_0 alone, over both, over B_1 alone
+    return [
+        Step("Disjoint batches of S examples each have a union of", sp.Sum(S, (j, 0, k - 1)), k * S),
+        Step(
+            "So the batch mean of the gradients over the union is the sum over all batches, divided by kS:",
+            theta - rate * total / sp.Sum(S, (j, 0, k - 1)),
+            formula,
+            name=large,
+        ),
+        Step(
+            "With shared examples the double sum counts them twice: over two batches it exceeds that over the union, "
+            "a + b + c, by the gradients b of the shared ones,",
+            (a + b) + (b + c) - (a + b + c),
+            b,
+        ),
+        Step(
+            "and the union is smaller than 2S by their number o:", (S - shared) + shared + (S - shared), 2 * S - shared
+        ),
+    ]
+
+
+def check(formula):
+    """One SGD step by (1) on the joined batch as a set, in rationals, for losses (θ − x)⁴/4."""
+    start, step_size = sp.Rational(1, 2), sp.Rational(1, 10)
+    data = [sp.Rational(value) for value in ("3", "-1", "2/3", "5", "-4", "1/7")]
+    comparisons = []
+    for batches in (((0, 3), (1, 5), (2, 4)), ((0, 1, 2), (3, 4, 5)), ((4, 0),)):
+        union = set().union(*batches)
+        direct = start - step_size * sum((start - data[n]) ** 3 for n in union) / len(union)
+        gradients = sum((start - data[n]) ** 3 for batch in batches for n in batch)
+        values = {theta: start, rate: step_size, k: len(batches), S: len(batches[0]), total: gradients}
+        comparisons.append(Comparison(f"one step with the union of {batches}", formula.subs(values), direct))
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="One step with a large batch",
+    sources=(Source("lecture", "5"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="The step with the union of k batches of size S is the one printed, exactly, if the batches are disjoint, "
+    "as they are within an epoch. If they share examples, the union has fewer than kS, and the double sum counts "
+    "the shared ones twice.",
+    printed=sp.Eq(
+        large,
+        w - rate / (k * S) * sp.Sum(grad(x, w), (i, 1, S), (j, 0, k - 1)),
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption(
+            "The batches are disjoint.",
+            sp.Eq(sp.Intersection(sp.Symbol("B_i"), sp.Symbol("B_j"), evaluate=False), sp.S.EmptySet, evaluate=False),
+        ),
+    ),
+    formula=theta - rate / (k * S) * total,
+    arguments=(theta, rate, k, S, total),
+    steps=steps,
+    check=check,
+    slip=Slip("each batch's mean in full, as if normalised by each worker's own batch size", theta - rate / S * total),
+)

@@ -1,0 +1,78 @@
+"""Lecture, after (5): the learning rate of a step with a k-fold batch that equals k steps with small ones."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.symbols import S, eta, g, k, theta
+
+rate = sp.Symbol(r"\hat{\eta}", positive=True)  # of the large step
+i, j = sp.symbols("i j", integer=True)
+
+
+def steps(formula):
+    """Both displacements for the same gradient everywhere, set equal."""
+    small = theta - eta / S * sp.Sum(g, (i, 1, S), (j, 0, k - 1))
+    large = theta - rate / (k * S) * sp.Sum(g, (i, 1, S), (j, 0, k - 1))
+    return [
+        Step("If every gradient is g, k small steps have kS terms and move by", small - theta, -k * eta * g),
+        Step("The large step averages as many terms and moves by", large - theta, -rate * g),
+        Step(
+            "They agree for one rate only, the solution of a linear equation; the batch size drops out of it:",
+            sp.solve(sp.Eq(small.doit(), large.doit()), rate)[0],
+            formula,
+            name=rate,
+        ),
+    ]
+
+
+def check(formula):
+    """Linear losses gx, whose gradients are constant: both updates iterated in rationals with the derived rate."""
+    data = [sp.Rational(value) for value in ("3", "-1", "2/3", "5", "-4", "1/7", "2", "11", "-6")]
+    step_size = sp.Rational(1, 10)
+    comparisons = []
+    for number, size in ((4, 2), (1, 9), (9, 1)):
+        batches = [data[n * size : (n + 1) * size] for n in range(number)]
+        point = sp.S.Zero
+        for batch in batches:
+            point -= step_size * sum(batch) / size
+        derived_rate = formula.subs({eta: step_size, k: number, S: size})
+        joined = [value for batch in batches for value in batch]
+        large = -derived_rate * sum(joined) / sp.Integer(len(joined))
+        comparisons.append(
+            Comparison(f"one large step against {number} steps of size {size} on linear losses", large, point)
+        )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The linear scaling rule",
+    sources=(
+        Source("lecture", place="section 4, after (5)"),
+        Source("lecture", place="Figure 9, caption"),
+        Source("Goyal et al. 2017"),
+    ),
+    verdict=Verdict.WRONG,
+    summary="One step with a k-fold batch equals k steps with small ones, if the gradients do not change on the way, "
+    "for the learning rate kη. The lecture prints kn, twice, which has the batch size n in place of the learning rate; "
+    "its boxed rule, multiply the learning rate by k, is the right one.",
+    printed=sp.Eq(rate, k * sp.Symbol("n"), evaluate=False),
+    corrected=sp.Eq(rate, k * eta, evaluate=False),
+    assumptions=(
+        Assumption(
+            "Every gradient is the same at the start and along the k small steps.",
+            sp.Eq(
+                sp.Function("∇ℓ")(sp.Symbol("x"), sp.Symbol("w_{t+j}")),
+                sp.Function("∇ℓ")(sp.Symbol("x"), sp.Symbol("w_t")),
+            ),
+        ),
+        Assumption("There is no momentum and no weight decay.", sp.Eq(sp.Symbol("m"), 0)),
+    ),
+    formula=k * eta,
+    arguments=(k, eta, S),
+    steps=steps,
+    check=check,
+    slip=Slip("the square-root rule", sp.sqrt(k) * eta),
+    printed_formula=k * S,
+    example=Example("the rate for η = 0.1, batch size 256 and k = 8", 2048, sp.Rational(4, 5)),
+)

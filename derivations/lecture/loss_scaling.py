@@ -1,0 +1,114 @@
+"""Lecture, section 4, first caution: is scaling the loss the same as scaling the learning rate?"""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import eta, g, m, theta
+
+s = sp.Symbol("s", positive=True)  # the factor
+decay = sp.Symbol("lambda_w", nonnegative=True)  # weight decay λ_w|θ|²/2, which is not scaled with the data's loss
+u = sp.Symbol("u", real=True)  # velocity before the change, without the learning rate: u ← m u + gradient, θ ← θ − η u
+j = sp.Symbol("j", integer=True)
+past = sp.Function("g")
+
+
+def heavy_ball(rate, factor, velocity):
+    """One step: the parameters after it."""
+    return theta - rate * (m * velocity + factor * g + decay * theta)
+
+
+def steps(formula):
+    """One step each way from the same state; then the cases."""
+    v = sp.Symbol("v", real=True)  # velocity with the learning rate in it: v ← m v + η gradient, θ ← θ − v
+    inside = (theta - m * v - eta * (s * g + decay * theta)) - (theta - m * v - s * eta * (g + decay * theta))
+    return [
+        Step(
+            "One step with s times the data's loss, less one with s times the rate, from one state:",
+            heavy_ball(eta, s, u) - heavy_ball(s * eta, 1, u),
+            formula,
+            name=sp.Symbol("θ_loss") - sp.Symbol("θ_rate"),
+        ),
+        Step("Plain SGD without weight decay: no difference.", formula.subs({decay: 0, m: 0}), 0),
+        Step(
+            "Weight decay is not part of the scaled loss, but the rate multiplies it, so it makes one:",
+            formula.subs(m, 0),
+            eta * (s - 1) * decay * theta,
+        ),
+        Step(
+            "The old velocity is multiplied by the new rate, not by the new loss. A run scaled from its start has s "
+            "times the velocity, u = Σ_j m^j g_j, and the same η u:",
+            eta * sp.Sum(m**j * s * past(j), (j, 0, 3)),
+            s * eta * sp.Sum(m**j * past(j), (j, 0, 3)),
+        ),
+        Step(
+            "If the velocity holds the rate, only the weight decay is left, at a change on the way too:",
+            inside,
+            formula.subs(m, 0),
+        ),
+    ]
+
+
+def check(formula):
+    """Heavy-ball runs on a quartic in rationals, changed after three steps in one way or the other."""
+    rate, factor = sp.Rational(1, 20), sp.Rational(3)
+
+    def run(start, momentum, weight, changed_at, of):
+        """Parameters and velocity after four steps; from `changed_at` on, the loss or the rate is scaled."""
+        position, velocity = sp.sympify(start), sp.S.Zero
+        before = (position, velocity)
+        for n in range(4):
+            before = (position, velocity)
+            on_loss = factor if n >= changed_at and of == "loss" else 1
+            on_rate = factor if n >= changed_at and of == "rate" else 1
+            gradient = position**3 - position - 1
+            velocity = momentum * velocity + on_loss * gradient + weight * position
+            position = position - rate * on_rate * velocity
+        return position, before
+
+    comparisons = []
+    for start, momentum, weight in ((2, 0, 0), (2, 0, sp.Rational(1, 9)), (-1, sp.Rational(1, 2), sp.Rational(1, 4))):
+        scaled_loss, (position, velocity) = run(start, momentum, weight, 3, "loss")
+        scaled_rate, _ = run(start, momentum, weight, 3, "rate")
+        values = {eta: rate, s: factor, m: momentum, decay: weight, theta: position, u: velocity}
+        comparisons.append(
+            Comparison(
+                f"difference after a change at step 3, m = {momentum}, weight decay {weight}, by both runs",
+                formula.subs(values),
+                scaled_loss - scaled_rate,
+            )
+        )
+    one, _ = run(2, sp.Rational(1, 2), 0, 0, "loss")
+    other, _ = run(2, sp.Rational(1, 2), 0, 0, "rate")
+    comparisons.append(
+        Comparison(
+            "difference after four steps scaled from the start, m = 1/2, no weight decay",
+            formula.subs({decay: 0, u: 0}),
+            one - other,
+        )
+    )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Scaling the loss and scaling the learning rate",
+    sources=(Source("lecture", place="section 4, first caution"), Source("Goyal et al. 2017")),
+    verdict=Verdict.CONDITIONAL,
+    summary="For plain SGD, and for momentum scaled from the first step on, scaling the loss by s and scaling the "
+    "learning rate by s are the same. They differ with weight decay, which only the rate scales, and when the change "
+    "comes during training and the velocity does not contain the learning rate.",
+    printed=sp.Ne(sp.Symbol("θ_loss"), sp.Symbol("θ_rate"), evaluate=False),
+    assumptions=(
+        Assumption(
+            "There is weight decay, or a velocity from before the change that does not contain the rate.",
+            sp.Ne(decay * theta + m * u, 0, evaluate=False),
+        ),
+        Assumption("The factor is not 1.", sp.Ne(s, 1, evaluate=False)),
+        Assumption("The optimiser is SGD or heavy ball, not one that normalises the gradient.", sp.Q.nonnegative(m)),
+    ),
+    formula=eta * (s - 1) * (decay * theta + m * u),
+    arguments=(eta, s, decay, theta, m, u),
+    steps=steps,
+    check=check,
+    slip=Slip("the weight decay scaled with the loss", eta * (s - 1) * m * u),
+)

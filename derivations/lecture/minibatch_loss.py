@@ -1,0 +1,77 @@
+"""Lecture (7): the loss of a mini-batch; a batch drawn with replacement must count repeated examples."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, N, S
+
+i, d = sp.symbols("i d", integer=True)
+w = sp.Symbol("w", real=True)
+x, y, count = (sp.Indexed(name, i) for name in "xyn")
+loss, hat = sp.Function("ell"), sp.Function(r"\hat{\ell}")
+
+
+def steps(formula):
+    """What the mean would be if the batch were a set, each example counted once."""
+    absent = sp.Product(1 - 1 / N, (d, 1, S))
+    return [
+        Step(
+            "With repeats counted, an example is in S draws with replacement on average",
+            sp.Sum(1 / N, (d, 1, S)),
+            S / N,
+        ),
+        Step(
+            "times, and N/S times that is 1: the definition is made so that the mean of ℓ̂ is ℓ.",
+            N / S * sp.Sum(1 / N, (d, 1, S)),
+            1,
+        ),
+        Step(
+            "Counted once however often drawn, it would be there with probability 1 − (1 − 1/N)^S, and the mean of ℓ̂ "
+            "would be ℓ times",
+            N / S - N / S * absent,
+            formula,
+            name=E(sp.Symbol("ℓ̂_set")) / sp.Symbol("ℓ"),
+        ),
+        Step("For N = S = 2 that is too small by a quarter:", formula.subs({N: 2, S: 2}), sp.Rational(3, 4)),
+    ]
+
+
+def check(formula):
+    """Every batch with replacement, each reduced to a set, in rationals."""
+    losses = [sp.Rational(value) for value in ("3", "1/2", "7", "2")]
+    return [
+        Comparison(
+            f"E(ℓ̂ of the set)/ℓ for N = {n}, S = {size}, over all {n**size} batches",
+            formula.subs({N: n, S: size}),
+            oracles.mean(
+                sp.Rational(n, size) * sum(losses[index] for index in set(batch))
+                for batch in oracles.batches(n, size, replacement=True)
+            )
+            / sum(losses[:n]),
+        )
+        for n, size in ((2, 2), (3, 2), (4, 3), (2, 5))
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The mini-batch loss",
+    sources=(Source("lecture", "7"),),
+    verdict=Verdict.STATEMENT,
+    summary="The batch sum is multiplied by N/S, so that it estimates the sum over all examples. With replacement the "
+    "batch is not a set: an example drawn twice must be counted twice. Counted once, ℓ̂ would be too small on "
+    "average, by the factor (N/S)(1 − (1 − 1/N)^S).",
+    printed=sp.Eq(hat(w), N / S * sp.Sum(count * loss(x, y, w), (i, 1, N)), evaluate=False),
+    assumptions=(
+        Assumption(
+            "Batches are drawn with replacement; n_i says how often example i is drawn.",
+            sp.Eq(sp.Sum(count, (i, 1, N)), S, evaluate=False),
+        ),
+    ),
+    formula=N / S * (1 - (1 - 1 / N) ** S),
+    arguments=(N, S),
+    steps=steps,
+    check=check,
+    slip=Slip("the probability of being drawn exactly once for that of being drawn", (1 - 1 / N) ** (S - 1)),
+)

@@ -1,0 +1,77 @@
+"""Lecture (20) and (21): the covariance of the integrated noise is an outer product."""
+
+import itertools
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.symbols import E, N, eta, t
+
+scale = sp.Symbol("g_Smith", positive=True)  # the lecture's noise scale g
+f11, f12, f22 = sp.symbols("F_11 F_12 F_22", real=True)
+noise, transposed = sp.Function("varepsilon"), sp.Function("εᵀ")
+other = sp.Symbol("t'", nonnegative=True)
+RESULT = scale * eta / N * sp.Matrix([[f11, f12], [f12, f22]])
+
+
+def steps(formula):
+    """In the plane, ∫ ε dt = A x with AAᵀ = gF and independent x of variance η/N."""
+    A = sp.Matrix(2, 2, sp.symbols("a_11 a_12 a_21 a_22", real=True))
+    F = A * A.T / scale
+    values = {f11: F[0, 0], f12: F[0, 1], f22: F[1, 1]}
+    draws = [A * sp.sqrt(eta / N) * sp.Matrix(signs) for signs in itertools.product((-1, 1), repeat=2)]
+    return [
+        Step(
+            "A column times a row: E[(Ax)(Ax)ᵀ] = A E[xxᵀ] Aᵀ = (η/N)AAᵀ, here with x = ±√(η/N) in each entry.",
+            oracles.mean(v * v.T for v in draws),
+            formula.subs(values),
+        ),
+        Step(
+            "A row times a column is a number instead, the trace, and forgets all directions:",
+            oracles.mean((v.T * v)[0] for v in draws),
+            sp.trace(formula).subs(values),
+        ),
+    ]
+
+
+def check(formula):
+    """The noise of SGD steps in the plane over all batches, for which g = ηN/S."""
+    gradients = [sp.Matrix(v) for v in ((1, -2), (sp.Rational(1, 3), 4), (-5, sp.Rational(1, 2)))]
+    n, size, rate = 3, 2, sp.Rational(1, 5)
+    moves = [
+        -rate / size * sum((gradients[j] for j in batch), sp.zeros(2, 1)) for batch in oracles.batches(n, size, True)
+    ]
+    F = oracles.covariance(gradients)
+    derived = formula.subs({scale: rate * n / size, eta: rate, N: n, f11: F[0, 0], f12: F[0, 1], f22: F[1, 1]})
+    return [Comparison("covariance of a step for N = 3, S = 2, over all 9 batches", derived, oracles.covariance(moves))]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Covariance of the integrated noise as an outer product",
+    sources=(Source("lecture", "20"), Source("lecture", "21")),
+    verdict=Verdict.WRONG,
+    summary="The second factor of (20) lacks its transpose: the product of two columns is not defined, and read as a "
+    "scalar product it gives the trace instead of the matrix. (21) has the transpose again and is right.",
+    printed=E(
+        sp.Mul(sp.Integral(noise(t), (t, 0, eta / N)), sp.Integral(noise(other), (other, 0, eta / N)), evaluate=False)
+    ),
+    corrected=E(
+        sp.Mul(
+            sp.Integral(noise(t), (t, 0, eta / N)), sp.Integral(transposed(other), (other, 0, eta / N)), evaluate=False
+        )
+    ),
+    assumptions=(
+        Assumption("F is frozen during a step.", sp.Eq(sp.Derivative(sp.Function("F")(t), t), 0, evaluate=False)),
+        Assumption("A step lasts η/N.", sp.Q.positive(eta / N)),
+    ),
+    formula=RESULT,
+    arguments=(scale, eta, N, f11, f12, f22),
+    steps=steps,
+    check=check,
+    slip=Slip("the covariances between entries dropped", sp.diag(RESULT[0, 0], RESULT[1, 1])),
+    example=Example(
+        "g = 1, η/N = 1, F = diag(1, 4): what is printed, read as a scalar product", 5, sp.diag(1, 4).as_immutable()
+    ),
+)

@@ -1,0 +1,93 @@
+"""Lecture (24): the noise scale g = η(N/S − 1) of draws without replacement."""
+
+import itertools
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, eta
+
+scale = sp.Symbol("g_Smith", positive=True)  # the lecture's g
+F = sp.Symbol("F", nonnegative=True)  # variance along one direction: 1/(N−1) form, or a population's
+p1, p2 = sp.symbols("p_1 p_2", real=True)  # Σ x_i and Σ x_i² of the per-example gradients x_i
+
+
+def steps(formula):
+    """The covariance of ψ for subsets, from both meanings of F, equated with that of the integrated noise."""
+    inside, pair = S / N * (1 - S / N), -S * (N - S) / (N**2 * (N - 1))
+    unbiased = (p2 - p1**2 / N) / (N - 1)
+    subsets = N * (N / S - 1) * F
+    return [
+        Step(
+            "Example i is in the subset or not: variance (S/N)(1 − S/N), each pair covariance −S(N−S)/(N²(N−1)). "
+            "With F in its 1/(N−1) form this is lecture (14):",
+            (N / S) ** 2 * (inside * p2 + pair * (p1**2 - p2)),
+            subsets.subs(F, unbiased),
+        ),
+        Step(
+            "The same for any S of N independent examples from a population with covariance F, on average over the "
+            "data: ψ counts the S in the batch N/S − 1 times and the N − S others −1 times.",
+            (N / S - 1) ** 2 * S * F + (N - S) * F,
+            subsets,
+        ),
+        Step(
+            "A step is −η/N times the gradient, so (η/N)² Cov(ψ) must equal (23), which fixes g:",
+            (eta / N) ** 2 * subsets,
+            eta / N * formula * F,
+        ),
+        Step(
+            "A step with all data has no noise, and g vanishes there:",
+            formula.subs(S, N),
+            sp.S.Zero,
+        ),
+    ]
+
+
+def check(formula):
+    """All subsets of two out of four gradients in the plane; then all data sets of three examples ±1."""
+    gradients = [sp.Matrix(v) for v in ((1, -2), (sp.Rational(1, 3), 4), (-5, sp.Rational(1, 2)), (2, 0))]
+    n, size, rate = 4, 2, sp.Rational(1, 5)
+    moves = [
+        -rate / size * sum((gradients[j] for j in batch), sp.zeros(2, 1)) for batch in oracles.batches(n, size, False)
+    ]
+    unbiased = oracles.covariance(gradients) * sp.Rational(n, n - 1)
+    population = [  # the batch is the first two of three examples, whose gradients have variance 1
+        (-rate * ((x + y) / sp.Integer(2) - (x + y + z) / sp.Integer(3))) ** 2
+        for x, y, z in itertools.product((-1, 1), repeat=3)
+    ]
+    return [
+        Comparison(
+            "covariance of a step for N = 4, S = 2, F in its 1/(N−1) form, over all 6 subsets",
+            rate / n * formula.subs({eta: rate, N: n, S: size}) * unbiased,
+            oracles.covariance(moves),
+        ),
+        Comparison(
+            "noise of a step for N = 3, S = 2, F = 1 of the population ±1, over all 8 data sets",
+            rate / 3 * formula.subs({eta: rate, N: 3, S: 2}),
+            oracles.mean(population),
+        ),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Noise scale",
+    sources=(Source("lecture", "24"), Source("Smith & Le 2018")),
+    verdict=Verdict.CONDITIONAL,
+    summary="Exact for batches drawn without replacement if F is the data's covariance in its 1/(N−1) form, or that "
+    "of a population the data come from. The lecture draws with replacement, where g is ηN/S without the −1.",
+    printed=sp.Eq(scale, eta * (N / S - 1), evaluate=False),
+    assumptions=(
+        Assumption("Batches are drawn without replacement.", sp.Le(S, N, evaluate=False)),
+        Assumption(
+            "F is in its 1/(N−1) form, or a population's.", sp.Eq(F, (p2 - p1**2 / N) / (N - 1), evaluate=False)
+        ),
+        Assumption("The loss is the sum over examples and a step lasts η/N.", sp.Q.positive(eta / N)),
+    ),
+    formula=eta * (N / S - 1),
+    arguments=(eta, N, S),
+    steps=steps,
+    check=check,
+    slip=Slip("F taken in its 1/N form", eta * (N / S - 1) * N / (N - 1)),
+)

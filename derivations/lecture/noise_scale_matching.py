@@ -1,0 +1,70 @@
+"""Lecture, before (24): which two covariances must be equated to find the noise scale."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, eta
+
+scale = sp.Symbol("g_Smith", positive=True)  # the lecture's g
+F = sp.Symbol("F", positive=True)  # variance of the per-example gradients, 1/(N−1) form
+FLUCTUATION = N * (N / S - 1) * F  # lecture (14)
+
+
+def steps(formula):
+    """(23) belongs to a step Δw, (14) to ψ; a step is −(η/N) times the gradient."""
+    return [
+        Step(
+            "The noise of a step is −(η/N)ψ, so its covariance (23) is (η/N)² times (14):",
+            eta / N * formula * F,
+            (eta / N) ** 2 * FLUCTUATION,
+        ),
+        Step(
+            "The noise must vanish with the learning rate, because w then solves dw/dt = −∇ℓ:",
+            sp.Limit(formula, eta, 0, "+"),
+            sp.S.Zero,
+        ),
+        Step(
+            "The variance of two half steps at η/2 each is half that of one step at η: g is linear in η.",
+            2 * (eta / (2 * N)) * formula.subs(eta, eta / 2) * F,
+            eta / N * formula * F / 2,
+        ),
+    ]
+
+
+def check(formula):
+    """The variance of one step over all subsets of two out of four gradients."""
+    gradients = [sp.Integer(v) for v in (3, -1, 0, 7)]
+    n, size, rate = 4, 2, sp.Rational(1, 3)
+    moves = [-rate / size * sum(gradients[j] for j in batch) for batch in oracles.batches(n, size, False)]
+    unbiased = oracles.variance(gradients) * sp.Rational(n, n - 1)
+    return [
+        Comparison(
+            "variance of a step for N = 4, S = 2, η = 1/3, over all 6 subsets",
+            rate / n * formula.subs({eta: rate, N: n, S: size}) * unbiased,
+            oracles.variance(moves),
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The covariances that fix the noise scale",
+    sources=(Source("lecture", place="text before (24)"), Source("lecture", "24")),
+    verdict=Verdict.WRONG,
+    summary="Equating (23) with (14), as the text says, compares a step with a gradient and gives g = N²(N/S − 1)/η, "
+    "which grows as the learning rate falls. (24) follows from equating (23) with (η/N)² times (14).",
+    printed=sp.Eq(eta / N * scale * F, FLUCTUATION, evaluate=False),
+    corrected=sp.Eq(eta / N * scale * F, (eta / N) ** 2 * FLUCTUATION, evaluate=False),
+    assumptions=(
+        Assumption("Batches are drawn without replacement, F is in its 1/(N−1) form.", sp.Le(S, N, evaluate=False)),
+        Assumption("The loss is the sum over examples and a step lasts η/N.", sp.Q.positive(eta / N)),
+    ),
+    formula=eta * (N / S - 1),
+    arguments=(eta, N, S),
+    steps=steps,
+    check=check,
+    slip=Slip("one factor η/N for two", N * (N / S - 1)),
+    printed_formula=N**2 * (N / S - 1) / eta,
+    example=Example("g for N = 1000, S = 100, η = 0.1", 90_000_000, sp.Rational(9, 10)),
+)

@@ -1,0 +1,68 @@
+"""Lecture (24), its second half: the noise scale ηN/S of draws with replacement."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, eta
+
+scale = sp.Symbol("g_Smith", positive=True)  # the lecture's g
+F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients along one direction, 1/N form
+
+
+def steps(formula):
+    """The covariance of S independent draws, equated with that of the integrated noise."""
+    return [
+        Step(
+            "A step is −(η/S) times a sum of S independent gradients of variance F; (23) says (η/N)gF:",
+            (eta / S) ** 2 * S * F,
+            eta / N * formula * F,
+        ),
+        Step(
+            "Against (24) without replacement the difference is one learning rate, which is the fraction S/N of g:",
+            (formula - eta * (N / S - 1)) / formula,
+            S / N,
+        ),
+        Step(
+            "A batch as large as the data still has noise, for it misses some examples and repeats others:",
+            formula.subs(S, N),
+            eta,
+        ),
+    ]
+
+
+def check(formula):
+    """All batches of three out of three gradients in the plane, S = N."""
+    gradients = [sp.Matrix(v) for v in ((1, -2), (sp.Rational(1, 3), 4), (-5, sp.Rational(1, 2)))]
+    n, size, rate = 3, 3, sp.Rational(1, 5)
+    moves = [
+        -rate / size * sum((gradients[j] for j in batch), sp.zeros(2, 1)) for batch in oracles.batches(n, size, True)
+    ]
+    return [
+        Comparison(
+            "covariance of a step for N = S = 3, over all 27 batches",
+            rate / n * formula.subs({eta: rate, N: n, S: size}) * oracles.covariance(gradients),
+            oracles.covariance(moves),
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Noise scale of draws with replacement",
+    sources=(Source("lecture", "24"),),
+    verdict=Verdict.EXACT,
+    summary="For draws with replacement g = ηN/S is exact, with F in its 1/N form; no condition on S/N is needed. For "
+    "draws without replacement it is too large by the learning rate, a fraction S/N.",
+    printed=sp.Eq(scale, eta * N / S, evaluate=False),
+    assumptions=(
+        Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
+        Assumption("F is the data's covariance in its 1/N form.", sp.Q.nonnegative(F)),
+        Assumption("The loss is the sum over examples and a step lasts η/N.", sp.Q.positive(eta / N)),
+    ),
+    formula=eta * N / S,
+    arguments=(eta, N, S),
+    steps=steps,
+    check=check,
+    slip=Slip("F taken in its 1/(N−1) form", eta * (N - 1) / S),
+)

@@ -1,0 +1,115 @@
+"""Lecture, section 2: rescaling the layers of a ReLU net leaves its outputs and changes the Hessian."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+
+alpha = sp.Symbol("alpha", positive=True)
+a1, a2, b, z = sp.symbols("a_1 a_2 b z", real=True)  # two weights into a ReLU, one out of it
+entries = sp.symbols("H_11 H_12 H_13 H_22 H_23 H_33", real=True)
+H = sp.Matrix([[entries[0], entries[1], entries[2]], [entries[1], *entries[3:5]], [entries[2], *entries[4:]]])
+weights = (a1, a2, b)
+rescaled = {a1: alpha * a1, a2: alpha * a2, b: b / alpha}
+F = sp.symbols("F F_u F_v F_uu F_uv F_vv", real=True)
+u0, v0 = sp.symbols("u_0 v_0", real=True)
+
+
+def relu(value):
+    """max(0, value)."""
+    return (value + sp.Abs(value)) / 2
+
+
+def entries_of(matrix):
+    """Its entries, row by row."""
+    return sp.flatten(matrix.tolist())
+
+
+def steps(formula):
+    """The loss is any smooth function of the products b·a; its Taylor coefficients at them are F, F_u, …"""
+    du, dv = b * a1 - u0, b * a2 - v0
+    loss = F[0] + F[1] * du + F[2] * dv + F[3] * du**2 / 2 + F[4] * du * dv + F[5] * dv**2 / 2
+    at_point = {u0: b * a1, v0: b * a2}
+    hessian = sp.hessian(loss, weights)
+    before = hessian.subs(at_point)
+    after = hessian.xreplace(rescaled).subs(at_point)
+    known = dict(zip(entries_of(H), entries_of(before), strict=True))
+    at_minimum = before.subs({F[1]: 0, F[2]: 0})
+    return [
+        Step(
+            "A ReLU passes a positive factor on, so (αa, b/α) gives the outputs of (a, b):",
+            b / alpha * relu(alpha * z),
+            b * relu(z),
+        ),
+        Step(
+            "While no unit switches, the loss is a smooth function of the products b·a, here with any first and second "
+            "derivatives. Differentiated at (αa, b/α), with H the Hessian at (a, b):",
+            after,
+            formula.xreplace(known),
+            name=sp.Symbol("H(αa, b/α)"),
+        ),
+        Step(
+            "The trace is without bound as α → 0 or ∞, unless the entries vanish:",
+            formula.trace(),
+            (H[0, 0] + H[1, 1]) / alpha**2 + alpha**2 * H[2, 2],
+        ),
+        Step(
+            "The determinant changes too, unless both layers have as many weights; here 2 and 1:",
+            formula.det(),
+            H.det() / alpha**2,
+        ),
+        Step(
+            "At a minimum the direction (a, −b), along which the outputs stay, has curvature 0: there det H = 0, "
+            "however sharp the other directions are.",
+            at_minimum * sp.Matrix([a1, a2, -b]),
+            sp.zeros(3, 1),
+        ),
+    ]
+
+
+def network_hessian(point):
+    """The Hessian at a point of the mean squared error of b·relu(a·x) on three examples."""
+    data = (((1, 2), 3), ((-1, 4), sp.Rational(1, 2)), ((3, -5), 2))
+    loss = sp.S.Zero
+    for inputs, target in data:
+        value = a1 * inputs[0] + a2 * inputs[1]
+        active = value.subs(dict(zip(weights, point, strict=True))) > 0
+        loss += ((b * value if active else 0) - target) ** 2 / 3
+    return sp.hessian(loss, weights).subs(dict(zip(weights, point, strict=True)))
+
+
+def check(formula):
+    """A ReLU unit on three examples, one of which it does not fire for; both Hessians differentiated, in rationals."""
+    comparisons = []
+    for point, factor in (((sp.Rational(3, 2), 1, 2), 3), ((2, sp.Rational(1, 3), -1), sp.Rational(1, 5))):
+        before = network_hessian(point)
+        after = network_hessian((factor * point[0], factor * point[1], point[2] / sp.sympify(factor)))
+        derived = formula.subs({alpha: factor}).xreplace(dict(zip(entries_of(H), entries_of(before), strict=True)))
+        comparisons.append(Comparison(f"Hessian at (αa, b/α) for (a, b) = {point}, α = {factor}", derived, after))
+    return comparisons
+
+
+def conjugated(stretch):
+    """T H T for T = diag(stretch, stretch, 1/stretch)."""
+    matrix = sp.diag(stretch, stretch, 1 / stretch)
+    return sp.ImmutableDenseMatrix(matrix * H * matrix)
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Rescaled ReLU layers",
+    sources=(Source("lecture", place="section 2"), Source("Dinh et al. 2017")),
+    verdict=Verdict.EXACT,
+    summary="Multiplying the weights into a ReLU by α and dividing those out of it by α leaves the function and hence "
+    "the generalisation, and turns the Hessian H into T⁻¹HT⁻¹ with T = diag(α, …, 1/α). Trace and largest eigenvalue "
+    "can so be made as large as one likes; the determinant is 0 at every such minimum, sharp or flat.",
+    printed=sp.Eq(sp.Function("L")(alpha * a1, alpha * a2, b / alpha), sp.Function("L")(a1, a2, b), evaluate=False),
+    assumptions=(
+        Assumption("The factor is positive.", sp.Q.positive(alpha)),
+        Assumption("No unit is at its kink, so that the Hessian exists.", sp.Ne(sp.Symbol("a·x"), 0)),
+    ),
+    formula=conjugated(1 / alpha),
+    arguments=(alpha, *entries),
+    steps=steps,
+    check=check,
+    slip=Slip("THT for T⁻¹HT⁻¹", conjugated(alpha)),
+)

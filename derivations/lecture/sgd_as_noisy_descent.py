@@ -1,0 +1,69 @@
+"""Lecture (8): the step of SGD as gradient descent plus a fluctuation."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, eta
+
+full = sp.Symbol("p_1", real=True)  # Σ_i x_i, the gradient ∇ℓ of the sum loss; x_i = ∇ℓ(x_i, y_i; w)
+batch_sum = sp.Symbol("s_B", real=True)  # Σ_{i∈B} x_i
+whole, noisy = sp.Function("∇ℓ"), sp.Function("∇ℓ̂")
+w = sp.Symbol("w", real=True)
+FLUCTUATION = sp.Add(noisy(w), -whole(w), evaluate=False)
+
+
+def steps(formula):
+    """The full gradient is added and taken away again; N cancels."""
+    noisy_gradient = N / S * batch_sum
+    return [
+        Step("The full gradient cancels:", -eta / N * (full + (noisy_gradient - full)), -eta / N * noisy_gradient),
+        Step(
+            "With ∇ℓ̂ = (N/S) Σ_{i∈B} x_i the factors N cancel as well, and the step of the iteration (1) is left:",
+            -eta / N * (full + (noisy_gradient - full)),
+            formula,
+            name=sp.Symbol("Δw"),
+        ),
+    ]
+
+
+def check(formula):
+    """Both sides for a regression in rationals: (1) with the batch mean, (8) with derivatives of the two losses."""
+    w1, w2 = sp.symbols("w_1 w_2")
+    data = ((1, 2, 3), (-1, 4, sp.Rational(1, 2)), (5, 0, 2), (2, -3, 1))
+    losses = [(a * w1 + b * w2 - target) ** 2 / 2 for a, b, target in data]
+    point, rate = {w1: sp.Rational(2, 3), w2: -1}, sp.Rational(1, 20)
+    comparisons = []
+    for batch in ((0, 3), (1, 1, 2)):
+        # (8): the losses (6) and (7) are differentiated.
+        ell, ell_hat = sum(losses), sp.Rational(4, len(batch)) * sum(losses[n] for n in batch)
+        step = [(-rate / 4 * (sp.diff(ell, v) + (sp.diff(ell_hat, v) - sp.diff(ell, v)))).subs(point) for v in (w1, w2)]
+        # (1): residual times input, summed over the batch.
+        residuals = [a * point[w1] + b * point[w2] - target for a, b, target in data]
+        sums = [sum(residuals[n] * data[n][axis] for n in batch) for axis in (0, 1)]
+        derived = [formula.subs({eta: rate, S: len(batch), batch_sum: value, N: 4}) for value in sums]
+        comparisons.append(Comparison(f"the step with batch {batch} of a regression on four examples", derived, step))
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="SGD as noisy gradient descent",
+    sources=(Source("lecture", "8"),),
+    verdict=Verdict.EXACT,
+    summary="The step of SGD is a step of gradient descent plus −η/N times the fluctuation of the batch gradient. This "
+    "is an identity, for every batch and however it is drawn; nothing about noise is assumed.",
+    printed=sp.Eq(
+        sp.Symbol("Δ_w"),
+        sp.Mul(-eta / N, sp.Add(whole(w), FLUCTUATION, evaluate=False), evaluate=False),
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption("ℓ is the sum over the examples.", sp.Eq(whole(w), full, evaluate=False)),
+        Assumption("ℓ̂ has the factor N/S.", sp.Eq(noisy(w), N / S * batch_sum, evaluate=False)),
+    ),
+    formula=-eta / S * batch_sum,
+    arguments=(eta, N, S, batch_sum),
+    steps=steps,
+    check=check,
+    slip=Slip("the factor N/S of the batch loss forgotten", -eta / N * batch_sum),
+)

@@ -1,0 +1,61 @@
+"""Lecture, caption of Figure 6: the direction in which 100x² + y⁸ has its sharp minimum."""
+
+import mpmath
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+
+x, y = sp.symbols("x y", real=True)
+
+
+def steps(formula):
+    """The curvatures in x and in y, differentiated."""
+    f = 100 * x**2 + y**8
+    return [
+        Step("The curvature in x:", sp.Derivative(f, (x, 2)), formula[0]),
+        Step("The curvature in y:", sp.Derivative(f, (y, 2)), formula[1]),
+        Step("At the minimum (0, 0) only x has any:", formula.subs({x: 0, y: 0}), sp.Matrix([200, 0])),
+    ]
+
+
+def check(formula):
+    """Second differences in high precision."""
+
+    def loss(u, v):
+        return 100 * u**2 + v**8
+
+    comparisons = []
+    with mpmath.workdps(60):
+        step = mpmath.mpf(10) ** -15
+        for u, v in ((0, 0), (mpmath.mpf("0.3"), mpmath.mpf("-0.8"))):
+            along = (loss(u + step, v) - 2 * loss(u, v) + loss(u - step, v)) / step**2
+            across = (loss(u, v + step) - 2 * loss(u, v) + loss(u, v - step)) / step**2
+            comparisons.append(
+                Comparison(
+                    f"curvatures in x and y at ({mpmath.nstr(u)}, {mpmath.nstr(v)}), by second differences",
+                    formula.subs({x: u, y: v}),
+                    [along, across],
+                    1e-12,
+                )
+            )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The sharp direction of 100x² + y⁸",
+    sources=(Source("lecture", place="Figure 6, caption"),),
+    verdict=Verdict.WRONG,
+    summary="The caption calls the minimum of 100x² + y⁸ sharp in y. It is sharp in x, with curvature 200, and flat in "
+    "y, with curvature 0, as the table says.",
+    printed=sp.Gt(sp.Function("f_yy")(0), sp.Function("f_xx")(0), evaluate=False),
+    corrected=sp.Gt(sp.Function("f_xx")(0), sp.Function("f_yy")(0), evaluate=False),
+    assumptions=(Assumption("Sharp means of large curvature at the minimum.", sp.Eq(sp.Tuple(x, y), sp.Tuple(0, 0))),),
+    formula=sp.ImmutableDenseMatrix([200, 56 * y**6]),
+    arguments=(x, y),
+    steps=steps,
+    check=check,
+    slip=Slip("one factor of the second derivative forgotten", sp.ImmutableDenseMatrix([100, 8 * y**6])),
+    printed_formula=sp.ImmutableDenseMatrix([56 * y**6, 200]),
+    example=Example("the curvature in y at the minimum", 200, 0),
+)

@@ -1,0 +1,79 @@
+"""Lecture (3): the box of Keskar's sharpness; its half-widths for one column A = a in the plane."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+
+eps = sp.Symbol("epsilon", positive=True)
+a1, a2 = sp.symbols("a_1 a_2", real=True, nonzero=True)
+x1, x2, z = sp.symbols("x_1 x_2 z", real=True)
+i = sp.Symbol("i", integer=True)
+
+a, x = sp.Matrix([a1, a2]), sp.Matrix([x1, x2])
+coordinate = (a1 * x1 + a2 * x2) / (a1**2 + a2**2)
+
+
+def steps(formula):
+    """The pseudo-inverse by its defining property: A⁺x is the coordinate of the point of the line nearest to x."""
+    distance = (x - a * z).dot(x - a * z)
+    inverse = a.T / (a1**2 + a2**2)
+    return [
+        Step(
+            "z = A⁺x minimises |x − az|², so there the derivative in z vanishes:",
+            sp.diff(distance, z).subs(z, coordinate),
+            0,
+        ),
+        Step("That is A⁺ = aᵀ/|a|², for which A A⁺ A = A:", a * inverse * a, a),
+        Step(
+            "The half-width is ε(|A⁺x| + 1):",
+            eps * (sp.Abs((inverse * x)[0]) + 1),
+            formula,
+            name=sp.Function("max")(z),
+        ),
+        Step("At x = 0 nothing of A is left, and the box is [−ε, ε]:", formula.subs({x1: 0, x2: 0}), eps),
+        Step(
+            "For a = (1, 0) it is the box of the first coordinate, and grows with |x_1|, so it is not invariant to "
+            "a shift of the parameters' origin:",
+            formula.subs({a1: 1, a2: 0}),
+            eps * (sp.Abs(x1) + 1),
+        ),
+    ]
+
+
+def check(formula):
+    """Least squares solved as a linear system in rationals, without the closed form."""
+    comparisons = []
+    for column, point, width in (((3, 4), (2, -7), 1), ((-1, 2), (5, 1), 3), ((2, 5), (0, 0), 2)):
+        # The point of the line along the column and the remainder, which is normal to it: x = a z + n (−a_2, a_1).
+        matrix = sp.Matrix([[column[0], -column[1]], [column[1], column[0]]])
+        along = matrix.LUsolve(sp.Matrix(point))[0]
+        half = sp.Rational(width, 100)
+        comparisons.append(
+            Comparison(
+                f"half-width for a = {column}, x = {point}, ε = {half}, by splitting x along and across a",
+                formula.subs({a1: column[0], a2: column[1], x1: point[0], x2: point[1], eps: half}),
+                half * abs(along) + half,
+            )
+        )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The box of the sharpness",
+    sources=(Source("lecture", "3"), Source("Keskar et al. 2017")),
+    verdict=Verdict.STATEMENT,
+    summary="The box lives in the p coordinates of A's columns, with half-widths ε(|(A⁺x)_i| + 1). At x = 0 it is "
+    "[−ε, ε]^p for every A, and for A = I it is the box of the parameters themselves; away from x = 0 it depends on "
+    "where the origin of the parameters lies.",
+    printed=sp.Le(sp.Abs(sp.Indexed("z", i)), eps * (sp.Abs(sp.Indexed("A⁺x", i)) + 1), evaluate=False),
+    assumptions=(Assumption("The column of A is not zero.", sp.Gt(a1**2 + a2**2, 0, evaluate=False)),),
+    formula=eps * (sp.Abs(coordinate) + 1),
+    arguments=(eps, a1, a2, x1, x2),
+    steps=steps,
+    check=check,
+    slip=Slip(
+        "the transpose of A for its pseudo-inverse",
+        eps * (sp.Abs(a1 * x1 + a2 * x2) + 1),
+    ),
+)

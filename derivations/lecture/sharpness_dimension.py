@@ -1,0 +1,88 @@
+"""Lecture, section 3.3: does Keskar's sharpness depend on the dimension? A quadratic in p directions."""
+
+import itertools
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+
+eps = sp.Symbol("epsilon", positive=True)
+curv = sp.Symbol("c", positive=True)  # f = c|θ|² along the directions that matter
+p = sp.Symbol("p", positive=True, integer=True)  # their number; n for A = I and f = c|θ|² in n dimensions
+i = sp.Symbol("i", integer=True)
+z1, z2, angle = sp.symbols("z_1 z_2 alpha", real=True)
+phi, n = sp.Function("phi"), sp.Symbol("n", positive=True, integer=True)
+
+
+def steps(formula):
+    """Every curved direction adds the same rise, since a corner of the box is the worst in all of them at once."""
+    frame = sp.Matrix([[sp.cos(angle), -sp.sin(angle)], [sp.sin(angle), sp.cos(angle)], [0, 0]])
+    point = frame * sp.Matrix([z1, z2])
+    return [
+        Step(
+            "Orthonormal columns leave lengths alone, whatever n; here two columns in three dimensions:",
+            point.dot(point),
+            z1**2 + z2**2,
+        ),
+        Step(
+            "So c|Az|² = cΣz_i² in p coordinates, each of which may be ε² at most, all at the same corner:",
+            sp.Sum(curv * eps**2, (i, 1, p)),
+            p * curv * eps**2,
+        ),
+        Step("In percent, at a minimum of height 0:", sp.Sum(100 * curv * eps**2, (i, 1, p)), formula, name=phi(eps)),
+        Step("From one such direction to p of them the sharpness grows by", formula / formula.subs(p, 1), p),
+    ]
+
+
+def check(formula):
+    """The maximum over a grid of the box that holds its corners, in rationals."""
+    half, height = sp.Rational(1, 8), 7
+    grid = (-half, -half / 3, sp.S.Zero, half)
+    comparisons = []
+    for dimension, curved in ((1, 1), (2, 2), (3, 3), (5, 2)):
+        values = (
+            height * sum(coordinate**2 for coordinate in z[:curved]) for z in itertools.product(grid, repeat=dimension)
+        )
+        comparisons.append(
+            Comparison(
+                f"φ at ε = 1/8 of 7|θ|² in {curved} of {dimension} coordinates, the largest of {4**dimension} values",
+                formula.subs({p: curved, curv: height, eps: half}),
+                100 * max(values),
+            )
+        )
+    columns = sp.Matrix([[3, 0], [4, 0], [0, 5]]) / 5
+    images = [columns * sp.Matrix(z) for z in itertools.product(grid, repeat=2)]
+    comparisons.append(
+        Comparison(
+            "φ at ε = 1/8 of 7|θ|² in 3 dimensions, A with 2 orthonormal columns",
+            formula.subs({p: 2, curv: height, eps: half}),
+            100 * max(height * image.dot(image) for image in images),
+        )
+    )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Sharpness and dimension",
+    sources=(Source("lecture", place="section 3.3, after (3)"), Source("lecture", place="Table 1")),
+    verdict=Verdict.WRONG,
+    summary="The sharpness is not invariant to dimension or to sparsity. For c|θ|² it is 100ncε² in n dimensions, and "
+    "in general proportional to the number of equally curved directions: the lecture's own table has 1.0e-2 for "
+    "100x² and 2.0e-2 for 100(x² + y²). With p orthonormal columns in A it is p, not n, that counts.",
+    printed=sp.Eq(sp.Symbol("φ_n"), sp.Symbol("φ_1"), evaluate=False),
+    corrected=sp.Eq(sp.Symbol("φ_n"), n * sp.Symbol("φ_1"), evaluate=False),
+    assumptions=(
+        Assumption("f = c|θ|² along p directions, at its minimum.", sp.Q.positive(curv)),
+        Assumption("A = I, or A has p orthonormal columns.", sp.Eq(sp.Symbol("AᵀA"), sp.Symbol("I"))),
+    ),
+    formula=100 * p * curv * eps**2,
+    arguments=(p, curv, eps),
+    steps=steps,
+    check=check,
+    slip=Slip("p² for p", 100 * p**2 * curv * eps**2),
+    printed_formula=100 * curv * eps**2,
+    example=Example(
+        "φ of 100|θ|² in two dimensions at ε = 0.001, against that of 100x²", sp.Rational(1, 100), sp.Rational(1, 50)
+    ),
+)

@@ -1,0 +1,79 @@
+"""Lecture, Table 1's caption: for a large box the function that is flat in y is the sharper one."""
+
+import itertools
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+
+eps = sp.Symbol("epsilon", positive=True)
+y = sp.Symbol("y", positive=True)
+threshold = 10 ** sp.Rational(1, 3)
+
+
+def steps(formula):
+    """The two functions differ in y alone."""
+    slopes = sp.Integral(8 * y**7 - 200 * y, (y, 0, eps))
+    return [
+        Step(
+            "100x² + y⁸ and 100(x² + y²) share the term in x. The rise of y⁸ less that of 100y², in percent:",
+            100 * slopes,
+            formula,
+            name=sp.Symbol("φ_flat") - sp.Symbol("φ_sharp"),
+        ),
+        Step(
+            "This is 100ε²(ε⁶ − 100). ε⁶ − 100 grows with ε, so its sign changes once, at ε⁶ = 100:",
+            formula.subs(eps, threshold),
+            0,
+        ),
+        Step(
+            "There the difference grows with ε, so the flat function is the sharper one above it:",
+            sp.diff(formula, eps).subs(eps, threshold),
+            60000 * threshold,
+        ),
+        Step(
+            "The slope in y is the larger one earlier, from y⁶ = 25 on:",
+            (8 * y**7 - 200 * y).subs(y, sp.Integer(25) ** sp.Rational(1, 6)),
+            0,
+        ),
+    ]
+
+
+def check(formula):
+    """Both maxima over a grid of the box that holds its corners, in rationals, on both sides of the threshold."""
+    comparisons = []
+    for half in (sp.Rational(1, 1000), sp.Integer(2), sp.Rational(43, 20), sp.Rational(11, 5), sp.Integer(3)):
+        grid = [half * sp.Rational(n, 3) for n in range(-3, 4)]
+        points = list(itertools.product(grid, grid))
+        flat = max(100 * u**2 + v**8 for u, v in points)
+        sharp = max(100 * (u**2 + v**2) for u, v in points)
+        comparisons.append(
+            Comparison(
+                f"φ_flat − φ_sharp at ε = {half}, by the largest of 49 values each",
+                formula.subs(eps, half),
+                100 * (flat - sharp),
+            )
+        )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="A flat direction in a large box",
+    sources=(Source("lecture", place="Table 1, caption"),),
+    verdict=Verdict.EXACT,
+    summary="With A = I the minimum that is flat in y, 100x² + y⁸, has the larger sharpness exactly for "
+    "ε > 100^{1/6} ≈ 2.154. The ε used in practice, 10⁻³, is three orders of magnitude below.",
+    printed=sp.Implies(
+        sp.Gt(eps, threshold, evaluate=False), sp.Gt(sp.Symbol("φ_flat"), sp.Symbol("φ_sharp"), evaluate=False)
+    ),
+    assumptions=(
+        Assumption("The sharpness is taken at the minimum, the origin.", sp.Eq(sp.Symbol("x"), 0)),
+        Assumption("A is the identity.", sp.Eq(sp.Symbol("A"), sp.Symbol("I"))),
+    ),
+    formula=100 * eps**8 - 10**4 * eps**2,
+    arguments=(eps,),
+    steps=steps,
+    check=check,
+    slip=Slip("the term in x taken from one function only", 100 * eps**8 - 2 * 10**4 * eps**2),
+)

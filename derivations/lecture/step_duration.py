@@ -1,0 +1,71 @@
+"""Lecture (18): how long one SGD step lasts in the time of the stochastic differential equation."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, eta, k, t
+
+F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients along one direction
+G = sp.Symbol("G", real=True)  # gradient of the sum loss
+displacement = sp.Symbol("Delta_w", real=True)
+w = sp.Function("w")
+
+
+def steps(formula):
+    """The time in which the equation moves as far as k steps do, in the mean and in the variance."""
+    return [
+        Step(
+            "k steps (8) at a constant gradient G of the sum loss move by −k(η/N)G; the equation's drift is −G:",
+            -k * eta / N * G,
+            sp.Integral(-G, (t, 0, formula)),
+        ),
+        Step(
+            "The same time gives the right variance: k steps have k(η/N)² N²F/S, the equation gF per unit of time with "
+            "g = ηN/S.",
+            k * (eta / N) ** 2 * N**2 / S * F,
+            sp.Integral(eta * N / S * F, (t, 0, formula)),
+        ),
+    ]
+
+
+def check(formula):
+    """Two steps with batches of one on two linear losses, all four pairs of batches."""
+    gradients = [sp.Integer(-1), sp.Integer(4)]
+    rate, n, count = sp.Rational(1, 7), 2, 2
+    ends = [
+        -rate * (gradients[first] + gradients[second])
+        for first, second in oracles.batches(n, count, replacement=True)  # the two batches of one
+    ]
+    duration = formula.subs({eta: rate, N: n, k: count})
+    return [
+        Comparison("mean displacement of 2 steps, over all 4 runs", -duration * sum(gradients), oracles.mean(ends)),
+        Comparison(
+            "variance of the displacement of 2 steps, over all 4 runs",
+            duration * (rate * n / 1) * oracles.variance(gradients),
+            oracles.variance(ends),
+        ),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Duration of an SGD step",
+    sources=(Source("lecture", "18"),),
+    verdict=Verdict.WRONG,
+    summary="The integral up to η/N is right, the words before it are not: it is one step of SGD, not N of them. In "
+    "the time of (17) a step lasts η/N, and N steps last η.",
+    printed=sp.Eq(N * displacement, sp.Integral(sp.Derivative(w(t), t), (t, 0, eta / N)), evaluate=False),
+    corrected=sp.Eq(displacement, sp.Integral(sp.Derivative(w(t), t), (t, 0, eta / N)), evaluate=False),
+    assumptions=(
+        Assumption("The loss is the sum over examples and a step is η/N times its gradient.", sp.Q.positive(eta / N)),
+        Assumption("The gradient hardly changes during the steps.", sp.Eq(sp.Derivative(G, t), 0, evaluate=False)),
+    ),
+    formula=k * eta / N,
+    arguments=(k, eta, N),
+    steps=steps,
+    check=check,
+    slip=Slip("the mean loss's time, η a step", k * eta),
+    printed_formula=k * eta / N**2,
+    example=Example("SGD steps in the time η/N for N = 1000", 1000, 1),
+)

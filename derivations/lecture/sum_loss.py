@@ -1,0 +1,67 @@
+"""Lecture (6): the loss as a sum over examples; what that does to gradient, curvature and learning rate."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, eta, g
+
+i = sp.Symbol("i", integer=True)
+w = sp.Symbol("w", real=True)
+x, y = sp.Indexed("x", i), sp.Indexed("y", i)
+loss = sp.Function("ell")
+
+
+def steps(formula):
+    """Three examples with any losses."""
+    losses = [sp.Function(f"ell_{n}")(w) for n in (1, 2, 3)]
+    return [
+        Step(
+            "The derivative of the sum is N times that of the mean; here N = 3 with any losses:",
+            sp.Derivative(sum(losses), w),
+            3 * sp.diff(sum(losses) / 3, w),
+        ),
+        Step(
+            "Every example has the mean gradient g on average, so the N of them add up to", sp.Sum(g, (i, 1, N)), N * g
+        ),
+        Step(
+            "Gradient descent by −ηg on the mean loss is a step on the sum loss with the rate",
+            -eta * g / (N * g),
+            formula,
+        ),
+    ]
+
+
+def check(formula):
+    """A step of Newton's method on the mean loss, found on the sum loss by the derived rate, in rationals."""
+    data = ((2, 1), (5, -3), (1, sp.Rational(7, 2)), (3, 0))
+    start = sp.Rational(3, 4)
+    curvature = sum(a for a, _ in data) / sp.Integer(len(data))
+    sum_gradient = sum(a * (start - b) for a, b in data)
+    minimum = sum(a * b for a, b in data) / sp.Integer(sum(a for a, _ in data))
+    derived = start + formula.subs({eta: 1 / curvature, N: len(data)}) * sum_gradient
+    return [
+        Comparison(
+            "Four parabolas: with η = 1/curvature of the mean loss one step on the sum loss ends in the minimum",
+            derived,
+            minimum,
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The sum loss",
+    sources=(Source("lecture", "6"),),
+    verdict=Verdict.STATEMENT,
+    summary="The lecture's loss is from here on the sum over the examples, not their mean. Gradient and Hessian "
+    "are N times those of the mean loss, so the learning rate η of a step by the mean is η/N for the sum.",
+    printed=sp.Eq(loss(w), sp.Sum(loss(x, y, w), (i, 1, N)), evaluate=False),
+    assumptions=(
+        Assumption("The loss is a sum over examples with no term that couples them.", sp.Ge(N, 1, evaluate=False)),
+    ),
+    formula=-eta / N,
+    arguments=(eta, N),
+    steps=steps,
+    check=check,
+    slip=Slip("the rate of the mean loss used with the sum loss", -eta),
+)

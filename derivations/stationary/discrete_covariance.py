@@ -1,0 +1,141 @@
+"""The stationary covariance of SGD itself, with momentum, on a quadratic with constant noise: exact at finite η."""
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, S, eta, m, theta
+
+lam_i, lam_j = sp.symbols("lambda_i lambda_j", positive=True)  # eigenvalues of H
+c_ij = sp.Symbol("C_ij", real=True)  # entry of C in the eigenbasis of H
+
+
+def steps(formula):
+    """Two-step recursion of a pair of directions → lagged moments → the covariance → its limits."""
+    a_i, a_j = 1 + m - eta * lam_i, 1 + m - eta * lam_j
+    G, forward, backward = sp.symbols("G F B", real=True)  # E θ_iθ_j, E θ_i′θ_j, E θ_iθ_j′ (′: one step later)
+    lagged = {forward: (a_i - m * a_j) / (1 - m**2) * G, backward: (a_j - m * a_i) / (1 - m**2) * G}
+    force = eta**2 / S * c_ij
+    u, v, u0, v0 = sp.symbols("theta_i theta_j theta_i^- theta_j^-", real=True)
+    moments = {u * v: G, u0 * v0: G, u * v0: forward, u0 * v: backward}
+    square = sp.expand((a_i * u - m * u0) * (a_j * v - m * v0)).subs(moments, simultaneous=True)
+    denominator = (1 - m) ** 2 * ((1 + m) * (lam_i + lam_j) - eta * lam_i * lam_j) + m * eta * (lam_i - lam_j) ** 2
+    return [
+        Step(
+            "Heavy ball without its velocity is θ_i′ = a_iθ_i − mθ_i⁻ − ηξ_i, a_i = 1 + m − ηλ_i. With G = E θ_iθ_j, "
+            "F = E θ_i′θ_j and B = E θ_iθ_j′ the same at all times, F = a_iG − mB and B = a_jG − mF. Their solution:",
+            sp.Matrix([a_i * G - m * backward, a_j * G - m * forward]).subs(lagged, simultaneous=True),
+            sp.Matrix([forward, backward]).subs(lagged, simultaneous=True),
+        ),
+        Step(
+            "The product θ_i′θ_j′ has the mean G again; the fresh noise adds η²C_ij/S:",
+            square,
+            (a_i * a_j + m**2) * G - m * a_i * forward - m * a_j * backward,
+        ),
+        Step(
+            "So G less this mean is η²C_ij/S. With F and B put in, the left side is G times a polynomial:",
+            (G - square).subs(lagged, simultaneous=True),
+            eta / (1 - m**2) * denominator * G,
+        ),
+        Step("Solved for G, the covariance of directions i and j:", force * (1 - m**2) / (eta * denominator), formula),
+        Step(
+            "In matrices: (1 − m)(HΓ + ΓH) − η(1 + m²)/(1 − m²) HΓH + ηm/(1 − m²) (H²Γ + ΓH²) = (η/S) C; its "
+            "entry (i, j):",
+            (1 - m) * (lam_i + lam_j) * formula
+            - eta * (1 + m**2) / (1 - m**2) * lam_i * lam_j * formula
+            + eta * m / (1 - m**2) * (lam_i**2 + lam_j**2) * formula,
+            eta / S * c_ij,
+        ),
+        Step("Plain SGD:", formula.subs(m, 0), eta / S * c_ij / (lam_i + lam_j - eta * lam_i * lam_j)),
+        Step(
+            "One direction (i = j): the pole is at the edge of stability, ηλ = 2(1 + m):",
+            formula.subs(lam_j, lam_i),
+            eta * c_ij * (1 + m) / (S * (1 - m) * lam_i * (2 * (1 + m) - eta * lam_i)),
+        ),
+        Step(
+            "As η → 0 at fixed m: the covariance of the SDE at the effective rate η/(1 − m):",
+            formula,
+            eta / ((1 - m) * S) * c_ij / (lam_i + lam_j),
+            order=(eta, 2),
+        ),
+    ]
+
+
+def stationary(H, C, rate, size, momentum):
+    """E θθᵀ from the linear equation of the chain (θ, v), exactly; no formula."""
+    n = H.rows
+    identity = sp.eye(n)
+    matrix = sp.Matrix(sp.BlockMatrix([[identity - rate * H, momentum * identity], [-rate * H, momentum * identity]]))
+    force = rate**2 / size * sp.Matrix(sp.BlockMatrix([[C, C], [C, C]]))
+    operator = sp.eye(4 * n * n) - sp.kronecker_product(matrix, matrix)
+    moments = operator.LUsolve(force.reshape(4 * n * n, 1)).reshape(2 * n, 2 * n)
+    return moments[:n, :n]
+
+
+def check(formula):
+    """The 16 second moments of (θ, v) in the plane, in rationals, for a rotated H and a C that does not commute."""
+    axes = sp.Matrix([[3, -4], [4, 3]]) / 5
+    eigenvalues = (sp.Rational(1, 2), sp.Integer(3))
+    H, C = axes * sp.diag(*eigenvalues) * axes.T, sp.Matrix([[2, 1], [1, 5]])
+    K = axes.T * C * axes
+    rate, size = sp.Rational(1, 5), 8
+    comparisons = []
+    for momentum in (sp.S.Zero, sp.Rational(9, 10)):
+        values = {eta: rate, S: size, m: momentum}
+        inner = sp.Matrix(
+            2,
+            2,
+            lambda i, j, values=values: formula.subs(
+                values | {lam_i: eigenvalues[i], lam_j: eigenvalues[j], c_ij: K[i, j]}, simultaneous=True
+            ),
+        )
+        comparisons.append(
+            Comparison(
+                f"Γ at η = 1/5, S = 8, m = {momentum}, from the linear equations of the chain (θ, v)",
+                axes * inner * axes.T,
+                stationary(H, C, rate, size, momentum),
+            )
+        )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Stationary covariance of SGD at finite learning rate",
+    sources=(Source("Liu, Ziyin & Ueda 2021"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="On a quadratic with constant noise the covariance of SGD with heavy-ball momentum is known exactly "
+    "at every stable η, for each pair of eigendirections of H, whether or not C commutes with H. At m = 0 it is "
+    "(η/S) C_ij/(λ_i + λ_j − ηλ_iλ_j): wider than the SDE's by a factor that diverges at the edge of stability.",
+    printed=sp.Eq(
+        sp.Symbol("Gamma_ij"),
+        eta
+        / S
+        * c_ij
+        * (1 - m**2)
+        / ((1 - m) ** 2 * ((1 + m) * (lam_i + lam_j) - eta * lam_i * lam_j) + m * eta * (lam_i - lam_j) ** 2),
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption("The loss is quadratic: ∇L = Hθ, H symmetric.", sp.Q.symmetric(sp.MatrixSymbol("H", D, D))),
+        Assumption("H is positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("H", D, D))),
+        Assumption("Every direction is stable.", sp.Lt(eta * lam_i, 2 * (1 + m), evaluate=False)),
+        Assumption("Momentum below one.", sp.Lt(m, 1, evaluate=False)),
+        Assumption("C does not depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
+        Assumption(
+            "The noise of different steps is uncorrelated.",
+            sp.Eq(sp.Function("E")(sp.Symbol("xi_k") * sp.Symbol("xi_n")), 0, evaluate=False),
+        ),
+    ),
+    formula=eta
+    / S
+    * c_ij
+    * (1 - m**2)
+    / ((1 - m) ** 2 * ((1 + m) * (lam_i + lam_j) - eta * lam_i * lam_j) + m * eta * (lam_i - lam_j) ** 2),
+    arguments=(lam_i, lam_j, c_ij, eta, S, m),
+    steps=steps,
+    check=check,
+    slip=Slip(
+        "the term mη(λ_i − λ_j)² forgotten",
+        eta / S * c_ij * (1 - m**2) / ((1 - m) ** 2 * ((1 + m) * (lam_i + lam_j) - eta * lam_i * lam_j)),
+    ),
+)

@@ -1,0 +1,114 @@
+"""Square loss with label noise: at the minimum C = 2L₀H, with L₀ the mean loss there."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, S, eta, sigma
+
+L0 = sp.Symbol("L_0", positive=True)  # mean loss at the minimum
+h_ij = sp.Symbol("H_ij", real=True)  # entry of H
+
+
+def steps(formula):
+    """Gradient of the square loss → C as a mean over inputs and residuals → H → the factor → the expected loss."""
+    above, below = sp.symbols("a b", positive=True)  # residuals a and −b: any centred law on two points
+    weights = (below / (above + below), above / (above + below))
+    residuals = (above, -below)
+    q = sp.Symbol("q", positive=True)  # probability of the first of two inputs
+    slopes = [sp.MatrixSymbol(f"J_{k}", 2, 1) for k in (1, 2)]  # ∂f/∂θ at the two inputs
+    bends = [sp.Symbol(f"B_{k}", real=True) for k in (1, 2)]  # ∂²f/∂θ∂θᵀ there, an entry
+    inputs = list(zip((q, 1 - q), slopes, bends, strict=True))
+    points = [(w * v, r, x, b) for w, x, b in inputs for r, v in zip(residuals, weights, strict=True)]
+    H = q * slopes[0] * slopes[0].T + (1 - q) * slopes[1] * slopes[1].T
+    second = sp.MatAdd(*(p * r**2 * x * x.T for p, r, x, _ in points))
+    floor = sum(p * r**2 / 2 for p, r, _, _ in points)
+    lams = sp.symbols("lambda_1:4", positive=True)
+    return [
+        Step(
+            "∇ℓ_i = r_iJ_i with the residual r_i = f(x_i) − y_i and J_i = ∂f/∂θ. The residual is centred at every "
+            "input, so the mean gradient is zero (two inputs, with probabilities q and 1 − q; residuals a or −b):",
+            sp.MatAdd(*(sp.Mul(p, r, evaluate=False) * x for p, r, x, _ in points)),
+            sp.ZeroMatrix(2, 1),
+        ),
+        Step(
+            "The Hessian is E JJᵀ + E r ∂²f/∂θ∂θᵀ, and of the second part nothing is left:",
+            sp.Add(*(p * r * b for p, r, _, b in points), evaluate=False),
+            0,
+        ),
+        Step(
+            "The variance of a centred law on a, −b is σ² = ab, and the loss at the minimum is half of it:",
+            floor,
+            above * below / 2,
+            name=L0,
+        ),
+        Step("C = E r²JJᵀ, and r² is independent of J: C = σ²H:", second, above * below * H, name=sp.Symbol("C")),
+        Step("Together:", second, formula.subs({L0: floor, h_ij: 1}) * H, name=sp.Symbol("C")),
+        Step(
+            "If C stays what it is at the minimum, the expected loss above L₀ is (η/4S) Tr C = (ηL₀/2S) Tr H "
+            "(three eigenvalues λ_i of H):",
+            eta / (4 * S) * sum(formula.subs(h_ij, lam) for lam in lams),
+            eta * L0 / (2 * S) * sum(lams),
+        ),
+    ]
+
+
+def check(formula):
+    """All gradients of a data set with each input met with each residual; and a mean over all draws of labels."""
+    inputs = [sp.Matrix(v) for v in ((1, 2), (-1, 1), (3, sp.Rational(1, 2)))]
+    truth = sp.Matrix([sp.Rational(1, 3), -2])
+    law = [sp.Integer(2), sp.Integer(-1), sp.Integer(-1)]  # centred, skewed
+    examples = [(x, (x.T * truth)[0] - r) for x in inputs for r in law]
+    H = oracles.mean([x * x.T for x, _ in examples])
+    best = H.LUsolve(oracles.mean([x * y for x, y in examples]))
+    residuals = [(x.T * best)[0] - y for x, y in examples]
+    floor = oracles.mean([r**2 / 2 for r in residuals])
+    C = oracles.covariance([x * r for (x, _), r in zip(examples, residuals, strict=True)])
+    # For one draw of labels the relation holds in the mean only, at the true parameters, and before centring.
+    pairs = [(r1, r2, r3) for r1 in law for r2 in law for r3 in law]
+    drawn = oracles.mean([oracles.mean([x * x.T * r**2 for x, r in zip(inputs, draw, strict=True)]) for draw in pairs])
+    words = "three inputs and the residuals 2, −1, −1"
+    return [
+        Comparison(
+            f"C at the minimiser of nine examples, {words} in all combinations",
+            H.applyfunc(lambda entry: formula.subs({L0: floor, h_ij: entry})),
+            C,
+        ),
+        Comparison(
+            f"E r²xxᵀ at the true parameters over all 27 draws of labels, {words}",
+            H.applyfunc(lambda entry: formula.subs({L0: oracles.mean([r**2 / 2 for r in law]), h_ij: entry})),
+            drawn,
+        ),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Gradient covariance from label noise",
+    sources=(Source("Mori, Ziyin, Liu & Ueda 2022"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="For the square loss ½(f − y)² with residuals that are centred and independent of the inputs, C = "
+    "2L₀H at the minimum: σ²H, with L₀ = σ²/2 the loss left there. C = H needs unit label noise. A fit of D "
+    "parameters to N noisy labels has residuals that depend on the inputs, by terms of order D/N.",
+    printed=sp.Eq(sp.MatrixSymbol("C", D, D), 2 * L0 * sp.MatrixSymbol("H", D, D), evaluate=False),
+    assumptions=(
+        Assumption("ℓ = ½ r², r = f(x) − y.", sp.Eq(sp.Symbol("ell"), sp.Symbol("r") ** 2 / 2, evaluate=False)),
+        Assumption(
+            "At the minimum residuals are centred and independent of the inputs.",
+            sp.Eq(sp.Function("E")(sp.Symbol("r") * sp.Function("f")(sp.Symbol("x"))), 0, evaluate=False),
+        ),
+        Assumption(
+            "Their variance is the same at every input.",
+            sp.Eq(sp.Function("Var")(sp.Symbol("r")), sigma**2, evaluate=False),
+        ),
+        Assumption(
+            "Means are over the law of the data, or over a sample in which residuals and inputs are independent.",
+            sp.Eq(L0, sigma**2 / 2, evaluate=False),
+        ),
+    ),
+    formula=2 * L0 * h_ij,
+    arguments=(L0, h_ij),
+    steps=steps,
+    check=check,
+    slip=Slip("C = L₀H: the ½ of the loss forgotten", L0 * h_ij),
+)

@@ -1,0 +1,133 @@
+"""Linear regression on Gaussian inputs: C(θ) = 2L(θ)H + ggᵀ at every θ."""
+
+import itertools
+from typing import Any
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, P, sigma, theta
+
+loss = sp.Symbol("L", nonnegative=True)  # L(θ), label noise included
+h_ij, g_i, g_j = sp.symbols("H_ij g_i g_j", real=True)
+x_i, h_ii = sp.Symbol("x_i", real=True), sp.Symbol("H_ii", positive=True)  # an input's component, its variance
+
+
+def steps(formula):
+    """Loss → gradient → mean square of an example's gradient → C; then the scalar case."""
+    z1, z2, e = sp.symbols("z_1 z_2 e", real=True)
+    z, a = sp.Matrix([z1, z2]), sp.Matrix(sp.symbols("a_1 a_2", real=True))  # a = Aᵀδ
+    residual = (z.T * a)[0] - e
+    length = (a.T * a)[0]
+
+    def mean(entry):  # over z ~ N(0, I) and e centred with variance σ², independent
+        total = sp.S.Zero
+        for (k1, k2, p), coefficient in sp.Poly(sp.expand(entry), z1, z2, e).terms():
+            if k1 % 2 == k2 % 2 == 0 and p in (0, 2):
+                total += coefficient * sp.factorial2(k1 - 1) * sp.factorial2(k2 - 1) * sigma**p
+        return total
+
+    A: Any = sp.MatrixSymbol("A", 2, 2)
+    b: Any = sp.MatrixSymbol("a", 2, 1)
+    square = sp.Symbol("r_2", positive=True)  # σ² + |a|², the mean square residual
+    H, g = A * A.T, A * b
+    # Linear in H_ij and in g_i g_j, the formula makes a matrix of the matrices H and ggᵀ.
+    matrix = formula.subs({loss: square / 2, h_ij: 1, g_i: 0}) * H + formula.subs({h_ij: 0, g_i: 1, g_j: 1}) * g * g.T
+    return [
+        Step(
+            "Inputs x = Az with z ~ N(0, I) have H = E xxᵀ = AAᵀ. With the label noise e and δ = θ − θ* the "
+            "residual is xᵀδ − e = zᵀa − e, a = Aᵀδ:",
+            mean(residual**2 / 2),
+            (sigma**2 + length) / 2,
+            name=loss,
+        ),
+        Step(
+            "The gradient of the mean loss, in the coordinates of z; label noise does not bias it:",
+            (z * residual).applyfunc(mean),
+            a,
+        ),
+        Step(
+            "Gaussian fourth moments are sums over pairings. z with z, the residuals with each other, gives 2L "
+            "times I; each z with a residual gives aaᵀ, in two ways:",
+            (z * z.T * residual**2).applyfunc(mean),
+            (sigma**2 + length) * sp.eye(2) + 2 * a * a.T,
+        ),
+        Step(
+            "Back with x = Az, where g = Aa = Hδ, and less ggᵀ. With r_2 = σ² + |a|² = 2L:",
+            A * (square * sp.Identity(2) + 2 * b * b.T) * A.T - g * g.T,
+            matrix,
+            name=sp.Symbol("C"),
+        ),
+        Step(
+            "At the minimum g = 0 and L = σ²/2, and C = σ²H is left:",
+            formula.subs({g_i: 0, g_j: 0, loss: sigma**2 / 2}),
+            sigma**2 * h_ij,
+        ),
+    ]
+
+
+def check(formula):
+    """Gradients over a finite law with a Gaussian's first five moments, in the plane, at two points."""
+    mixing = sp.Matrix([[2, 1], [-1, 1]])
+    sixth, twelfth = sp.Rational(1, 6), sp.Rational(1, 12)
+    law = [(-2, twelfth), (-1, sixth), (0, sp.Rational(1, 2)), (1, sixth), (2, twelfth)]  # E z² = 1, E z⁴ = 3
+    noise = [(sp.Integer(2), sp.Rational(1, 3)), (sp.Integer(-1), sp.Rational(2, 3))]
+    comparisons = []
+    for delta in (sp.Matrix([1, -2]), sp.Matrix([sp.Rational(1, 3), 5])):
+        outcomes = []
+        for (z1, p1), (z2, p2), (e, p3) in itertools.product(law, law, noise):
+            x = mixing * sp.Matrix([z1, z2])
+            outcomes.append((p1 * p2 * p3, x, (x.T * delta)[0] - e))
+        H: Any = sum((p * x * x.T for p, x, _ in outcomes), sp.zeros(2, 2))
+        g: Any = sum((p * x * r for p, x, r in outcomes), sp.zeros(2, 1))
+        at = sum(p * r**2 / 2 for p, _, r in outcomes)
+        C = sum((p * (x * r - g) * (x * r - g).T for p, x, r in outcomes), sp.zeros(2, 2))
+        derived = sp.Matrix(
+            2,
+            2,
+            lambda i, j, H=H, g=g, at=at: formula.subs({loss: at, h_ij: H[i, j], g_i: g[i], g_j: g[j]}),
+        )
+        comparisons.append(
+            Comparison(
+                f"C at θ* + ({delta[0]}, {delta[1]}), over 50 outcomes of a law with a Gaussian's first five moments",
+                derived,
+                C,
+            )
+        )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Gradient covariance of the square loss away from the minimum",
+    sources=(Source("Mori, Ziyin, Liu & Ueda 2022"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="For linear regression on centred Gaussian inputs C(θ) = 2L(θ)H + ggᵀ, exactly and everywhere. The "
+    "part proportional to the loss is the well-known C ≈ 2LH; what that leaves out, ggᵀ, is of the order of the "
+    "part of the loss above its floor, and vanishes at the minimum.",
+    printed=sp.Eq(
+        sp.MatrixSymbol("C", D, D),
+        2 * sp.Function("L")(theta) * sp.MatrixSymbol("H", D, D)
+        + sp.MatrixSymbol("g", D, 1) * sp.MatrixSymbol("g", D, 1).T,
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption(
+            "Linear regression: ℓ = ½(xᵀθ − y)².", sp.Eq(sp.Symbol("ell"), sp.Symbol("r") ** 2 / 2, evaluate=False)
+        ),
+        Assumption(
+            "Inputs are Gaussian, with mean zero (each component's density shown).",
+            sp.Eq(P(x_i), sp.exp(-(x_i**2) / (2 * h_ii)) / sp.sqrt(2 * sp.pi * h_ii), evaluate=False),
+        ),
+        Assumption(
+            "Label noise is independent of the inputs, centred, of variance σ².",
+            sp.Eq(sp.Function("Var")(sp.Symbol("e")), sigma**2, evaluate=False),
+        ),
+        Assumption("Means are over the law of the data: N → ∞.", sp.Eq(sp.Symbol("N"), sp.oo, evaluate=False)),
+    ),
+    formula=2 * loss * h_ij + g_i * g_j,
+    arguments=(loss, h_ij, g_i, g_j),
+    steps=steps,
+    check=check,
+    slip=Slip("both pairings kept: the mean gradient not subtracted", 2 * loss * h_ij + 2 * g_i * g_j),
+)

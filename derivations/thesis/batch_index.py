@@ -1,0 +1,82 @@
+"""Thesis, text after (2.4): over which examples the batch gradient is a mean."""
+
+import itertools
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.symbols import E, N, S, eta, theta
+
+i = sp.Symbol("i", integer=True)
+SIZE = 4
+gradients = sp.symbols(f"g_1:{SIZE + 1}", real=True)  # per-example gradients of four examples
+estimate = sp.Symbol("ghat^S")
+x = sp.IndexedBase("∇L")
+batch = sp.IndexedBase("b")  # the indices drawn
+RESULT = -eta * sp.Add(*gradients) / SIZE
+
+
+def steps(formula):
+    """The mean step over all random batches, four examples."""
+    subsets = list(itertools.combinations(gradients, 2))
+    draws = list(itertools.product(gradients, repeat=2))
+    return [
+        Step(
+            "A random subset of S of N examples holds each with probability S/N, which turns 1/S into 1/N. Counted, "
+            "N = 4:",
+            sp.Matrix([sum(g in s for s in subsets) for g in gradients]) / (2 * len(subsets)),
+            sp.ones(SIZE, 1) / SIZE,
+        ),
+        Step(
+            "So the mean step of (2.4) over all six subsets of two is −η times the full gradient:",
+            -eta * oracles.mean(sp.Add(*s) / 2 for s in subsets),
+            formula,
+        ),
+        Step(
+            "The same holds for the sixteen batches drawn with replacement:",
+            -eta * oracles.mean(sp.Add(*s) / 2 for s in draws),
+            formula,
+        ),
+    ]
+
+
+def check(formula):
+    """The mean over all orders of a pass, whose first batch is random: the first three of four examples."""
+    values = dict(zip(gradients, (sp.Integer(1), sp.Integer(-4), sp.Rational(1, 3), sp.Integer(9)), strict=True))
+    rate = sp.Rational(1, 10)
+    moves = [-rate * sp.Add(*order[:3]) / 3 for order in itertools.permutations(values.values())]
+    return [
+        Comparison(
+            "mean first step over all 24 orders of four examples, S = 3",
+            formula.subs(values).subs(eta, rate),
+            oracles.mean(moves),
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The sum in a batch gradient",
+    sources=(Source("thesis", "2.4"), Source("thesis", place="text after (2.4)")),
+    verdict=Verdict.WRONG,
+    summary="The update (2.4) is right, but the sum that defines its gradient runs over i = 1 to S, the same first S "
+    "examples at every step. It must run over the i in the batch; then the mean step is −η times the full gradient.",
+    printed=sp.Eq(estimate, sp.Sum(sp.Indexed(x, i), (i, 1, S)) / S, evaluate=False),
+    corrected=sp.Eq(estimate, sp.Sum(sp.Indexed(x, sp.Indexed(batch, i)), (i, 1, S)) / S, evaluate=False),
+    assumptions=(
+        Assumption("Every batch of S examples is equally likely.", sp.Le(S, N, evaluate=False)),
+        Assumption(
+            "The batch is drawn independently of θ.", sp.Eq(E(estimate), sp.Function("g")(theta), evaluate=False)
+        ),
+    ),
+    formula=RESULT,
+    arguments=(eta, *gradients),
+    steps=steps,
+    check=check,
+    slip=Slip("the sum of the losses for their mean", RESULT * SIZE),
+    printed_formula=-eta * sp.Add(*gradients[:2]) / 2,
+    example=Example(
+        "mean step for η = 0.1, S = 2 and the gradients 1, 1, 1, 9", -sp.Rational(1, 10), -sp.Rational(3, 10)
+    ),
+)

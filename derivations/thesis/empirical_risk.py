@@ -1,0 +1,87 @@
+"""Thesis (2.3): the minimiser of the training loss, and how far its training loss flatters."""
+
+import itertools
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, lam, theta
+
+v = sp.Symbol("v", positive=True)  # variance of the examples
+x = sp.IndexedBase("x")
+i = sp.Symbol("i", integer=True)
+p1, p2 = sp.symbols("p_1 p_2", real=True)  # Σ x_i, Σ x_i²
+RESULT = lam * v / 2 * sp.Matrix([1 - 1 / N, 1 + 1 / N])
+
+
+def steps(formula):
+    """ℓ_i = λ(θ − x_i)²/2 with independent x_i of mean 0 and variance v: θ* is the sample mean."""
+    training = lam / 2 * (theta**2 - 2 * theta * p1 / N + p2 / N)
+    best = p1 / N
+    return [
+        Step(
+            "The training loss is stationary at the sample mean:", sp.diff(training, theta).subs(theta, best), sp.S.Zero
+        ),
+        Step(
+            "There it is λ/2 (Σx²/N − (Σx)²/N²). Both sums have the mean Nv:",
+            sp.expand(training.subs(theta, best)).subs({p1**2: N * v, p2: N * v}),
+            formula[0],
+        ),
+        Step(
+            "On unseen data, independent of θ*, the expected loss is λ(E θ*² + v)/2, and E θ*² = v/N:",
+            lam / 2 * (sp.Sum(v, (i, 1, N)) / N**2 + v),
+            formula[1],
+        ),
+        Step(
+            "The gap is λv/N. With H = λ and C = λ²v that is Tr(H⁻¹C)/N:",
+            formula[1] - formula[0],
+            lam**2 * v / lam / N,
+        ),
+    ]
+
+
+def check(formula):
+    """All samples of three examples from a population of four; the minimum found by its equation."""
+    population, curvature = (-3, -1, 0, 4), sp.Integer(2)
+    training, unseen = [], []
+    for sample in itertools.product(population, repeat=3):
+        risk = sp.Add(*(curvature * (theta - s) ** 2 for s in sample)) / 6
+        (best,) = sp.solve(sp.diff(risk, theta), theta)
+        training.append(risk.subs(theta, best))
+        unseen.append(oracles.mean(curvature * (best - s) ** 2 / 2 for s in population))
+    values = {lam: curvature, v: oracles.variance([sp.Integer(s) for s in population]), N: 3}
+    return [
+        Comparison(
+            "mean training and unseen loss at the minimiser for N = 3, over all 64 samples",
+            formula.subs(values),
+            [oracles.mean(training), oracles.mean(unseen)],
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Minimiser of the training loss",
+    sources=(Source("thesis", "2.3"),),
+    verdict=Verdict.STATEMENT,
+    summary="This defines the goal of training, where a minimiser exists (for the cross-entropy of separable data none "
+    "does). At the minimiser the training loss is lower than the expected one, on parabolas by Tr(H⁻¹C)/N on average.",
+    printed=sp.Eq(
+        sp.Symbol("theta^*"),
+        sp.Function("argmin")(
+            sp.Sum(sp.Function("L")(sp.Function("yhat")(sp.Indexed(x, i), theta), sp.Symbol("y_i")), (i, 1, N)) / N
+        ),
+        evaluate=False,
+    ),
+    assumptions=(
+        Assumption("A minimiser exists.", sp.Gt(lam, 0, evaluate=False)),
+        Assumption("The per-example losses are parabolas of one curvature.", sp.Eq(lam, sp.Symbol("H"))),
+        Assumption("Examples are independent draws with a finite variance.", sp.Q.finite(v)),
+    ),
+    formula=RESULT,
+    arguments=(lam, v, N),
+    steps=steps,
+    check=check,
+    slip=Slip("the sign of both corrections", lam * v / 2 * sp.Matrix([1 + 1 / N, 1 - 1 / N])),
+)

@@ -1,0 +1,99 @@
+"""Thesis (3.3): the expected loss around a minimum, (η/4S) Tr H."""
+
+import itertools
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, S, eta
+
+floor = sp.Symbol("L_min", nonnegative=True)
+h11, h22 = sp.symbols("h_11 h_22", positive=True)
+h12 = sp.Symbol("h_12", real=True)
+H = sp.MatrixSymbol("H", 2, 2)
+RESULT = floor + eta / (4 * S) * (h11 + h22)
+
+
+def steps(formula):
+    """The trace of the Lyapunov equation; no eigenvalue is needed."""
+    hessian = sp.Matrix([[h11, h12], [h12, h22]])
+    v11, v22 = sp.symbols("v_11 v_22", positive=True)
+    v12 = sp.Symbol("v_12", real=True)
+    V = sp.Matrix([[v11, v12], [v12, v22]])
+    C = sp.Matrix(2, 2, sp.symbols("C_11 C_12 C_12 C_22"))
+    x = sp.Matrix(sp.symbols("x_1 x_2", real=True))
+    moments = {x[0] ** 2: v11, x[1] ** 2: v22, x[0] * x[1]: v12}
+    stationary = sp.solve(list(hessian * V + V * hessian - eta / S * C), (v11, v12, v22))
+    return [
+        Step(
+            "On a parabola with the minimum L_min the mean loss follows from the covariance V of θ: L_min + Tr(HV)/2.",
+            sp.expand(floor + (x.T * hessian * x)[0] / 2).subs(moments),
+            floor + sp.trace(hessian * V) / 2,
+        ),
+        Step(
+            "In equilibrium HV + VH = (η/S)C. Half its trace is Tr(HV) = (η/2S) Tr C; the Hessian itself drops out:",
+            sp.trace(hessian * V.subs(stationary)),
+            eta / (2 * S) * sp.trace(C),
+        ),
+        Step(
+            "So the mean loss is L_min + (η/4S) Tr C, and only C = H, or at least Tr C = Tr H, brings the Hessian "
+            "back:",
+            (floor + eta / (4 * S) * sp.trace(C)).subs({C[0, 0]: h11, C[1, 1]: h22}),
+            formula,
+        ),
+    ]
+
+
+def check(formula):
+    """Least squares with residuals ±1 independent of the inputs (C = H): SGD's second moments, solved in rationals."""
+    inputs = [sp.Matrix(v) for v in ((1, 0), (1, 2), (-1, 1))]
+    examples = list(itertools.product(inputs, (-1, 1)))  # the loss is (xᵀθ − r)²/2, its minimum at θ = 0
+    rate, size = sp.Rational(1, 10**8), 2
+    hessian = oracles.mean(x * x.T for x in inputs)
+    v11, v12, v22 = sp.symbols("v11 v12 v22")
+    V = sp.Matrix([[v11, v12], [v12, v22]])
+    # A gradient is xxᵀθ − rx; its covariance given θ, averaged over θ of mean zero and covariance V.
+    noise = oracles.mean(x * x.T * V * x * x.T + r**2 * x * x.T for x, r in examples) - hessian * V * hessian
+    shrink = sp.eye(2) - rate * hessian
+    settled = sp.solve(list(shrink * V * shrink + rate**2 / size * noise - V), (v11, v12, v22))
+    excess = sp.trace(hessian * V.subs(settled)) / 2
+    low = oracles.mean(sp.Rational(r**2, 2) for _, r in examples)
+    values = {eta: rate, S: size, h11: hessian[0, 0], h12: hessian[0, 1], h22: hessian[1, 1]}
+    return [
+        Comparison(
+            "mean loss above the minimum over η, of SGD at η = 10⁻⁸, S = 2, on six examples with C = H, up to O(η)",
+            (formula.subs(values).subs(floor, low) - low) / rate,
+            excess / rate,
+            sp.Rational(1, 10**6),
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Expected loss around a minimum",
+    sources=(Source("thesis", "3.3"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="What follows is L_min + (η/4S) Tr C: the Hessian enters only through C = H. (3.3) holds for the loss "
+    "above its minimum, to first order in η. Where losses are nonnegative, L_min = 0 means that every example is "
+    "fitted and C = 0, so C = H and L_min = 0 exclude each other.",
+    printed=sp.Eq(E(sp.Symbol("L")), eta / (4 * S) * sp.Trace(H), evaluate=False),
+    assumptions=(
+        Assumption(
+            "The gradient covariance equals the Hessian, or has its trace.", sp.Eq(sp.MatrixSymbol("C", 2, 2), H)
+        ),
+        Assumption("The loss is counted from its minimum.", sp.Eq(floor, 0, evaluate=False)),
+        Assumption("The loss is quadratic around a non-degenerate minimum.", sp.Gt(h11 * h22, h12**2)),
+        Assumption("The learning rate is small against the curvature.", sp.Lt(eta * h11, 1)),
+        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Ge(S, 1, evaluate=False)),
+        Assumption(
+            "The process is stationary.", sp.Eq(sp.Derivative(sp.Function("V")(sp.Symbol("t")), sp.Symbol("t")), 0)
+        ),
+    ),
+    formula=RESULT,
+    arguments=(floor, eta, S, h11, h22),
+    steps=steps,
+    check=check,
+    slip=Slip("the loss's factor 1/2 forgotten", floor + eta / (2 * S) * (h11 + h22)),
+)

@@ -1,0 +1,69 @@
+"""Thesis, 3.2: whether the theory applies to batches nearly as large as the training set."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, Var, c, eta
+
+theta_next = sp.Symbol("theta'", real=True)
+x = sp.symbols("x_1:5", real=True)  # per-example gradients of four examples
+
+
+def steps(formula):
+    """The variance of a step with a random subset, and the fraction by which (3.2) overstates it."""
+    size, n = 3, len(x)
+    means = [sp.Add(*(x[i] for i in batch)) / size for batch in oracles.batches(n, size, replacement=False)]
+    return [
+        Step(
+            "All but one of four examples: the variance of a step −η × (mean of the batch), over all four subsets:",
+            eta**2 * oracles.variance(means),
+            formula.subs({N: n, S: size, c: oracles.variance(x)}),
+        ),
+        Step(
+            "(3.2) gives a step the variance η²C/S. It is too large by the fraction (S − 1)/(N − 1) of itself, which "
+            "is no small error unless S ≪ N:",
+            1 - formula / (eta**2 * c / S),
+            (S - 1) / (N - 1),
+        ),
+        Step("A step with all data has no noise at all:", formula.subs(S, N), sp.S.Zero),
+    ]
+
+
+def check(formula):
+    """Five gradients: all subsets of four, and of five."""
+    gradients = [sp.Integer(v) for v in (2, -1, 0, 7, 3)]
+    n, rate = len(gradients), sp.Rational(1, 10)
+    comparisons = []
+    for size in (4, 5):
+        moves = [-rate * sum(gradients[i] for i in batch) / size for batch in oracles.batches(n, size, False)]
+        derived = formula.subs({N: n, S: size, eta: rate, c: oracles.variance(gradients)})
+        comparisons.append(
+            Comparison(f"variance of a step, N = 5, S = {size}, over all subsets", derived, oracles.variance(moves))
+        )
+    return comparisons
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Batches nearly as large as the training set",
+    sources=(Source("thesis", place="3.2, text after (3.3)"), Source("thesis", "3.2")),
+    verdict=Verdict.WRONG,
+    summary="The text says that the theory is applicable when the batch is nearly the training set; a 'not' is "
+    "missing. Random subsets have the factor (N − S)/(N − 1), which takes all noise away at S = N, where (3.2) still "
+    "has η²C/N.",
+    printed=sp.Eq(Var(theta_next), eta**2 * c / S, evaluate=False),
+    corrected=sp.Eq(Var(theta_next), (N - S) / (N - 1) * eta**2 * c / S, evaluate=False),
+    assumptions=(
+        Assumption("The batch is a random subset, as the thesis has it.", sp.Le(S, N, evaluate=False)),
+        Assumption("C is the covariance of the per-example gradients in its 1/N form.", sp.Q.nonnegative(c)),
+        Assumption("There are at least two examples.", sp.Gt(N, 1, evaluate=False)),
+    ),
+    formula=(N - S) / (N - 1) * eta**2 * c / S,
+    arguments=(N, S, eta, c),
+    steps=steps,
+    check=check,
+    slip=Slip("1 − S/N, for C in its 1/(N−1) form", (N - S) / N * eta**2 * c / S),
+    printed_formula=eta**2 * c / S,
+    example=Example("variance of a step for η = 0.1, C = 1, N = S = 100", sp.Rational(1, 10_000), 0),
+)

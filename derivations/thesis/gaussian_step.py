@@ -1,0 +1,85 @@
+"""Thesis (3.1): what replacing the batch noise of one step by a Gaussian changes."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, P, S, c, eta, g, theta
+
+third = sp.Symbol("kappa_3", real=True)  # third cumulant of the per-example gradients
+f1, f2, f3 = sp.symbols("varphi' varphi'' varphi'''", real=True)  # derivatives of a test function φ at θ
+noise = sp.Symbol("epsilon", real=True)
+psi = sp.Function("varphi")
+
+
+def steps(formula):
+    """The mean of φ(θ − η(g + ε)) to third order, for a batch's noise and for a Gaussian's."""
+    f0 = sp.Symbol("varphi", real=True)
+    move = -eta * (g + noise)
+    taylor = sp.Poly(sp.expand(f0 + f1 * move + f2 * move**2 / 2 + f3 * move**3 / 6), noise)
+
+    def mean(moments):
+        return sum(taylor.coeff_monomial(noise**p) * moment for p, moment in enumerate(moments))
+
+    own, gaussian = mean([1, 0, c / S, third / S**2]), mean([1, 0, c / S, 0])
+    return [
+        Step(
+            "The mean of S independent gradients has variance C/S and third cumulant Sκ₃/S³ = κ₃/S²:",
+            S * third / S**3,
+            third / S**2,
+        ),
+        Step(
+            "Up to the second order in η only mean and variance of ε enter, which agree:",
+            own,
+            gaussian,
+            order=(eta, 3),
+        ),
+        Step(
+            "A Gaussian has no third cumulant. That is the difference at the third order; the fourth cumulant comes "
+            "with η⁴.",
+            own - gaussian,
+            formula,
+            order=(eta, 4),
+        ),
+    ]
+
+
+def check(formula):
+    """E(θ′ − θ)³ over all batches, and over a law of five Gaussian moments: φ = (· − θ)³ has φ‴ = 6 alone."""
+    gradients = [sp.Integer(-1), sp.Integer(1), sp.Rational(9, 2)]
+    rate, n, size = sp.Rational(1, 10), 3, 2
+    centre, spread = oracles.mean(gradients), oracles.variance(gradients)
+    skew = oracles.mean((x - centre) ** 3 for x in gradients)
+    own = oracles.mean((-rate * sum(gradients[i] for i in b) / size) ** 3 for b in oracles.batches(n, size, True))
+    gaussian = oracles.expectation(lambda e: (-rate * (centre + e)) ** 3, oracles.three_point(sp.sqrt(spread / size)))
+    values = {eta: rate, S: size, third: skew, f3: 6}
+    return [
+        Comparison(
+            "E(θ′ − θ)³ of SGD less that of Gaussian noise, N = 3, S = 2, over all 9 batches",
+            formula.subs(values),
+            sp.nsimplify(sp.expand(own - gaussian)),
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="One step with Gaussian noise",
+    sources=(Source("thesis", "3.1"),),
+    verdict=Verdict.ORDER,
+    order="η³/S²",
+    summary="Replacing the noise of a step by a Gaussian of the same covariance changes the mean of any smooth "
+    "function by −η³κ₃φ‴/(6S²) and higher orders: per unit of SDE time η²/S², so the Gaussian is the better the "
+    "smaller the rate, even at S = 1.",
+    printed=sp.Eq(P(noise), sp.exp(-(noise**2) * S / (2 * c)) / sp.sqrt(2 * sp.pi * c / S), evaluate=False),
+    assumptions=(
+        Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
+        Assumption("The test function is smooth.", sp.Eq(f3, sp.Derivative(psi(theta), theta, 3), evaluate=False)),
+        Assumption("The noise has mean zero and is independent from step to step.", sp.Eq(E(noise), 0, evaluate=False)),
+    ),
+    formula=-(eta**3) * third * f3 / (6 * S**2),
+    arguments=(eta, S, third, f3),
+    steps=steps,
+    check=check,
+    slip=Slip("1/S for 1/S²", -(eta**3) * third * f3 / (6 * S)),
+)

@@ -1,0 +1,70 @@
+"""Thesis (3.1): the covariance C/S of a batch gradient."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, c, theta
+
+p1, p2 = sp.symbols("p_1 p_2", real=True)  # Σ x_i and Σ x_i² of the per-example gradients x_i
+estimate, data = sp.Function("C^S"), sp.Function("C")
+
+
+def steps(formula):
+    """Variance of the mean of S gradients, both ways of drawing."""
+    population = p2 / N - (p1 / N) ** 2
+    inside, pair = S / N * (1 - S / N), -S * (N - S) / (N**2 * (N - 1))
+    return [
+        Step(
+            "With replacement the S gradients are independent, each of variance C; their mean has S of them over S²:",
+            S * c / S**2,
+            formula,
+        ),
+        Step(
+            "The same from the counts of a batch, which are multinomial (variance (S/N)(1 − 1/N), covariance −S/N²):",
+            (S / N * (1 - 1 / N) * p2 - S / N**2 * (p1**2 - p2)) / S**2,
+            formula.subs(c, population),
+        ),
+        Step(
+            "A random subset holds no example twice. Its gradients are anticorrelated, and a factor (N − S)/(N − 1) "
+            "appears:",
+            (inside * p2 + pair * (p1**2 - p2)) / S**2,
+            (N - S) / (N - 1) * formula.subs(c, population),
+        ),
+    ]
+
+
+def check(formula):
+    """All batches of three out of four gradients in the plane, both ways of drawing."""
+    gradients = [sp.Matrix(v) for v in ((1, -2), (sp.Rational(1, 3), 4), (-5, sp.Rational(1, 2)), (2, 0))]
+    n, size = len(gradients), 3
+
+    def enumerated(replacement):
+        batches = oracles.batches(n, size, replacement)
+        return oracles.covariance(sum((gradients[i] for i in batch), sp.zeros(2, 1)) / size for batch in batches)
+
+    derived = oracles.covariance(gradients).applyfunc(lambda entry: formula.subs({S: size, c: entry}))
+    return [
+        Comparison("covariance for N = 4, S = 3 with replacement, over all 64 batches", derived, enumerated(True)),
+        Comparison("and over all 4 subsets, with the factor 1/3", derived / 3, enumerated(False)),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Covariance of a batch gradient, mean loss",
+    sources=(Source("thesis", "3.1"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="Exact for draws with replacement. The thesis draws a random subset, and then a factor (N − S)/(N − 1) "
+    "belongs to it, close to one for S ≪ N and zero at S = N.",
+    printed=sp.Eq(estimate(theta), data(theta) / S, evaluate=False),
+    assumptions=(
+        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Lt(S / N, 1)),
+        Assumption("C is the covariance of the per-example gradients in its 1/N form.", sp.Q.nonnegative(c)),
+    ),
+    formula=c / S,
+    arguments=(c, S),
+    steps=steps,
+    check=check,
+    slip=Slip("1/S² for 1/S", c / S**2),
+)

@@ -1,0 +1,84 @@
+"""Thesis, text after (2.2): the cross-entropy as an upper bound of the misclassification rate."""
+
+import itertools
+
+import sympy as sp
+
+from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+
+loss = sp.Symbol("L_CE", nonnegative=True)  # mean cross-entropy in nats
+rate = sp.Symbol("r", nonnegative=True)  # misclassification rate
+lead = sp.Symbol("d", nonnegative=True)  # how far the predicted class is ahead of the true one
+rest = sp.Symbol("q", nonnegative=True)  # probability of all other classes
+surplus = sp.Symbol("s", nonnegative=True)
+
+
+def steps(formula):
+    """The least loss a misclassified example can have."""
+    true = (1 - lead - rest) / 2
+    return [
+        Step(
+            "A misclassified example has a class with probability ŷ_y + d, d ≥ 0; with q for all others, the three "
+            "sum to one, so ŷ_y = (1 − d − q)/2 ≤ 1/2 whatever the number of classes:",
+            true + (true + lead) + rest,
+            sp.S.One,
+        ),
+        Step(
+            "The least loss of such an example is that of d = q = 0, and there the bound is reached:",
+            formula.subs(loss, -sp.log(true.subs({lead: 0, rest: 0}))),
+            sp.S.One,
+        ),
+        Step(
+            "With ŷ_y = e^{−s}/2 it is exceeded by s/ln 2 ≥ 0; an example that is not misclassified counts 0 and costs "
+            "at least 0. The mean over examples keeps the inequality:",
+            formula.subs(loss, sp.expand_log(-sp.log(sp.exp(-surplus) / 2), force=True)),
+            1 + surplus / sp.log(2),
+        ),
+    ]
+
+
+def check(formula):
+    """All predictions of three classes in steps of 1/40: the least bound over those that misclassify class 1."""
+    parts = 40
+    wrong = [
+        sp.Rational(a, parts)
+        for a, b in itertools.product(range(1, parts), repeat=2)
+        if a + b <= parts and max(b, parts - a - b) >= a
+    ]
+    return [
+        Comparison(
+            "the smallest bound among all misclassified examples, against their misclassification rate, one",
+            formula.subs(loss, -sp.log(max(wrong))).evalf(20),
+            sp.S.One,
+            sp.Float("1e-18"),
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="Cross-entropy and the misclassification rate",
+    sources=(Source("thesis", place="text after (2.2)"), Source("thesis", "2.2")),
+    verdict=Verdict.WRONG,
+    summary="In nats the cross-entropy is no upper bound: a misclassified example can cost as little as ln 2 = 0.693. "
+    "The misclassification rate is at most the cross-entropy divided by ln 2, that is, the cross-entropy in bits.",
+    printed=sp.Le(rate, loss, evaluate=False),
+    corrected=sp.Le(rate, loss / sp.log(2), evaluate=False),
+    assumptions=(
+        Assumption(
+            "The predicted class is the most probable one; a tie counts as an error.", sp.Ge(lead, 0, evaluate=False)
+        ),
+        Assumption("Labels are one-hot.", sp.Contains(sp.Symbol("y_k"), sp.FiniteSet(0, 1), evaluate=False)),
+    ),
+    formula=loss / sp.log(2),
+    arguments=(loss,),
+    steps=steps,
+    check=check,
+    slip=Slip("ln 3 for three classes", loss / sp.log(3)),
+    printed_formula=loss,
+    example=Example(
+        "the bound for one example with ŷ = (0.49, 0.51) and true class 1, whose misclassification rate is 1",
+        -sp.log(0.49),
+        -sp.log(0.49) / sp.log(2.0),
+    ),
+)

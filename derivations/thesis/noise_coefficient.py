@@ -1,0 +1,71 @@
+"""Thesis, 3.2: the factor g = √(η/S), and what is linear in η/S."""
+
+import itertools
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, Var, c, eta, k, t
+
+displacement = sp.Symbol("Delta_theta", real=True)
+F = sp.Symbol("F", nonnegative=True)  # the lecture's name for C
+
+
+def steps(formula):
+    """The variance the coefficient gives in a time, in k steps, and in the lecture's units."""
+    return [
+        Step(
+            "k steps take the time kη and have the variance k η²C/S; the noise formula·R dW has that variance:",
+            sp.Integral(formula**2 * c, (t, 0, k * eta)),
+            k * eta**2 * c / S,
+        ),
+        Step(
+            "Four times the ratio η/S doubles the coefficient and so the standard deviation; the variance grows "
+            "fourfold:",
+            formula.subs(eta, 4 * eta) / formula,
+            sp.Integer(2),
+        ),
+        Step(
+            "The lecture's g is another quantity, the strength ηN/S of a variance in a time N times shorter. Both "
+            "equations give one step the same variance:",
+            sp.Integral(eta * N / S * F, (t, 0, eta / N)),
+            sp.Integral(formula**2 * F, (t, 0, eta)),
+        ),
+    ]
+
+
+def check(formula):
+    """SGD on three linear losses, all 81 runs of two steps with batches of two."""
+    gradients = [sp.Integer(-1), sp.Integer(1), sp.Rational(9, 2)]
+    rate, size = sp.Rational(1, 10), 2
+    moves = [-rate / size * sum(gradients[i] for i in run) for run in itertools.product(range(3), repeat=2 * size)]
+    return [
+        Comparison(
+            "variance of two steps of SGD with S = 2, over all 81 runs",
+            sp.simplify(formula.subs({eta: rate, S: size}) ** 2) * oracles.variance(gradients) * 2 * rate,
+            oracles.variance(moves),
+        )
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The factor √(η/S)",
+    sources=(Source("thesis", place="3.2, text after (3.3)"), Source("thesis", place="3.2, text before (3.2)")),
+    verdict=Verdict.CONDITIONAL,
+    summary="√(η/S) is what multiplies R dW. The linear dependence on η/S holds for the variance of the noise in a "
+    "given SDE time; its standard deviation grows as the square root. The lecture's g, though of the same name, is N "
+    "times the square of this one.",
+    printed=sp.Eq(sp.Symbol("g"), sp.sqrt(eta / S), evaluate=False),
+    assumptions=(
+        Assumption("The noise's scale means its variance.", sp.Eq(Var(displacement), eta / S * c * t, evaluate=False)),
+        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Lt(S / N, 1)),
+        Assumption("C hardly changes during the time looked at.", sp.Eq(sp.Derivative(c, t), 0, evaluate=False)),
+    ),
+    formula=sp.sqrt(eta / S),
+    arguments=(eta, S),
+    steps=steps,
+    check=check,
+    slip=Slip("η/S in front of R dW", eta / S),
+)

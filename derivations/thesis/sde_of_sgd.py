@@ -1,0 +1,110 @@
+"""Thesis (3.2): the stochastic differential equation whose one-step mean and covariance are SGD's."""
+
+import sympy as sp
+
+from derivations import oracles
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, c, eta, g, t, theta
+
+c11, c22 = sp.symbols("C_11 C_22", nonnegative=True)
+c12 = sp.Symbol("C_12", real=True)
+RESULT = eta / S * sp.Matrix([[c11, c12], [c12, c22]])
+path, wiener = sp.Function("theta")(t), sp.Function("W")(t)
+d = sp.Function("d")
+
+
+def steps(formula):
+    """The squared noise coefficient from one step; then all moments of a step in one dimension."""
+    A = sp.Matrix(2, 2, sp.symbols("r_11 r_12 r_21 r_22", real=True))
+    C = A * A.T
+    of_factor = formula.subs({c11: C[0, 0], c12: C[0, 1], c22: C[1, 1]}, simultaneous=True)
+    signs = [sp.Matrix([a, b]) for a in (-1, 1) for b in (-1, 1)]
+    coefficient = formula[0, 0].subs(c11, c)
+    h, f1, f2 = sp.symbols("h varphi' varphi''", real=True)  # slope of g; derivatives of a test function φ at θ
+    sgd = -eta * g * f1 + eta**2 * (g**2 + c / S) * f2 / 2
+    generator = -g * f1 + coefficient * f2 / 2
+    twice = -g * (-h * f1 - g * f2)  # the generator twice, less what the noise adds at O(η³)
+    return [
+        Step(
+            "A step lasts η. Its noise has covariance η²C/S, so the squared coefficient, times η, must be that:",
+            formula.applyfunc(lambda entry: sp.Integral(entry, (t, 0, eta))),
+            eta**2 / S * sp.Matrix([[c11, c12], [c12, c22]]),
+        ),
+        Step(
+            "RdW has covariance RRᵀdt (here dW = ±√dt in each entry, dt = 1), so R must be a factor of C from the "
+            "left:",
+            eta / S * oracles.mean(A * s * (A * s).T for s in signs),
+            of_factor,
+        ),
+        Step(
+            "For a test function φ SGD's step gives −ηgφ′ + η²(g² + C/S)φ″/2 + O(η³). The equation's generator, "
+            "applied once and twice, agrees but for η²gg′φ′/2, because its gradient moves during the step:",
+            eta * generator + eta**2 / 2 * twice,
+            sgd + eta**2 * g * h * f1 / 2,
+            order=(eta, 3),
+        ),
+    ]
+
+
+def check(formula):
+    """SGD on parabolas over all batches against the equation's moments, a linear system solved by its exponential."""
+    curvatures, centres = [sp.Integer(1), sp.Integer(3)], (2, -1)
+    rate, size, start = sp.Rational(1, 10**6), 1, sp.Rational(3, 2)
+    ends = [start - rate * curvatures[j] * (start - centres[j]) for j in (0, 1)]
+
+    # Gradients a_j(θ − b_j), so g and C are polynomials of θ; moments m_1, m_2 and the constant 1 obey y′ = My.
+    x = sp.Symbol("x")
+    gradients = [curvatures[j] * (x - centres[j]) for j in (0, 1)]
+    mean = sp.Poly(oracles.mean(gradients), x).all_coeffs()
+    noise = sp.Poly(formula[0, 0].subs({c11: oracles.variance(gradients), eta: rate, S: size}), x)
+    q2, q1, q0 = (noise.coeff_monomial(x**p) for p in (2, 1, 0))
+    M = sp.Matrix([[-mean[0], 0, -mean[1]], [-2 * mean[1] + q1, -2 * mean[0] + q2, q0], [0, 0, 0]])
+    y = term = sp.Matrix([start, start**2, 1])
+    for order in range(1, 8):
+        term = rate * M * term / order
+        y = y + term
+    drift = oracles.mean(gradients).subs(x, start)
+    slope = oracles.mean(curvatures)
+    return [
+        Comparison(
+            "variance after one step from θ = 1.5 over η², N = 2, S = 1, both batches, up to O(η)",
+            (y[1] - y[0] ** 2) / rate**2,
+            oracles.variance(ends) / rate**2,
+            sp.Rational(1, 1000),
+        ),
+        Comparison(
+            "mean of the equation less that of SGD over η², against gg′/2, up to O(η)",
+            (y[0] - oracles.mean(ends)) / rate**2,
+            drift * slope / 2,
+            sp.Rational(1, 1000),
+        ),
+    ]
+
+
+CLAIM = Claim(
+    module=__name__,
+    title="The stochastic differential equation of SGD",
+    sources=(Source("thesis", "3.2"), Source("Li et al. 2017")),
+    verdict=Verdict.ORDER,
+    order="η² a step",
+    summary="Read in Itô's sense, with RRᵀ = C and a step lasting η, the equation has SGD's mean and covariance of "
+    "one step up to O(η²) in the mean and O(η³) in the covariance, hence order 1 over a fixed time. For draws "
+    "without replacement the coefficient is √(fη/S) with f = (N − S)/(N − 1).",
+    printed=sp.Eq(d(path), -g * d(t) + sp.sqrt(eta / S) * sp.Function("R")(path) * d(wiener), evaluate=False),
+    assumptions=(
+        Assumption(
+            "R is a factor of C from the left.",
+            sp.Eq(
+                sp.MatrixSymbol("R", 2, N) * sp.MatrixSymbol("R", 2, N).T, sp.MatrixSymbol("C", 2, 2), evaluate=False
+            ),
+        ),
+        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Lt(S / N, 1)),
+        Assumption("The equation is read in Itô's sense.", sp.Eq(sp.Function("E")(d(wiener)), 0, evaluate=False)),
+        Assumption("Gradient and covariance are smooth in θ.", sp.Eq(g, sp.Derivative(sp.Function("L")(theta), theta))),
+    ),
+    formula=RESULT,
+    arguments=(eta, S, c11, c12, c22),
+    steps=steps,
+    check=check,
+    slip=Slip("η/S in front of R itself, so its square here", RESULT * eta / S),
+)

@@ -1,0 +1,126 @@
+"""Stationary laws near a minimum: of the Ornstein-Uhlenbeck limit, and of SGD itself at finite η."""
+
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import linalg
+
+from sdesgd.errors import InputError
+
+Matrix = Float[np.ndarray, "D D"]
+
+
+def ou_covariance(H: Any, C: Any, learning_rate: float, batch_size: int, momentum: float = 0.0) -> Matrix:
+    """Γ, the stationary covariance of the SDE on a quadratic with constant C: HΓ + ΓH = (η/S) C.
+
+    With momentum that of dθ = p dt, dp = −γp dt − Hθ dt + η^{1/4} S^{−1/2} C^{1/2} dW, γ = (1−m)/√η. Where H and C
+    commute it is Γ/(1−m); otherwise it is not.
+
+    Assumptions: L = ½ θᵀHθ, C does not depend on θ. ``discrete_covariance`` is the law of SGD itself, larger by a
+    factor of about 1/(1 − ηλ/2) along an eigenvalue λ.
+
+    Args:
+        H: (D, D), symmetric, positive definite; in units of loss by squared parameter.
+        C: (D, D), symmetric, positive semi-definite: the gradient covariance, times f if drawn without replacement.
+        learning_rate: η. batch_size: S. momentum: m.
+
+    Returns:
+        (D, D), the covariance of θ about the minimum.
+
+    Raises:
+        InputError: a matrix of the wrong kind, a rate or a batch that isn't positive, m outside [0, 1).
+    """
+    H, C = _checked(H, C, learning_rate, batch_size, momentum)
+    if momentum == 0:
+        return linalg.solve_continuous_lyapunov(H, learning_rate / batch_size * C)
+    D, delta = len(H), math.sqrt(learning_rate)
+    gamma = (1 - momentum) / delta
+    drift = np.block([[np.zeros((D, D)), -np.eye(D)], [H, gamma * np.eye(D)]])
+    noise = np.zeros((2 * D, 2 * D))
+    noise[D:, D:] = delta / batch_size * C
+    return linalg.solve_continuous_lyapunov(drift, noise)[:D, :D]
+
+
+def discrete_covariance(H: Any, C: Any, learning_rate: float, batch_size: int, momentum: float = 0.0) -> Matrix:
+    """The exact stationary covariance of SGD on a quadratic with constant C, at any stable η, with heavy ball.
+
+    v ← m v − η(Hθ + ξ), θ ← θ + v, Cov ξ = C/S: the fixed point Σ = AΣAᵀ + Q of the moments of (θ, v).
+
+    Assumptions: L = ½ θᵀHθ; C does not depend on θ (tilted copies of one loss; not linear regression).
+
+    Args:
+        H, C, learning_rate, batch_size, momentum: as for ``ou_covariance``.
+
+    Returns:
+        (D, D), the covariance of θ about the minimum.
+
+    Raises:
+        InputError: as ``ou_covariance``, and ηλ_max ≥ 2(1+m), where SGD diverges.
+    """
+    H, C = _checked(H, C, learning_rate, batch_size, momentum)
+    top = float(linalg.eigvalsh(H)[-1])
+    if learning_rate * top >= 2 * (1 + momentum):
+        raise InputError(
+            f"η λ_max = {learning_rate * top:.4g} is not below 2(1+m) = {2 * (1 + momentum):g}, so SGD diverges: "
+            f"pass a learning rate below {2 * (1 + momentum) / top:.4g}"
+        )
+    D = len(H)
+    kick = learning_rate**2 / batch_size * C
+    if momentum == 0:
+        return linalg.solve_discrete_lyapunov(np.eye(D) - learning_rate * H, kick)
+    step = np.block(
+        [
+            [np.eye(D) - learning_rate * H, momentum * np.eye(D)],
+            [-learning_rate * H, momentum * np.eye(D)],
+        ]
+    )
+    return linalg.solve_discrete_lyapunov(step, np.block([[kick, kick], [kick, kick]]))[:D, :D]
+
+
+def temperature(gradient_variance: float, learning_rate: float, batch_size: int, momentum: float = 0.0) -> float:
+    """T = ησ²/(2S(1−m)), so that the stationary density is ∝ exp(−L/T) for C = σ²I, in the limit η → 0.
+
+    Args:
+        gradient_variance: σ². learning_rate: η. batch_size: S. momentum: m.
+
+    Raises:
+        InputError: a value out of range.
+    """
+    _check_rates(learning_rate, batch_size, momentum)
+    if not (math.isfinite(gradient_variance) and gradient_variance > 0):
+        raise InputError(f"gradient_variance is {gradient_variance}: pass σ² > 0, or there is no temperature")
+    return learning_rate * gradient_variance / (2 * batch_size * (1 - momentum))
+
+
+def _checked(H: Any, C: Any, learning_rate: float, batch_size: int, momentum: float) -> tuple[Matrix, Matrix]:
+    _check_rates(learning_rate, batch_size, momentum)
+    H, C = (np.asarray(x, float) for x in (H, C))
+    for name, x in (("H", H), ("C", C)):
+        if x.ndim != 2 or x.shape[0] != x.shape[1] or x.shape != H.shape or not x.size:
+            raise InputError(f"{name} has shape {x.shape}: pass H and C as square matrices of one size")
+        if not np.isfinite(x).all():
+            raise InputError(f"{name} has values that are NaN or infinite: remove them")
+        scale = np.abs(x).max()
+        if np.abs(x - x.T).max() > 1e-6 * scale:
+            raise InputError(f"{name} is not symmetric (by {np.abs(x - x.T).max():.2g}): pass ({name} + {name}ᵀ)/2")
+    H, C = (H + H.T) / 2, (C + C.T) / 2
+    least = float(linalg.eigvalsh(H)[0])
+    if least <= 0:
+        raise InputError(
+            f"H has an eigenvalue {least:.3g}, so nothing is stationary along it: add weight decay, or leave the "
+            "direction out"
+        )
+    if float(linalg.eigvalsh(C)[0]) < -1e-6 * np.abs(C).max():
+        raise InputError(f"C has an eigenvalue {linalg.eigvalsh(C)[0]:.3g} < 0: a covariance has none")
+    return H, C
+
+
+def _check_rates(learning_rate: float, batch_size: int, momentum: float) -> None:
+    if not (math.isfinite(learning_rate) and learning_rate > 0):
+        raise InputError(f"learning_rate is {learning_rate}: pass η > 0")
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}: pass at least 1")
+    if not 0 <= momentum < 1:
+        raise InputError(f"momentum is {momentum}: pass 0 ≤ m < 1")

@@ -1,0 +1,109 @@
+"""Every claim: both checks hold, the planted slip and the printed error fail both, the formula lambdifies."""
+
+import ast
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import sympy as sp
+
+import derivations
+from derivations.claim import Verdict
+from derivations.verification import verify
+
+NAMES = list(derivations.modules())
+FOLDER = Path(derivations.__file__).parent
+# Every numbered equation of the two sources.
+LECTURE = [str(k) for k in range(1, 27)]
+THESIS = ["2.1", "2.2", "2.3", "2.4", "3.1", "3.2", "3.3"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_checks_hold_and_both_catch_the_slip(name):
+    claim = derivations.claim(name)
+    right = verify(claim)
+    assert right.passed, [s.residual for s in right.steps if not s.holds] or [
+        (c.comparison.words, c.difference) for c in right.comparisons if not c.holds
+    ]
+    assert right.seconds < 20
+    wrong = {"slip": claim.slip.formula}
+    if claim.printed_formula is not None:
+        wrong["printed"] = claim.printed_formula
+    for kind, formula in wrong.items():
+        caught = verify(claim, formula)
+        assert not caught.exact, f"the steps don't see the {kind}"
+        assert not caught.independent, f"the comparisons don't see the {kind}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_formula_lambdifies(name):
+    """At one point, numpy and jax against sympy's own evaluation."""
+    claim = derivations.claim(name)
+    values = [_value(k, argument) for k, argument in enumerate(claim.arguments)]
+    substituted = claim.formula
+    for argument, value in zip(claim.arguments, values, strict=True):
+        substituted = substituted.subs(argument, sp.Matrix(value) if isinstance(value, np.ndarray) else value)
+    substituted = substituted.doit()
+    if isinstance(substituted, sp.MatrixExpr):
+        substituted = substituted.as_explicit()
+    want = np.array(substituted.evalf().tolist() if isinstance(substituted, sp.MatrixBase) else substituted.evalf())
+    want = want.astype(complex)
+    assert np.isfinite(want).all(), "the point lies outside the formula's domain"
+    numbers = [np.array(v) if isinstance(v, np.ndarray) else float(v) for v in values]
+    got = np.asarray(claim.function("numpy")(*numbers), complex)
+    np.testing.assert_allclose(got.reshape(want.shape), want, rtol=1e-9)
+    traced = jax.jit(claim.function("jax"))(*numbers)
+    np.testing.assert_allclose(np.asarray(traced, complex).reshape(want.shape), want, rtol=1e-9)
+
+
+def _value(position: int, argument: sp.Basic):
+    """Small rates, S < N, and no two values alike."""
+    if isinstance(argument, sp.MatrixSymbol):
+        rows, columns = (int(n) for n in argument.shape)
+        entries = np.add.outer(np.arange(1, rows + 1), 3 * np.arange(columns)) + 2.0 * position
+        return entries / 10 + (2 * np.eye(rows) if rows == columns else 0)
+    name = str(argument)
+    if name == "N":
+        return sp.Integer(17)
+    if argument.is_integer:
+        return sp.Integer(3 + position % 3)
+    return sp.Rational(1, 10) + sp.Rational(position, 23)
+
+
+def test_every_numbered_equation_is_covered():
+    sources = [s for name in NAMES for s in derivations.claim(name).sources]
+    have = {(s.document, s.equation) for s in sources}
+    missing = {("lecture", e) for e in LECTURE} | {("thesis", e) for e in THESIS}
+    assert not missing - have
+    assert any(s.document == "lecture" and "Table 1" in s.place for s in sources)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_are_complete(name):
+    claim = derivations.claim(name)
+    assert claim.summary.endswith(".")
+    assert claim.assumptions
+    assert all(isinstance(a.condition, sp.Basic) for a in claim.assumptions)
+    assert not any(a.condition in (sp.true, sp.false) for a in claim.assumptions), "an assumption evaluated itself"
+    assert len(claim.steps(claim.formula)) >= 2
+    assert claim.slip.formula != claim.formula
+    for step in claim.steps(claim.formula):
+        shown = (step.left, step.right) if step.shown is None else step.shown.args
+        assert shown[0] != shown[1], f"the page would show x = x: {step.words}"
+    if claim.verdict is Verdict.WRONG:
+        assert claim.example is not None
+        assert sp.sympify(claim.example.printed) != sp.sympify(claim.example.right)
+
+
+def test_claims_import_nothing_of_the_library():
+    for file in FOLDER.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(m.split(".")[0] in ("sdesgd", "experiments", "jax") for m in modules), file
+
+
+def test_an_unknown_claim_names_the_nearest():
+    with pytest.raises(KeyError, match="did you mean noise-scale"):
+        derivations.claim("noise-scal")

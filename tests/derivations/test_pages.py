@@ -1,0 +1,161 @@
+"""The command line over all claims, and its pages, opened in a browser."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import derivations
+from derivations.__main__ import main
+
+TOP = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Added to a copy of a page: how its formulas came out. A fraction stacks its parts, so it is taller than its numerator.
+MEASURE = """<script>
+const box = e => e.getBoundingClientRect();
+const fractions = [...document.querySelectorAll('mfrac')];
+document.documentElement.dataset.measured = JSON.stringify({
+  formulas: [...document.querySelectorAll('math')].map(e => [box(e).width, box(e).height]),
+  fractions: fractions.length,
+  stacked: fractions.filter(e => box(e.children[1]).top >= box(e.children[0]).bottom - 1).length,
+  errors: document.querySelectorAll('merror').length,
+});</script>"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One run over everything: its objects and its pages."""
+    folder = tmp_path_factory.mktemp("pages")
+    command = [sys.executable, "-m", "derivations", "--html", str(folder), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=TOP, timeout=900)
+    assert done.returncode == 0, done.stderr + done.stdout[-2000:]
+    return json.loads(done.stdout), folder
+
+
+@pytest.mark.slow
+def test_json_has_every_claim(finished):
+    objects, _ = finished
+    assert [o["name"] for o in objects] == list(derivations.modules())
+    for o in objects:
+        assert {"name", "source", "verdict", "printed", "corrected", "assumptions", "seconds"} <= set(o)
+        assert o["checks"] == {"exact": True, "independent": True, "failure": None}
+        assert (o["corrected"] is not None) == (o["verdict"] == "wrong as printed")
+
+
+class _Strict(html.parser.HTMLParser):
+    """Counts open elements: every one must be closed in order."""
+
+    VOID = ("meta", "link", "br", "mspace")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links, self.ids = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.links += [attributes[k] for k in ("href", "src") if k in attributes]
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.mark.slow
+def test_pages_are_well_formed_and_stand_alone(finished):
+    objects, folder = finished
+    anchors = []
+    for page in [*(folder / f"{o['name']}.html" for o in objects), folder / "index.html"]:
+        text = page.read_text(encoding="utf-8")
+        parser = _Strict()
+        parser.feed(text)
+        assert not parser.open, page.name
+        assert "<script" not in text
+        assert not re.search(r"https?://", text), page.name
+        for link in parser.links:
+            assert (folder / link.partition("#")[0]).is_file() or link.startswith("#"), link
+        anchors += parser.ids
+    assert {f"lecture-{k}" for k in range(1, 27)} <= set(anchors)
+    assert {f"thesis-{k}" for k in ("2.1", "2.2", "2.3", "2.4", "3.1", "3.2", "3.3")} <= set(anchors)
+    index = (folder / "index.html").read_text(encoding="utf-8")
+    errata = index.partition('id="errata"')[2].partition("</table>")[0]
+    wrong = [o["name"] for o in objects if o["verdict"] == "wrong as printed"]
+    assert len(wrong) >= 10
+    assert all(f'href="{name}.html"' in errata for name in wrong)
+
+
+def _measured(page: str, folder: Path) -> dict:
+    copy = folder / "measured.html"
+    copy.write_text(page.replace("</body>", MEASURE + "</body>"), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    command = [str(CHROMIUM), *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom", copy.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = re.search(r'data-measured="([^"]*)"', done.stdout)
+    assert found, done.stderr[-1000:]
+    return json.loads(found[1].replace("&quot;", '"'))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: install Debian's package chromium")
+@pytest.mark.parametrize("name", ["index", "batch-covariance", "noise-scale", "equilibrium-density"])
+def test_formulas_are_rendered(finished, name, tmp_path):
+    _, folder = finished
+    page = (folder / f"{name}.html").read_text(encoding="utf-8")
+    shutil.copy(folder / "style.css", tmp_path)
+    measured = _measured(page, tmp_path)
+    assert len(measured["formulas"]) == page.count("<math") >= 4
+    assert all(width > 5 and height > 5 for width, height in measured["formulas"])
+    assert measured["fractions"] == measured["stacked"] == page.count("<mfrac")
+    assert measured["errors"] == 0
+    # Without its elements the same page is plain text, and this would be seen.
+    plain = page.replace("<math", "<span").replace("</math", "</span")
+    assert _measured(plain, tmp_path)["stacked"] == 0
+
+
+def test_one_claim_in_the_terminal(capsys):
+    assert main(["batch-covariance"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("wrong as printed", "Assumptions", "Derivation", "Checked independently", "✓", "planted slip"):
+        assert word in printed
+    assert "✗" not in printed
+
+
+def test_one_claim_as_json(capsys):
+    assert main(["batch-covariance", "--json"]) == 0
+    (only,) = json.loads(capsys.readouterr().out)
+    assert only["name"] == "batch-covariance"
+    assert only["example"]["right"] == "4.5"
+
+
+def test_a_failing_check_gives_status_one(monkeypatch, capsys):
+    import dataclasses
+
+    claim = derivations.claim("batch-covariance")
+    wrong = dataclasses.replace(claim, formula=claim.slip.formula)
+    monkeypatch.setattr(derivations, "claim", lambda name: wrong)
+    assert main(["batch-covariance"]) == 1
+    assert "✗" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["noise-scal"], "did you mean noise-scale"),
+        (["batch-covariance", "--html", "x"], "leave out one"),
+        (["--html", str(TOP / "README.md")], "is a file: pass a folder"),
+        (["--workers", "0"], "workers"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
