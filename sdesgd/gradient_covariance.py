@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from sdesgd.dynamics import batch_units, check_sampling
+from sdesgd.errors import InputError
 from sdesgd.problem import Problem
 
 # Per-unit gradients held at once: a block of them costs about one backward pass of as many examples.
@@ -44,6 +45,32 @@ def trace_and_norm(
     block = min(_BLOCK, problem.num_units)
     squares = jax.lax.map(deviation, jnp.arange(problem.num_units), batch_size=block)
     return jnp.mean(squares), _squared_norm(gradient)
+
+
+def noise_scale(
+    learning_rate: float, num_examples: int, batch_size: int, sampling: str = "no_replacement", momentum: float = 0.0
+) -> float:
+    """Smith and Le's g: with the sum loss and η/N of time a step, the noise is √g F^{1/2} dW.
+
+    g = η(N/B − 1)/(1−m) without replacement, F in its 1/(N−1) form; ηN/(B(1−m)) with replacement, F in its 1/N form.
+    Either way (g/N) F = f (η/S) C/(1−m): one process with dθ = −g dt + √(fη/S) R dW.
+
+    Args:
+        learning_rate: η. num_examples: N. batch_size: B. momentum: m, for the time scale η/(1−m) of long runs.
+        sampling: "replacement" | "no_replacement".
+
+    Raises:
+        InputError: a value out of range, B > N without replacement, an unknown or reshuffled sampling.
+
+    Source: Smith & Le 2018; derivations: noise-scale, two-conventions, noise-scale-with-momentum.
+    """
+    check_sampling(sampling, ("replacement", "no_replacement"), "an epoch's noise cancels")
+    if learning_rate <= 0 or not 0 <= momentum < 1:
+        raise InputError(f"learning_rate is {learning_rate}, momentum {momentum}: pass η > 0 and 0 ≤ m < 1")
+    if batch_size < 1 or num_examples < 1 or (sampling == "no_replacement" and batch_size > num_examples):
+        raise InputError(f"batch_size is {batch_size} of N = {num_examples}: pass 1 to N, or sampling='replacement'")
+    ratio = num_examples / batch_size - (sampling == "no_replacement")
+    return learning_rate * ratio / (1 - momentum)
 
 
 class Cumulants(NamedTuple):

@@ -21,13 +21,19 @@ def steps(formula):
     return [
         Step(
             "v ← mv − η(λθ + noise), θ ← θ + v is linear in (θ, v), and the same kick of variance η²c/S hits both. "
-            "A stationary covariance Q satisfies Q = MQMᵀ + (η²c/S) 11ᵀ:",
-            residual.subs(solution),
-            sp.zeros(2, 2),
+            "With q = Var θ, r = Cov(θ, v), u = Var v a step makes of them, before the kick:",
+            sp.Matrix([(M * Q * M.T)[i] for i in (0, 1, 3)]),
+            sp.Matrix(
+                [
+                    (1 - a) ** 2 * q + 2 * m * (1 - a) * r + m**2 * u,
+                    -a * (1 - a) * q + m * (1 - 2 * a) * r + m**2 * u,
+                    a**2 * q - 2 * a * m * r + m**2 * u,
+                ]
+            ),
         ),
         Step(
-            "θ − v is the position before the step and has the same variance as θ, so Cov(θ, v) is half the variance "
-            "of v:",
+            "Stationary, each is back to itself once η²c/S is added. θ − v is the position before the step and "
+            "has the same variance as θ, so Cov(θ, v) is half the variance of v:",
             solution[r],
             solution[u] / 2,
         ),

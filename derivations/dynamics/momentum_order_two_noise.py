@@ -14,26 +14,34 @@ gamma, p, H = sp.symbols("gamma p H", real=True)  # friction (1 − m)/δ; veloc
 L3, c1, x, y = sp.symbols("L_3 c_1 x y", real=True)  # L''', C'; displacements of θ and p
 a, b, n = sp.symbols("a b n", real=True)  # shares of the noise to be found; the gradient's noise
 q, r, u = sp.symbols("q r u", real=True)  # stationary Var θ, Cov(θ, p), Var p
+noise = sp.symbols("n_1 n_2", real=True)
 kick = sp.Matrix([[delta**4, delta**3], [delta**3, delta**2]])  # a heavy-ball step's covariance in units of C/S
 MOVED = Cov(sp.Symbol(r"\Delta\theta,\Delta p"))
 
 
-def covariance(noise, slope=sp.S.Zero):
-    """The covariance over a time δ, below δ⁴ and in units of C/S, for C(θ) = c(1 + slope·x) and any smooth loss."""
+def covariance():
+    """The covariance over a time δ, below δ⁴ and in units of C/S, for noise (n₁, n₂), C = c + c₁x, any smooth loss."""
     gradient, velocity = g + H * x + L3 * x**2 / 2, p + y
-    drift = (
-        velocity - delta / 2 * (gamma * velocity + gradient),
-        -gamma * velocity - gradient + delta / 2 * ((sp.diff(gradient, x) - gamma**2) * velocity - gamma * gradient),
+    drift = sp.Matrix(
+        [
+            velocity - delta / 2 * (gamma * velocity + gradient),
+            -gamma * velocity
+            - gradient
+            + delta / 2 * ((sp.diff(gradient, x) - gamma**2) * velocity - gamma * gradient),
+        ]
     )
 
-    def generator(f, strength):
+    first = drift.subs(delta, 0)
+
+    def generator(f):
         curved = noise[0] ** 2 * f.diff(x, 2) + 2 * noise[0] * noise[1] * f.diff(x, y) + noise[1] ** 2 * f.diff(y, 2)
-        return drift[0] * f.diff(x) + drift[1] * f.diff(y) + strength / 2 * delta * (1 + slope * x) * curved
+        return drift[0] * f.diff(x) + drift[1] * f.diff(y) + delta / 2 * (c + c1 * x) * curved
 
     def expectation(f):
-        once = generator(f, c)
-        calm = generator(generator(generator(f, 0), 0), 0)  # δ³ stands before it, and the noise's rate is O(δ)
-        terms = (delta * once, delta**2 / 2 * generator(once, c), delta**3 / 6 * calm)
+        once, calm = generator(f), f
+        for _ in range(3):  # δ³ stands before the third power, and what isn't the first-order drift is O(δ)
+            calm = first[0] * calm.diff(x) + first[1] * calm.diff(y)
+        terms = (delta * once, delta**2 / 2 * generator(once), delta**3 / 6 * calm)
         return below(sum(term.subs({x: 0, y: 0}) for term in terms))
 
     def below(f):
@@ -45,10 +53,10 @@ def covariance(noise, slope=sp.S.Zero):
     return (products - means * means.T).applyfunc(below) / c
 
 
-def stationary(M, noise):
+def stationary(M, share):
     """Var θ from the Lyapunov equation of an SDE, in units of C/S."""
     Q = sp.Matrix([[q, r], [r, u]])
-    residual = M * Q + Q * M.T + delta * noise * noise.T
+    residual = M * Q + Q * M.T + delta * share * share.T
     return sp.solve([residual[0, 0], residual[0, 1], residual[1, 1]], [q, r, u], dict=True)[0][q]
 
 
@@ -63,6 +71,8 @@ def steps(formula):
     push, unknown = sp.Matrix([-(delta**2) * n, -delta * n]), sp.Matrix([a * delta, 1 + b * delta])
     ball = delta**2 / (2 * lam * gamma * delta * (1 - delta**2 * lam / (2 * (2 - gamma * delta))))
     bare = sp.Matrix([0, 1])
+    general = covariance()
+    with_noise = lambda pair: general.subs(dict(zip(noise, pair, strict=True))).applyfunc(sp.expand)  # noqa: E731
     return [
         Step(
             "A gradient noise n, of variance C/S, moves p by −δn and, in the same step, θ by −δ²n. In units of n²:",
@@ -73,16 +83,21 @@ def steps(formula):
         Step(
             "The SDE's noise be √(δC/S)(aδ, 1 + bδ) dW with constant C. Over a time δ the drift carries noise from p "
             "to θ and damps it; in units of C/S:",
-            covariance(unknown),
+            with_noise(unknown).subs(c1, 0),
             sp.Matrix(
                 [[0, delta**3 * (a + sp.S.Half)], [delta**3 * (a + sp.S.Half), delta**2 + delta**3 * (2 * b - gamma)]]
             ),
             order=(delta, 4),
         ),
-        Step("So a = 1/2 and b = γ/2 give the heavy ball's, up to δ⁴:", covariance(formula), kick, order=(delta, 4)),
+        Step(
+            "So a = 1/2 and b = γ/2 give the heavy ball's, up to δ⁴:",
+            with_noise(formula).subs(c1, 0),
+            kick,
+            order=(delta, 4),
+        ),
         Step(
             "Where C varies a term remains, since the SDE meets C on its way and the heavy ball only at the start:",
-            covariance(formula, c1 / c) - kick,
+            with_noise(formula) - kick,
             sp.Matrix([[0, 0], [0, delta**3 * p * c1 / (2 * c)]]),
             order=(delta, 4),
         ),
@@ -95,7 +110,7 @@ def steps(formula):
             name=Var(theta),
         ),
         Step(
-            "With the noise (0, 1) of the first order it would be too small by 2γδ = 2(1 − m), a fifth at m = 0.9:",
+            "With the noise (0, 1) of the first order it would be too small by 2γδ = 2(1 − m), some fifth of it at m = 0.9:",
             stationary(linear(lam), bare) / stationary(linear(lam), formula),
             1 - 2 * gamma * delta,
             order=(delta, 2),
@@ -107,10 +122,10 @@ def check(formula):
     """The noise carried along by matrix exponentials, against an enumerated step; two Lyapunov equations, rational."""
     d, friction, curvature = sp.Rational(1, 1000), sp.Rational(3, 2), 2
     values = {delta: d, gamma: friction}
-    noise, M = formula.subs(values), linear(curvature).subs(values)
+    share, M = formula.subs(values), linear(curvature).subs(values)
     with mpmath.workdps(30):
         matrix = mpmath.matrix([[mpmath.mpf(entry.p) / entry.q for entry in M.row(i)] for i in (0, 1)])
-        vector = mpmath.matrix([mpmath.mpf(entry.p) / entry.q for entry in noise])
+        vector = mpmath.matrix([mpmath.mpf(entry.p) / entry.q for entry in share])
         carried = lambda s: mpmath.expm(matrix * s, method="taylor") * vector  # noqa: E731
         time = mpmath.mpf(1) / 1000
         exact = [
@@ -132,7 +147,7 @@ def check(formula):
         ),
         Comparison(
             "stationary Var θ over the heavy ball's, δ = 10⁻³, up to 2 δ²",
-            stationary(M, noise).subs(values) / ball,
+            stationary(M, share).subs(values) / ball,
             1,
             2 * d**2,
         ),

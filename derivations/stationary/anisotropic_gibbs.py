@@ -1,5 +1,7 @@
 """Constant noise that commutes with the Hessian: one temperature for each direction."""
 
+from typing import Any
+
 import mpmath
 import sympy as sp
 
@@ -10,7 +12,9 @@ from derivations.symbols import D, P, S, T, eta, theta
 lam_i = sp.Symbol("lambda_i", positive=True)  # an eigenvalue of H
 c_ii = sp.Symbol("C_ii", positive=True)  # the noise along its eigenvector
 i = sp.Symbol("i", integer=True)
-curvatures, coordinates, temperatures = (sp.IndexedBase(name) for name in ("lambda", "theta", "T"))
+curvatures: Any = sp.IndexedBase("lambda")
+coordinates: Any = sp.IndexedBase("theta")
+temperatures: Any = sp.IndexedBase("T")
 epsilon = sp.Symbol("epsilon", positive=True)  # C = εH
 
 

@@ -13,7 +13,8 @@ Sigma = sp.MatrixSymbol("Sigma", D, D)  # E δδᵀ, δ = θ − θ*
 Cstar = sp.MatrixSymbol("C_0", D, D)  # C at the minimiser
 K = sp.MatrixSymbol("K", D, D)  # mean over examples of H_i Σ H_i
 X = sp.MatrixSymbol("X", D, D)  # mean over examples of H_i E[δ] e_iᵀ, e_i = ∇ℓ_i(θ*)
-i, noises_at_minimiser = sp.Symbol("i", integer=True), sp.IndexedBase("e")
+i = sp.Symbol("i", integer=True)
+noises_at_minimiser: Any = sp.IndexedBase("e")
 drift = Sigma - eta * (H * Sigma + Sigma * H) + eta**2 * H * Sigma * H  # (I − ηH) Σ (I − ηH)
 PRINTED = drift + eta**2 / S * (Cstar + K - H * Sigma * H)
 

@@ -1,5 +1,7 @@
 """Expected loss of the Ornstein–Uhlenbeck process at time t, from a critical point, for curvatures of any sign."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
@@ -7,7 +9,9 @@ from derivations.symbols import D, E, S, eta, lam, t, theta
 
 h_ii = sp.Symbol("H_ii", real=True)  # an eigenvalue of H, of any sign
 c_ii = sp.Symbol("C_ii", nonnegative=True)  # the noise along its eigenvector
-i, curvature, noise = sp.Symbol("i", integer=True), sp.IndexedBase("H"), sp.IndexedBase("C")
+i = sp.Symbol("i", integer=True)
+curvature: Any = sp.IndexedBase("H")
+noise: Any = sp.IndexedBase("C")
 
 
 def steps(formula):
