@@ -1,5 +1,6 @@
 """Kramers' rates and Laplace's occupancies of two basins agree: k_AB P(A) = k_BA P(B)."""
 
+import mpmath
 import sympy as sp
 
 from derivations.basins.mean_first_passage_time import passage_time
@@ -55,8 +56,8 @@ def steps(formula):
 def check(formula):
     """Passage times of a random walk both ways over a lopsided barrier."""
     loss = (theta**2 - 1) ** 2 * sp.exp(theta / 2) + theta / 10
-    slope, curvature = (sp.lambdify(theta, sp.diff(loss, theta, n)) for n in (1, 2))
-    left, right = (float(sp.nsolve(sp.diff(loss, theta), theta, x)) for x in (-1, 1))
+    slope, curvature = (sp.lambdify(theta, sp.diff(loss, theta, n), "math") for n in (1, 2))
+    left, right = (float(mpmath.findroot(slope, x)) for x in (-1, 1))
     function = sp.lambdify(theta, loss)
     values = {L_A: function(left), L_B: function(right), det_A: curvature(left), det_B: curvature(right)}
     ratios = []

@@ -1,5 +1,6 @@
 """Kramers' escape rate in one dimension, from the mean first passage time by Laplace's method."""
 
+import mpmath
 import sympy as sp
 
 from derivations.basins.mean_first_passage_time import passage_time
@@ -53,7 +54,7 @@ def check(formula):
     """Mean passage times of a random walk that tends to the SDE, at three temperatures."""
     loss = (theta**2 - 1) ** 2 + theta / 5
     slope, curvature = (sp.lambdify(theta, sp.diff(loss, theta, n)) for n in (1, 2))
-    left, top, right = (float(sp.nsolve(sp.diff(loss, theta), theta, x)) for x in (-1, 0, 1))
+    left, top, right = (float(mpmath.findroot(slope, x)) for x in (-1, 0, 1))
     function = sp.lambdify(theta, loss)
     values = {height: function(top) - function(left), lam_A: curvature(left), lam_s: -curvature(top)}
     words = "(θ² − 1)² + θ/5: the rate times the mean time of a random walk from the bottom to the "

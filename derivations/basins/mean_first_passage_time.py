@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import mpmath
 import sympy as sp
@@ -98,17 +99,19 @@ def check(formula):
             )
         )
 
+    quad: Any = mpmath.fp.quad
+
     def loss(x):
         return (x * x - 1) ** 2 + x / 5
 
     def outer(y):
-        return math.exp(loss(y) / 0.2) * mpmath.fp.quad(lambda z: math.exp(-loss(z) / 0.2), [-3, -1, y], maxdegree=4)
+        return math.exp(loss(y) / 0.2) * quad(lambda z: math.exp(-loss(z) / 0.2), [-3, -1, y], maxdegree=4)
 
     walk = passage_time(lambda x: -4 * x * (x * x - 1) - 0.2, lambda _: 0.2, -1, 1, 1.5, 800)
     comparisons.append(
         Comparison(
             "the double integral for (θ² − 1)² + θ/5, T = 1/5, from −1 to 1, by quadrature, against a random walk",
-            mpmath.fp.quad(outer, [-1, 0, 1], maxdegree=4) / 0.2,
+            quad(outer, [-1, 0, 1], maxdegree=4) / 0.2,
             walk,
             1e-3,
         )

@@ -73,10 +73,10 @@ def check(formula):
     for n in (40, 80, 160):
         total = n * (sp.log(1 + sp.exp(-theta)) * 3 + sp.log(1 + sp.exp(theta))) / 4 + theta**2 / 2
         function = sp.lambdify(theta, total, "mpmath")
-        best_1 = sp.nsolve(sp.diff(total, theta), theta, 1)
+        best_1 = mpmath.findroot(sp.lambdify(theta, sp.diff(total, theta), "mpmath"), 1)
         curvature = sp.diff(total, theta, 2).subs(theta, best_1)
         derived = formula.subs({cost: function(best_1), D: 1, lam: 1, logdet: sp.log(curvature)}).evalf()
-        width = mpmath.mpf(float(curvature)) ** -0.5
+        width = 1 / mpmath.sqrt(sp.lambdify(theta, sp.diff(total, theta, 2), "mpmath")(best_1))
         points = [best_1 + width * i for i in (-12, -4, 0, 4, 12)]
         area = oracles.quadrature(lambda x, f=function: mpmath.exp(-f(x)), points, 20)
         errors.append(derived + mpmath.log(area / mpmath.sqrt(2 * mpmath.pi)))
@@ -109,7 +109,7 @@ CLAIM = Claim(
     "else. The loss L₀ contains the L2 term λ|θ|²/2, and λ_i contain λ.",
     printed=sp.Eq(
         -sp.log(P(sp.Symbol("data"))),
-        cost + sp.Sum(sp.log(sp.Indexed("lambda", i) / lam), (i, 1, D)) / 2,
+        cost + sp.Rational(1, 2) * sp.Sum(sp.log(sp.Indexed("lambda", i) / lam), (i, 1, D)),
         evaluate=False,
     ),
     assumptions=(

@@ -10,7 +10,9 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import Cov, E, N, S
 
 F = sp.Symbol("F", real=True)  # an entry of the population's covariance of one example's gradient
-batch_mean, data_mean = sp.symbols(r"\hat{g} g")
+C = sp.Symbol("C", real=True)  # the same entry for the data, 1/N form
+mu = sp.Symbol("mu", real=True)  # the population's mean of one example's gradient
+difference = sp.Symbol("ĝ − g")  # of the batch mean and the data's mean
 i = sp.Symbol("i", integer=True, positive=True)
 
 
@@ -26,28 +28,31 @@ def steps(formula):
     f = (N - S) / (N - 1)
     return [
         Step(
-            "ĝ − g = Σ a_i x_i with a_i = 1/S − 1/N for the S examples of the batch and −1/N for the others. The "
-            "coefficients sum to zero, so the population's mean drops out:",
-            total(lambda a: a),
+            "ĝ − g = Σ a_i x_i with a_i = 1/S − 1/N for the S examples of the batch and −1/N for the others. These sum "
+            "to zero, so the population's mean μ drops out:",
+            mu * total(lambda a: a),
             sp.S.Zero,
-            name=E(batch_mean - data_mean),
+            name=E(difference),
         ),
         Step(
-            "The x_i are independent with covariance F each, so Cov(ĝ − g) = F Σ a_i²:",
+            "The x_i are independent with covariance F, so F is multiplied by Σ a_i²:",
             F * total(lambda a: a**2),
             formula,
-            name=Cov(batch_mean - data_mean),
+            name=Cov(difference),
         ),
         Step(
-            "The same by conditioning on the data: f C/S with f = (N−S)/(N−1) for given data, and E C = (1 − 1/N) F; "
-            "the conditional mean of ĝ − g is zero, so nothing is added:",
+            "The same by conditioning on the data: f C/S with f = (N−S)/(N−1) for given data, and the covariance C of "
+            "N draws has the mean (1 − 1/N)F. The conditional mean of ĝ − g is zero, so nothing is added:",
             f / S * (1 - 1 / N) * F,
             formula,
+            name=E(sp.Symbol("f") * C / S),
         ),
         Step(
-            "N² times it is the covariance N(N/S − 1)F printed for the sum loss:",
+            "For the sum loss the fluctuation ψ is N times as large, and the covariance N² times. That is lecture "
+            "(14):",
             N**2 * formula,
             N * (N / S - 1) * F,
+            name=Cov(sp.Symbol("psi")),
         ),
     ]
 
@@ -72,9 +77,9 @@ CLAIM = Claim(
     sources=(Source("Smith & Le 2018"), Source("lecture", "14")),
     verdict=Verdict.CONDITIONAL,
     summary="If the data are themselves independent draws from a population with covariance F, the batch a subset of "
-    "them, and the average runs over both, then the batch mean fluctuates about the data's mean with covariance "
-    "(1/S − 1/N) F, exactly. N² times this is N(N/S − 1)F: right in this reading, with F the population's covariance.",
-    printed=sp.Eq(Cov(batch_mean - data_mean), (1 / S - 1 / N) * F, evaluate=False),
+    "them, and the average runs over both, then the batch mean fluctuates about the data's mean with covariance (1/S − "
+    "1/N) F, exactly. N² times this is N(N/S − 1)F: right in this reading, with F the population's covariance.",
+    printed=sp.Eq(Cov(difference), (1 / S - 1 / N) * F, evaluate=False),
     assumptions=(
         Assumption("The N examples are independent draws from one population.", sp.Ge(N, 2, evaluate=False)),
         Assumption("The batch is a subset of the data, chosen independently of them.", sp.Le(S, N, evaluate=False)),

@@ -4,36 +4,33 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, N, S
+from derivations.symbols import Cov, E, N, S
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
-batch_mean = sp.Symbol(r"\hat{g}")
-p, q, pq = sp.symbols("p q r", real=True)  # Σ x_i, Σ y_i, Σ x_i y_i of two components x, y of the gradients
+batch_mean, xhat, yhat = sp.symbols("ghat xhat yhat")
+x, y = sp.symbols("x y", real=True)  # two components of an example's gradient
+i = sp.Symbol("i", integer=True, positive=True)
 
 
 def steps(formula):
     """The S² pairs of draws: S of a draw with itself, S(S − 1) of independent draws."""
-    population = pq / N - p * q / N**2
-    second = (S * pq / N + S * (S - 1) * p * q / N**2) / S**2
+    population = E(x * y) - E(x) * E(y)
+    pairs = sp.Sum(E(x * y), (i, 1, S)) + sp.Sum(E(x) * E(y), (i, 1, S * (S - 1)))
     return [
         Step(
-            "Two components x, y of the per-example gradients; with the power sums p = Σ x_i, q = Σ y_i, r = Σ x_i y_i "
-            "the 1/N covariance is (1/N) Σ (x_i − p/N)(y_i − q/N), multiplied out:",
-            (pq - p * q / N - p * q / N + N * (p / N) * (q / N)) / N,
-            population,
-            name=C,
+            "Let x, y be two components of an example's gradient, 𝔼 the mean over the N examples, and C their "
+            "covariance, 𝔼(xy) − 𝔼(x)𝔼(y). The product of the two batch means x̂, ŷ has S² terms x_I y_J/S². In S of "
+            "them I and J are one draw, with mean 𝔼(xy); in the S(S − 1) others they are independent:",
+            pairs / S**2,
+            E(x) * E(y) + population / S,
+            name=E(xhat * yhat),
         ),
         Step(
-            "E of the product of two batch means: S of the S² pairs of draws are one draw, with E x_I y_I = r/N, and "
-            "the S(S − 1) others are independent, with E x_I y_J = pq/N². Written with C:",
-            second,
-            p * q / N**2 + population / S,
-        ),
-        Step(
-            "The product of the means, (p/N)(q/N), comes off:",
-            second - (p / N) * (q / N),
+            "The batch means have the means 𝔼(x) and 𝔼(y), whose product comes off:",
+            pairs / S**2 - E(x) * E(y),
             formula.subs(C, population),
             name=Cov(batch_mean),
+            shown=sp.Eq(E(xhat * yhat) - E(x) * E(y), formula, evaluate=False),
         ),
     ]
 
@@ -62,7 +59,7 @@ CLAIM = Claim(
     assumptions=(
         Assumption("The S indices are drawn independently and uniformly.", sp.Ge(S, 1, evaluate=False)),
         Assumption(
-            "C is the covariance of the per-example gradients in its 1/N form.", sp.Eq(C, pq / N - p * q / N**2)
+            "C is the covariance of the per-example gradients in its 1/N form.", sp.Eq(C, E(x * y) - E(x) * E(y))
         ),
     ),
     formula=C / S,

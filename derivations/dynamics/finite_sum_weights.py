@@ -7,42 +7,58 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import Cov, E, N, S, Var
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
-p, q, pq = sp.symbols("p q r", real=True)  # Σ x_i, Σ y_i, Σ x_i y_i of two components x, y of the gradients
+i = sp.Symbol("i", integer=True, positive=True)
 weight, other = sp.symbols("w_i w_j")
-ones = sp.MatrixSymbol(r"\mathbf{1}", N, 1)  # for display
+factor, identity, ones = sp.symbols("f I 𝟏𝟏ᵀ")  # for display
 
 
 def steps(formula):
     """Indicators of single draws for the counts; inclusion probabilities for subsets."""
     f = (N - S) / (N - 1)
-    single_variance, single_covariance = (1 / N) * (1 - 1 / N), -1 / N**2
+    (variance, covariance), (variance_of_subset, covariance_of_subset) = formula.tolist()
     return [
         Step(
-            "w_i = n_i/S with the count n_i. With replacement n_i sums S independent indicators of probability 1/N, of "
-            "which two different ones are never both 1 in one draw; variance of w_i and covariance of w_i, w_j:",
-            S * sp.Matrix([[single_variance, single_covariance]]) / S**2,
-            formula[0, :],
-            name=sp.Tuple(Var(weight), Cov(weight, other)),
+            "w_i = n_i/S with the count n_i. With replacement n_i is a sum of S independent indicators, each 1 with "
+            "probability 1/N:",
+            sp.Sum(1 / N - 1 / N**2, (i, 1, S)) / S**2,
+            variance,
+            name=Var(weight),
         ),
         Step(
-            "Without, n_i is 1 with probability S/N, and n_i n_j with probability S(S−1)/(N(N−1)):",
-            sp.Matrix([[S / N - (S / N) ** 2, S * (S - 1) / (N * (N - 1)) - (S / N) ** 2]]) / S**2,
-            formula[1, :],
-            name=sp.Tuple(Var(weight), Cov(weight, other)),
+            "The indicators of i and j in one draw are never both 1, in two draws they are independent:",
+            sp.Sum(0 - 1 / N**2, (i, 1, S)) / S**2,
+            covariance,
+            name=Cov(weight, other),
         ),
-        Step("The second law is f = (N−S)/(N−1) times the first:", formula[1, :], f * formula[0, :]),
         Step(
-            "The weights sum to one, always, so a row of each covariance matrix sums to zero:",
+            "Without replacement, n_i is 1 with probability S/N and else 0; that is f = (N−S)/(N−1) times the above:",
+            (S / N - (S / N) ** 2) / S**2,
+            variance_of_subset,
+            name=Var(weight),
+            shown=sp.Eq((S / N - (S / N) ** 2) / S**2, factor * (1 - 1 / N) / (N * S), evaluate=False),
+        ),
+        Step(
+            "and n_i n_j is 1 with probability S(S−1)/(N(N−1)), with the same factor:",
+            (S * (S - 1) / (N * (N - 1)) - (S / N) ** 2) / S**2,
+            covariance_of_subset,
+            name=Cov(weight, other),
+            shown=sp.Eq((S * (S - 1) / (N * (N - 1)) - (S / N) ** 2) / S**2, -factor / (N**2 * S), evaluate=False),
+        ),
+        Step(
+            "The weights sum to one, always, so a row of the covariance matrix sums to zero. With f = 1 or "
+            "(N−S)/(N−1):",
             formula * sp.Matrix([1, N - 1]),
             sp.zeros(2, 1),
-            name=Cov(weight, sp.Symbol("sum")),
+            name=Cov(weight, sp.Sum(other, (sp.Symbol("j"), 1, N))),
+            shown=sp.Eq(factor * (1 - 1 / N) / (N * S) - factor * (N - 1) / (N**2 * S), sp.S.Zero, evaluate=False),
         ),
         Step(
-            "A gradient Σ w_i x_i has covariance Σ_{ij} x_i y_j Cov(w_i, w_j); with p = Σ x_i, q = Σ y_i, r = Σ x_i "
-            "y_i and C = r/N − pq/N² it is C/S and fC/S:",
-            formula * sp.Matrix([pq, p * q - pq]),
-            sp.Matrix([1, f]) / S * (pq / N - p * q / N**2),
-            name=Cov(sp.Symbol(r"\hat{g}")),
+            "Let x_i, y_i be two components of ∇ℓ_i − g. As Σ x_i = 0, Σ x_i y_i = NC and the sum over i ≠ j of x_i "
+            "y_j is −NC. So the gradient ĝ = Σ w_i ∇ℓ_i has the covariance",
+            formula * sp.Matrix([N * C, -N * C]),
+            sp.Matrix([1, f]) * C / S,
+            name=Cov(sp.Symbol("ghat")),
+            shown=sp.Eq(Var(weight) * N * C - Cov(weight, other) * N * C, factor * C / S, evaluate=False),
         ),
     ]
 
@@ -77,7 +93,7 @@ CLAIM = Claim(
     "of the gradient does only through the per-example gradients.",
     printed=sp.Eq(
         Cov(sp.Symbol("w")),
-        (sp.Identity(N) - ones * ones.T / N) / (N * S),
+        factor * (identity - ones / N) / (N * S),
         evaluate=False,
     ),
     assumptions=(

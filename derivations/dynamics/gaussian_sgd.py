@@ -7,46 +7,52 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import Cov, N, S, Var
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
-p, q, pq = sp.symbols("p q r", real=True)  # Σ x_i, Σ y_i, Σ x_i y_i of two components x, y of the gradients
 weight, other = sp.symbols("w_i w_j")
 i = sp.Symbol("i", integer=True, positive=True)
-f = (N - S) / (N - 1)
+f, factor = (N - S) / (N - 1), sp.Symbol("f")
 
 
 def steps(formula):
     """w_i = 1/N + √(f/(NS)) (ξ_i − mean ξ) with independent standard normal ξ."""
     variance, covariance = formula
     own, rest = 1 - 1 / N, -1 / N
+    squares, products = own**2 + sp.Sum(rest**2, (i, 2, N)), 2 * rest * own + sp.Sum(rest**2, (i, 3, N))
     return [
         Step(
-            "ξ_i − mean ξ has coefficient 1 − 1/N for its own normal and −1/N for the N − 1 others; with amplitude "
-            "√(f/(NS)), f = (N−S)/(N−1):",
-            f / (N * S) * (own**2 + sp.Sum(rest**2, (i, 2, N))),
+            "ξ_i − mean ξ has the coefficient 1 − 1/N for its own normal and −1/N for the N − 1 others; with the "
+            "amplitude √(f/(NS)), f = (N−S)/(N−1):",
+            f / (N * S) * squares,
+            variance,
+            name=Var(weight),
+            shown=sp.Eq(factor / (N * S) * squares, factor / (N * S) * own, evaluate=False),
+        ),
+        Step(
+            "Two weights share all normals. Their own two are each multiplied by the other's −1/N, the N − 2 others "
+            "are in both with −1/N:",
+            f / (N * S) * products,
+            covariance,
+            name=Cov(weight, other),
+            shown=sp.Eq(factor / (N * S) * products, -factor / (N**2 * S), evaluate=False),
+        ),
+        Step(
+            "A random subset has w_i = 1/S with probability S/N and else 0, the same variance:",
+            sp.Mul(1 / S**2, S / N, evaluate=False) - (1 / N) ** 2,
             variance,
             name=Var(weight),
         ),
         Step(
-            "Two weights share all normals; the products of their coefficients, two of them own by rest:",
-            f / (N * S) * (2 * own * rest + sp.Sum(rest**2, (i, 3, N))),
+            "and w_i w_j = 1/S² with probability S(S − 1)/(N(N − 1)), the same covariance:",
+            sp.Mul(1 / S**2, S * (S - 1) / (N * (N - 1)), evaluate=False) - (1 / N) ** 2,
             covariance,
             name=Cov(weight, other),
         ),
         Step(
-            "A random subset has w_i = 1/S with probability S/N and else 0, the same variance:",
-            (S / N) * (1 / S) ** 2 - (1 / N) ** 2,
-            variance,
-        ),
-        Step(
-            "and pairs of examples with probability S(S − 1)/(N(N − 1)), the same covariance:",
-            S * (S - 1) / (N * (N - 1)) / S**2 - (1 / N) ** 2,
-            covariance,
-        ),
-        Step(
-            "So Σ w_i x_i has covariance Σ_{ij} x_i y_j Cov(w_i, w_j) = f C/S, with C = r/N − pq/N² by the power sums "
-            "p = Σ x_i, q = Σ y_i, r = Σ x_i y_i:",
-            variance * pq + covariance * (p * q - pq),
-            f / S * (pq / N - p * q / N**2),
-            name=Cov(sp.Symbol(r"\hat{g}")),
+            "Let x_i, y_i be two components of ∇ℓ_i − g. As Σ x_i = 0, Σ x_i y_i = NC and the sum over i ≠ j of x_i "
+            "y_j is −NC. So the gradient ĝ = Σ w_i ∇ℓ_i has SGD's covariance:",
+            variance * N * C - covariance * N * C,
+            f * C / S,
+            name=Cov(sp.Symbol("ghat")),
+            shown=sp.Eq(Var(weight) * N * C - Cov(weight, other) * N * C, factor * C / S, evaluate=False),
         ),
     ]
 
@@ -77,7 +83,7 @@ CLAIM = Claim(
     summary="The weights 1/N + √(f/(NS))(ξ_i − mean ξ) have exactly the mean and the covariance of a random subset's "
     "weights, (f/(NS))(I − 11ᵀ/N), so every gradient built from them has SGD's mean and covariance f C/S, at every θ. "
     "With f = 1 it is draws with replacement. Only third and higher cumulants differ.",
-    printed=sp.Eq(weight, 1 / N + sp.sqrt(sp.Symbol("f") / (N * S)) * sp.Symbol(r"\xi_i - \bar{\xi}"), evaluate=False),
+    printed=sp.Eq(weight, 1 / N + sp.sqrt(factor / (N * S)) * (sp.Symbol("xi_i") - sp.Symbol("xibar")), evaluate=False),
     assumptions=(
         Assumption("The ξ_i are independent with variance one, fresh at every step.", sp.Eq(Var(sp.Symbol("xi_i")), 1)),
         Assumption("The batch is a uniformly random subset, f = (N−S)/(N−1).", sp.Le(S, N, evaluate=False)),

@@ -16,36 +16,42 @@ third = sp.symbols("L_111 L_112 L_122 L_222", real=True)
 gradient, hessian = sp.Matrix([g1, g2]), sp.Matrix([[h11, h12], [h12, h22]])
 C = sp.Matrix([[c11, c12], [c12, c22]])
 small, large = sp.symbols("theta_small theta_large")
+identity = sp.Symbol("I", commutative=False)
+i = sp.Symbol("i", integer=True, nonnegative=True)
 
 
 def steps(formula):
     """Induction over the steps, for a generic smooth loss in the plane."""
 
-    def mean(number) -> Any:
-        return -number * eta * gradient + number * (number - 1) / 2 * eta**2 * hessian * gradient
+    def mean(number, slope: Any = gradient, curvature: Any = hessian) -> Any:
+        return -number * eta * slope + number * (number - 1) / 2 * eta**2 * curvature * slope
 
-    def covariance(number):
-        return number * eta**2 * C / S
+    def covariance(number, population: Any = C) -> Any:
+        return number * eta**2 / S * population
 
     second = covariance(k) + mean(k) * mean(k).T
     slices = [sp.Matrix([[third[i], third[i + 1]], [third[i + 1], third[i + 2]]]) for i in range(2)]
     bend = sp.Matrix([(part * second).trace() / 2 for part in slices])
     shrink = sp.eye(2) - eta * hessian
+    g, H, M = (sp.Symbol(name, commutative=False) for name in ("g", "H", "C"))
+    overshoot = sp.Sum(i * eta**2, (i, 0, k - 1))
     return [
         Step(
-            "Let δ be the displacement after k small steps, E δ = −kηg + (k(k−1)/2)η²Hg. One more step adds "
-            "−η E g(θ+δ) = −η(g + H E δ + ½ L‴ : E δδᵀ); the last is O(η³). So the form holds for k + 1, from 0 on:",
+            "Let δ be the displacement after k small steps, E δ = −kηg + (k(k−1)/2)η²Hg. One more step adds −η E "
+            "g(θ+δ) = −η(g + H E δ + ½ L‴ : E δδᵀ); the last is O(η³). So the form holds for k + 1, from 0 on:",
             mean(k) - eta * (gradient + hessian * mean(k) + bend),
             mean(k + 1),
             order=(eta, 3),
             name=E(small),
+            shown=sp.Eq(mean(k, g, H) - eta * (g + H * mean(k, g, H)), mean(k + 1, g, H), evaluate=False),
         ),
         Step(
-            "The large step evaluates the gradient once, at the start. The means differ by",
-            mean(k) - (-k * eta * gradient),
+            "The large step takes the gradient once, at the start. The small step i = 0, 1, … finds it changed by "
+            "−iηHg, so the means differ by",
+            overshoot * hessian * gradient,
             formula,
-            order=(eta, 3),
             name=E(small) - E(large),
+            shown=sp.Eq(overshoot * H * g, k * (k - 1) / 2 * eta**2 * H * g, evaluate=False),
         ),
         Step(
             "Fluctuations: each small step adds η²C/S, and I − ηH shrinks what is there; C at the displaced point is C "
@@ -54,12 +60,20 @@ def steps(formula):
             covariance(k + 1),
             order=(eta, 3),
             name=Cov(small),
+            shown=sp.Eq(
+                (identity - eta * H) * covariance(k, M) * (identity - eta * H) + eta**2 / S * M,
+                covariance(k + 1, M),
+                evaluate=False,
+            ),
         ),
         Step(
             "The large step's covariance is the same to this order:",
-            (k * eta) ** 2 * C / (k * S),
+            C.applyfunc(lambda entry: sp.Mul((k * eta) ** 2, entry / (k * S), evaluate=False)),
             covariance(k),
             name=Cov(large),
+            shown=sp.Eq(
+                sp.Mul((k * eta) ** 2, sp.Symbol("C") / (k * S), evaluate=False), covariance(k, M), evaluate=False
+            ),
         ),
     ]
 

@@ -110,7 +110,7 @@ def steps(formula):
             name=Var(theta),
         ),
         Step(
-            "With the noise (0, 1) of the first order it would be too small by 2γδ = 2(1 − m), some fifth of it at m = 0.9:",
+            "With the first order's noise (0, 1) it is too small by 2γδ = 2(1 − m), some fifth at m = 0.9:",
             stationary(linear(lam), bare) / stationary(linear(lam), formula),
             1 - 2 * gamma * delta,
             order=(delta, 2),

@@ -5,18 +5,20 @@ import sympy as sp
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, Var, c, eta, g, m
 
-s = sp.Symbol("s", positive=True)  # m = e^{−s}
-noise_scale, theta_step, velocity = sp.symbols("g_Smith dtheta v")
-n = sp.Symbol("n", positive=True)
+r = sp.Symbol("r", positive=True)  # m = 1/(1 + r): sums and limits then know that m < 1
+noise_scale, velocity, theta_n, theta_before = sp.symbols("g_Smith v theta_n theta_n-1")
+n = sp.Symbol("n", positive=True, integer=True)
 j = sp.Symbol("j", integer=True, nonnegative=True)
 
 
 def steps(formula):
     """v ← m v − η ĝ, θ ← θ + v at a constant gradient: one kick moves θ by η/(1 − m) in all."""
     rate = eta / (1 - m)
-    decay = sp.exp(-s)
-    reach = eta * (1 - decay**n) / (1 - decay)  # displacement by one kick after n steps
+    decay = 1 / (1 + r)
+    reach = eta * (1 - m**n) / (1 - m)  # displacement by one kick after n steps
     velocity_variance = eta**2 * c / S / (1 - m**2)
+    growth = eta**2 * c / (S * (1 - m) ** 2)
+    kick = sp.Symbol("reach_n")
     return [
         Step(
             "At a constant gradient g the mean velocity comes to rest at the fixed point of v = m v − η g. The drift "
@@ -26,32 +28,36 @@ def steps(formula):
             name=E(velocity),
         ),
         Step(
-            "A kick −ηξ of the noise moves θ by η(1 + m + … + m^{n−1}) = η(1 − mⁿ)/(1 − m) within n steps: the first "
-            "step moves it by η, and each further one by m times the last. With m = e^{−s}:",
-            reach.subs(n, n + 1),
-            eta + decay * reach,
+            "A kick of size 1 moves θ by η in its own step, and by m times the last move in each further one. Within n "
+            "steps it moves θ by",
+            sp.Sum(eta * decay**j, (j, 0, n - 1)),
+            reach.subs(m, decay),
+            name=kick,
+            shown=sp.Eq(sp.Sum(eta * m**j, (j, 0, n - 1)), reach, evaluate=False),
         ),
         Step(
-            "Kicks are independent with variance c/S. Position from rest: Var θ_n = (c/S) Σ_{i≤n} (reach after i "
-            "steps)², which grows by its last term a step; after many steps:",
-            sp.Limit(reach**2 * c / S, n, sp.oo),
-            (eta**2 * c / (S * (1 - m) ** 2)).subs(m, decay),
-            name=Var(theta_step),
+            "The kicks are independent with variance c/S. From rest, Var θ_n is the sum over i ≤ n of (c/S) reach_i²; "
+            "it grows by its last term in a step. After many steps:",
+            sp.Limit(reach.subs(m, decay) ** 2 * c / S, n, sp.oo),
+            growth.subs(m, decay),
+            name=Var(theta_n) - Var(theta_before),
+            shown=sp.Eq(sp.Limit(reach**2 * c / S, n, sp.oo), growth, evaluate=False),
         ),
         Step(
-            "The same from velocities at rest in their law, Var v = η²c/(S(1 − m²)), correlated as m^j j steps apart "
-            "(Green and Kubo), with Σ_{j≥1} m^j = m/(1 − m):",
+            "The same from velocities at rest in their law, of variance η²c/(S(1 − m²)) and correlated as m^j when j "
+            "steps apart (Green and Kubo), with Σ_{j≥1} m^j = m/(1 − m):",
             velocity_variance * (1 + 2 * m / (1 - m)),
-            eta**2 * c / (S * (1 - m) ** 2),
+            growth,
+            name=Var(theta_n) - Var(theta_before),
         ),
         Step(
             "Per unit of time, a step lasting η/(1 − m):",
-            eta**2 * c / (S * (1 - m) ** 2) / rate,
+            sp.Mul(growth, (1 - m) / eta, evaluate=False),
             formula * c,
         ),
         Step(
             "In Smith's convention, sum loss and η/(N(1 − m)) of time a step, subsets give (N/S − 1)η/(1 − m). For N ≫ "
-            "S that is N times the above:",
+            "S that is N times the above; the ratio tends to one:",
             sp.Limit((N / S - 1) * eta / (1 - m) / (N * formula), N, sp.oo),
             sp.S.One,
         ),

@@ -7,64 +7,80 @@ from derivations.symbols import E, S, Var, c, eta, g
 
 H, L3, L4 = sp.symbols("H L_3 L_4", real=True)  # L'', L''', L'''' at the start
 c1, c2, x = sp.symbols("c_1 c_2 x", real=True)  # C', C'' at the start; the displacement θ − θ₀
-moved = sp.Symbol(r"\Delta\theta")
+moved = sp.Symbol("Δθ")
+drift, covariance = -(g + H * x + L3 * x**2 / 2 + L4 * x**3 / 6), c + c1 * x + c2 * x**2 / 2
 mean = -eta * g + eta**2 / 2 * g * H - eta**3 / 6 * (g * H**2 + g**2 * L3) - eta**3 / (4 * S) * c * L3
 variance = eta**2 * c / S - eta**3 / (2 * S) * (2 * H * c + g * c1)
 
 
 def generator(f):
-    """Applies −g(θ) ∂ + (η/2S) C(θ) ∂² to a function of the displacement."""
-    drift = -(g + H * x + L3 * x**2 / 2 + L4 * x**3 / 6)
-    covariance = c + c1 * x + c2 * x**2 / 2
-    return sp.expand(drift * sp.diff(f, x) + eta / (2 * S) * covariance * sp.diff(f, x, 2))
+    """Applies b ∂ + (η/2S) C ∂² to a function of the displacement."""
+    return drift * sp.Derivative(f, x) + eta / (2 * S) * covariance * sp.Derivative(f, (x, 2))
 
 
-def expectation(f):
-    """E f(Δθ) after a time η, up to O(η⁴): Σ η^k/k! times the k-th power of the generator, at the start."""
-    powers = [f]
-    for _ in range(3):
-        powers.append(generator(powers[-1]))
-    return sum(eta**k / sp.factorial(k) * f.subs(x, 0) for k, f in enumerate(powers))
+def power(f, n, order):
+    """𝓛ⁿf at the start, below an order in η."""
+    for _ in range(n):
+        f = generator(f).doit()
+    f = sp.expand(f.subs(x, 0))
+    return sum(eta**j * sp.factor(f.coeff(eta, j)) for j in range(order))
 
 
 def steps(formula):
     """E f(θ_η) = (1 + η𝓛 + (η²/2)𝓛² + …) f, where 𝓛 itself has a term of size η."""
+    b, b1, b2, C, C1 = sp.symbols("b b′ b″ C C′")
+    means = [eta**n / sp.factorial(n) * power(x, n, order) for n, order in ((1, 1), (2, 2), (3, 1))]
+    squares = [eta**n / sp.factorial(n) * power(x**2, n, order) for n, order in ((1, 2), (2, 2), (3, 1))]
     return [
         Step(
-            "The generator is 𝓛 = −g ∂ + (η/2S) C ∂². On the displacement x it gives −g(θ), and applied once more, at "
-            "the start:",
-            generator(generator(x)).subs(x, 0),
-            g * H - eta / (2 * S) * c * L3,
-            name=sp.Symbol(r"\mathcal{L}^2 x"),
+            "E f(θ) after a time η is the series f + η𝓛f + (η²/2)𝓛²f + … at the start, with the generator "
+            "𝓛 = b∂ + (η/2S)C∂² and the drift b = −L'. For the displacement x = θ − θ₀, 𝓛x is b; and as b' = −H and "
+            "b'' = −L₃ at the start,",
+            sp.Subs(generator(drift), x, 0),
+            H * g - eta / (2 * S) * c * L3,
+            name=sp.Symbol("𝓛²x"),
+            shown=sp.Eq(b * b1 + eta / (2 * S) * C * b2, H * g - eta / (2 * S) * c * L3, evaluate=False),
         ),
         Step(
-            "The third power needs only its part without noise, since η³ stands before it:",
-            generator(generator(generator(x))).subs(x, 0),
+            "The third power stands behind η³ and is needed without noise only:",
+            sp.Subs(generator(generator(drift).doit()), x, 0),
             -g * H**2 - g**2 * L3,
             order=(eta, 1),
-            name=sp.Symbol(r"\mathcal{L}^3 x"),
+            name=sp.Symbol("𝓛³x"),
+            shown=sp.Eq(b * b1**2 + b**2 * b2, -g * H**2 - g**2 * L3, evaluate=False),
         ),
-        Step("The mean is the sum of the series for f = x:", expectation(x), formula[0], order=(eta, 4), name=E(moved)),
         Step(
-            "The variance is the series for f = x² less the mean squared; the squares of the drift cancel:",
-            expectation(x**2) - expectation(x) ** 2,
-            formula[1],
+            "The series for x is the mean. An SGD step has its first term alone:",
+            sum(means),
+            formula[0],
             order=(eta, 4),
-            name=Var(moved),
+            name=E(moved),
         ),
         Step(
-            "An SGD step has the mean −ηg and the variance η²C/S. The SDE's mean is off by a term that knows nothing "
-            "of the noise:",
-            formula[0] + eta * g,
+            "The term η²gH/2 knows nothing of the noise: it is there for S → ∞ too, as the error of gradient flow "
+            "against gradient descent, which moves by −ηg:",
+            sp.Limit(formula[0] + eta * g, S, sp.oo),
             eta**2 / 2 * g * H,
             order=(eta, 3),
         ),
         Step(
-            "and its variance by a term one order higher: the slope pulls the early noise back, and C is met further "
-            "down the hill:",
-            formula[1] - eta**2 * c / S,
-            -(eta**3) / (2 * S) * (2 * H * c + g * c1),
+            "For x² the first power is 2xb + (η/S)C, and the second, at the start:",
+            sp.Subs(generator(generator(x**2).doit()), x, 0),
+            2 * g**2 - eta / S * (2 * H * c + g * c1),
+            order=(eta, 2),
+            name=sp.Symbol("𝓛²x²"),
+            shown=sp.Eq(
+                2 * b**2 + eta / S * (b * C1 + 2 * b1 * C), 2 * g**2 - eta / S * (2 * H * c + g * c1), evaluate=False
+            ),
+        ),
+        Step(
+            "The variance is the series for x², where 𝓛³x² = 6b²b' + O(η), less the mean squared. The squares of the "
+            "drift cancel. An SGD step has η²c/S; the rest comes in as the slope pulls the early noise back and C is "
+            "met further down the hill:",
+            sum(squares) - (means[0] + eta**2 / 2 * g * H) ** 2,
+            formula[1],
             order=(eta, 4),
+            name=Var(moved),
         ),
     ]
 
@@ -104,7 +120,7 @@ CLAIM = Claim(
             "The batch size is fixed while η → 0, so the noise's strength η/S counts as O(η).",
             sp.Ge(S, 1, evaluate=False),
         ),
-        Assumption("L has four derivatives and C two.", sp.Q.finite(L4)),
+        Assumption("L has four derivatives, g, H, L₃ and L₄ at the start. C has two; there it is c and has the slope c₁.", sp.Q.finite(L4)),
         Assumption("Itô's reading of the SDE.", sp.Q.nonnegative(c)),
     ),
     formula=sp.Matrix([mean, variance]),

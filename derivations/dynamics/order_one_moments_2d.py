@@ -18,13 +18,13 @@ K: Any = sp.Matrix([[k11, k12], [k12, k22]])  # (g·∇)C, the change of C along
 third = sp.symbols("L_111 L_112 L_122 L_222", real=True)  # third derivatives of the loss
 slopes = [sp.Matrix(2, 2, sp.symbols(f"C_11\\,{i} C_12\\,{i} C_12\\,{i} C_22\\,{i}", real=True)) for i in (1, 2)]
 along = dict(zip((k11, k12, k22), [sum(g[k] * slopes[k][i] for k in (0, 1)) for i in (0, 1, 3)], strict=True))
-moved = sp.Symbol(r"\Delta\theta")
+moved = sp.Symbol("Δθ")
 mean = -eta * g + eta**2 / 2 * H * g
 covariance = eta**2 / S * C - eta**3 / (2 * S) * (H * C + C * H + K)
 
 
 def generator(f, noise=eta / (2 * S)):
-    """Applies −g(θ)·∇ + (η/2S) C(θ):∇∇ for a generic smooth loss, to third derivatives, and C, to first ones."""
+    """Applies b·∇ + (η/2S) C:∇∇, b = −∇L, for a generic smooth loss, to third derivatives, and C, to first ones."""
     curved = [third[i + j + k] * x[j] * x[k] / 2 for i in (0, 1) for j in (0, 1) for k in (0, 1)]
     drift = -(g + H * x + sp.Matrix([sum(curved[:4]), sum(curved[4:])]))
     at = C + slopes[0] * x[0] + slopes[1] * x[1]
@@ -32,52 +32,64 @@ def generator(f, noise=eta / (2 * S)):
     return first + noise * sum(at[i, j] * sp.diff(f, x[i], x[j]) for i in (0, 1) for j in (0, 1) if noise)
 
 
-def expectation(f) -> Any:
-    """E f(Δθ) up to O(η⁴) for f = x_i x_j, O(η³) for x_i: Σ η^k/k! 𝓛^k f at the start; 𝓛³ needs no noise."""
-    once, calm = generator(f), generator(generator(generator(f, 0), 0), 0)
-    terms = (f, eta * once, eta**2 / 2 * generator(once), eta**3 / 6 * calm)
-    return below(sum(term.subs({x[0]: 0, x[1]: 0}) for term in terms))
-
-
-def below(f) -> Any:
-    """The terms below η⁴."""
-    f = sp.expand(f)
-    return sum(f.coeff(eta, k) * eta**k for k in range(4))
+def power(f, n, order, noise=eta / (2 * S)) -> Any:
+    """𝓛ⁿf at the start for every entry of f, below an order in η."""
+    for _ in range(n):
+        f = f.applyfunc(lambda entry: generator(entry, noise))
+    f = f.subs({x[0]: 0, x[1]: 0}).applyfunc(sp.expand)
+    return f.applyfunc(lambda entry: sum(entry.coeff(eta, j) * eta**j for j in range(order)))
 
 
 def steps(formula):
     """E f(θ_η) = (1 + η𝓛 + (η²/2)𝓛² + …) f, where 𝓛 itself has a term of size η."""
-    means = sp.Matrix([expectation(f) for f in x])
-    products = (x * x.T).applyfunc(lambda f: expectation(f))
-    pair = generator(generator(x[0] * x[1])).subs({x[0]: 0, x[1]: 0})
+    change, cubes = H * C + C * H + K, H * g * g.T + g * g.T * H
+    square, cube = power(x * x.T, 2, 2), power(x * x.T, 3, 1, 0)
+    means = eta * power(x, 1, 1) + eta**2 / 2 * power(x, 2, 1)
+    products = eta * power(x * x.T, 1, 2) + eta**2 / 2 * square + eta**3 / 6 * cube
+    # For display, the same in matrices that do not commute.
+    b, bt, B, u, ut, h, A, k, bA = sp.symbols("b bᵀ B g gᵀ H C K (b·∇)C", commutative=False)
+    rest = h * A + A * h + k
+    shown_mean = -eta * u + eta**2 / 2 * h * u
+    second = eta**2 / S * A + eta**2 / 2 * (2 * u * ut - eta / S * rest) - eta**3 / 2 * (h * u * ut + u * ut * h)
+    equal = lambda left, right: sp.Eq(left, right, evaluate=False)  # noqa: E731
     return [
         Step(
-            "The generator is 𝓛 = −g·∇ + (η/2S) Σ C_ij ∂_i∂_j. Applied twice to a product of displacements it gives, "
-            "at the start, the product of the drifts and what drift and noise do together:",
-            pair,
-            2 * g[0] * g[1] - eta / S * (H * C + C * H + K).subs(along)[0, 1],
+            "E f(θ) after a time η is the series f + η𝓛f + (η²/2)𝓛²f + … at the start, with 𝓛 = b·∇ + (η/2S) Σ C_ij ∂_i∂_j "
+            "and the drift b = −∇L. On the displacement x, 𝓛x = b and 𝓛(xxᵀ) = xbᵀ + bxᵀ + (η/S)C. At the start "
+            "b = −g, its derivative is B = −H, and K stands for (g·∇)C, so",
+            square,
+            (2 * g * g.T - eta / S * change).subs(along),
             order=(eta, 2),
-            name=sp.Symbol(r"\mathcal{L}^2 x_1 x_2"),
+            name=sp.Symbol("𝓛²(xxᵀ)"),
+            shown=equal(2 * b * bt + eta / S * (B * A + A * B + bA), 2 * u * ut - eta / S * rest),
         ),
         Step(
-            "The series for the displacement is the mean; the noise enters at η³ only:",
+            "The third power stands behind η³ and is needed without noise only:",
+            cube,
+            -3 * cubes,
+            order=(eta, 1),
+            name=sp.Symbol("𝓛³(xxᵀ)"),
+            shown=equal(3 * (B * b * bt + b * bt * B), -3 * (h * u * ut + u * ut * h)),
+        ),
+        Step(
+            "The series for x is the mean. An SGD step has −ηg alone. The rest is the error of gradient flow against "
+            "gradient descent, and the noise enters at η³ only:",
             means,
             formula[:, 0],
             order=(eta, 3),
             name=E(moved),
+            shown=equal(eta * b + eta**2 / 2 * B * b, shown_mean),
         ),
         Step(
-            "The series for the products, less the means' product, is the covariance; the drift's own terms cancel:",
-            (products - means * means.T).applyfunc(below),
+            "The series for xxᵀ less the product of the means is the covariance. The drift's own terms cancel, and "
+            "against an SGD step's η²C/S the order η³ remains:",
+            products - means * means.T,
             formula[:, 1:].subs(along),
             order=(eta, 4),
             name=Cov(moved),
-        ),
-        Step(
-            "An SGD step has the mean −ηg and the covariance η²C/S, so the SDE's differ by (η²/2)Hg and by the "
-            "order η³, where K is (g·∇)C:",
-            formula - sp.Matrix.hstack(-eta * g, eta**2 / S * C),
-            sp.Matrix.hstack(eta**2 / 2 * H * g, -(eta**3) / (2 * S) * (H * C + C * H + K)),
+            shown=equal(
+                second - shown_mean * (-eta * ut + eta**2 / 2 * ut * h), eta**2 / S * A - eta**3 / (2 * S) * rest
+            ),
         ),
     ]
 
@@ -115,7 +127,8 @@ def check(formula):
     ]
 
 
-MEAN, COVARIANCE, HESSIAN = sp.MatrixSymbol("g", 2, 1), sp.MatrixSymbol("C", 2, 2), sp.MatrixSymbol("H", 2, 2)
+GRADIENT, COVARIANCE = sp.symbols("g C", commutative=False)
+HESSIAN = sp.MatrixSymbol("H", 2, 2)
 CLAIM = Claim(
     module=__name__,
     title="One SGD step and the SDE over a time η, in two dimensions",
@@ -124,7 +137,7 @@ CLAIM = Claim(
     order="η²",
     summary="Over a time η the SDE has one SGD step's mean −ηg up to (η²/2)Hg, and its covariance η²C/S up to "
     "−(η³/2S)(HC + CH + (g·∇)C). The mean's error has nothing to do with the noise.",
-    printed=sp.Eq(sp.Tuple(E(moved), Cov(moved)), sp.Tuple(-eta * MEAN, eta**2 / S * COVARIANCE), evaluate=False),
+    printed=sp.Eq(sp.Tuple(E(moved), Cov(moved)), sp.Tuple(-eta * GRADIENT, eta**2 / S * COVARIANCE), evaluate=False),
     assumptions=(
         Assumption(
             "The batch size is fixed while η → 0, so the noise's strength η/S counts as O(η).",

@@ -4,12 +4,13 @@ import mpmath
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import eta
+from derivations.symbols import eta, lam
 
 L = sp.Symbol("L", real=True)
 g1, g2 = sp.symbols("g_1 g_2", real=True)
 x, y = sp.symbols("x y", real=True)
-modified = sp.Symbol(r"\tilde{L}")
+modified = sp.Symbol("Ltilde")
+square = sp.Abs(sp.Symbol("∇L")) ** 2  # for display
 
 
 def gradient(function):
@@ -22,25 +23,37 @@ def steps(formula):
     slope = gradient(loss)
     hessian = slope.jacobian([x, y])
     field = -gradient(formula.subs({g1: slope[0], g2: slope[1], L: loss}))
-    correction = -hessian * slope / 2
-    guess = -slope + eta * correction
+    guess = -slope - eta / 2 * hessian * slope
+    squared = sp.Matrix([sp.Derivative(slope.dot(slope), z) for z in (x, y)])
+    F, DF, H, nabla = (sp.Symbol(name, commutative=False) for name in ("F", "DF", "H", "∇"))
+    quadratic = formula.subs({L: lam * x**2 / 2, g1: lam * x, g2: 0})
     return [
         Step(
-            "A flow θ′ = F(θ) moves by ηF + (η²/2)(DF)F + O(η³). With F = −∇L + ηF₁ this is −η∇L, one step of gradient "
-            "descent, up to O(η³), if F₁ = −½H∇L:",
+            "A flow θ′ = F(θ) moves by ηF + ½η²(DF)F + O(η³) in a time η. With F = −∇L − ½ηH∇L the terms of order η² "
+            "cancel, and this is a step of gradient descent:",
             eta * guess + eta**2 / 2 * guess.jacobian([x, y]) * guess,
             -eta * slope,
             order=(eta, 3),
+            shown=sp.Eq(eta * F + eta**2 / 2 * DF * F, -eta * nabla * L, evaluate=False),
         ),
-        Step("F₁ is a gradient, because H∇L = ½∇|∇L|²:", correction, -gradient(slope.dot(slope)) / 4),
         Step(
-            "So F is the negative gradient of the modified loss:", guess, field, name=-sp.Symbol(r"\nabla") * modified
+            "H∇L is a gradient, because H is symmetric:",
+            hessian * slope,
+            squared / 2,
+            shown=sp.Eq(H * nabla * L, nabla * square / 2, evaluate=False),
+        ),
+        Step(
+            "So F is the negative gradient of the modified loss:",
+            guess,
+            field,
+            name=F,
+            shown=sp.Eq(-nabla * L - eta / 2 * H * nabla * L, -nabla * (L + eta / 4 * square), evaluate=False),
         ),
         Step(
             "In one dimension with L = λθ²/2 the modified curvature is λ(1 + ηλ/2), and its flow shrinks θ by 1 − ηλ "
             "up to O(η³):",
-            sp.exp(-eta * formula.subs({L: x**2 / 2, g1: x, g2: 0}).diff(x, 2)),
-            1 - eta,
+            sp.exp(-eta * quadratic.diff(x, 2)),
+            1 - eta * lam,
             order=(eta, 3),
         ),
     ]
@@ -77,10 +90,10 @@ CLAIM = Claim(
     order="η³",
     summary="One step of gradient descent is the gradient flow of L + (η/4)|∇L|² over a time η, up to O(η³) a step, "
     "O(η²) over a fixed time. Against the flow of L itself the error is O(η²) a step.",
-    printed=sp.Eq(modified, L + eta / 4 * (g1**2 + g2**2), evaluate=False),
+    printed=sp.Eq(modified, L + eta / 4 * square, evaluate=False),
     assumptions=(
         Assumption("The loss has bounded fourth derivatives.", sp.Q.finite(sp.Symbol("D4"))),
-        Assumption("η times the largest curvature is small.", sp.Lt(eta * sp.Symbol("lambda"), 1, evaluate=False)),
+        Assumption("η times the largest curvature is small.", sp.Lt(eta * lam, 1, evaluate=False)),
     ),
     formula=L + eta / 4 * (g1**2 + g2**2),
     arguments=(eta, L, g1, g2),

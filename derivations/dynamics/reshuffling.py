@@ -6,44 +6,47 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, N, S, Var
+from derivations.symbols import Cov, E, N, S, Var
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
-first, second = sp.symbols(r"\hat{g}_a \hat{g}_b")
-i, j = sp.symbols("i j", integer=True, positive=True)
-p, q, pq = sp.symbols("p q r", real=True)  # Σ x_i, Σ y_i, Σ x_i y_i of two components x, y of the gradients
+first, second = sp.symbols("ghat_a ghat_b")  # two batches of one epoch
+i = sp.Symbol("i", integer=True, positive=True)
+x, y = sp.symbols("x y", real=True)  # two components of an example's gradient
 
 
 def steps(formula):
     """Two slots of a random permutation, then S² pairs of slots, then the whole epoch."""
-    population = pq / N - p * q / N**2
-    slots = (p * q - pq) / (N * (N - 1)) - p * q / N**2
+    population = E(x * y) - E(x) * E(y)
     f = (N - S) / (N - 1)
     batches, variance = N / S, f * C / S
     return [
         Step(
-            "Two slots of a random order hold two different examples, each ordered pair equally likely. With "
-            "p = Σ x_i, q = Σ y_i, r = Σ x_i y_i of two components, and C = r/N − pq/N²:",
-            slots,
+            "Let x, y be two components of an example's gradient, 𝔼 the mean over the N examples, C = 𝔼(xy) − "
+            "𝔼(x)𝔼(y). Two slots a, b of a random order hold two different examples, each of the N(N − 1) ordered "
+            "pairs equally likely; the sum of x_i y_j over all pairs i, j is N²𝔼(x)𝔼(y), of which the pairs i = j make "
+            "up N𝔼(xy):",
+            (N**2 * E(x) * E(y) - N * E(x * y)) / (N * (N - 1)) - E(x) * E(y),
             -population / (N - 1),
+            name=Cov(*sp.symbols("x_a y_b")),
         ),
         Step(
-            "Two batches of an epoch share no slot; their means have S² pairs of slots, each with weight 1/S²:",
-            sp.Sum(slots / S**2, (i, 1, S), (j, 1, S)),
-            formula.subs(C, population),
+            "Two batches of an epoch share no slot. Their means have S² pairs of slots, each with weight 1/S²:",
+            sp.Sum(-C / (N - 1), (i, 1, S**2)) / S**2,
+            formula,
             name=Cov(first, second),
         ),
         Step(
             "In terms of one batch's own covariance f C/S with f = (N−S)/(N−1), for N/S batches:",
             formula,
             -variance / (batches - 1),
+            name=Cov(first, second),
         ),
         Step(
-            "The sum over the epoch: N/S variances and (N/S)(N/S − 1) covariances cancel, because the batch means add "
-            "up to N/S times the full gradient, whatever the order:",
+            "In the sum over the epoch, N/S variances and (N/S)(N/S − 1) covariances cancel: the batch means add up to "
+            "N/S times the full gradient, whatever the order.",
             batches * variance + batches * (batches - 1) * formula,
             sp.S.Zero,
-            name=Var(sp.Sum(sp.Symbol(r"\hat{g}_a"), (sp.Symbol("a"), 1, batches))),
+            name=Var(sp.Sum(sp.Symbol("ghat_a"), (sp.Symbol("a"), 1, batches))),
         ),
     ]
 
@@ -90,7 +93,7 @@ CLAIM = Claim(
         Assumption("There are at least two batches.", sp.Ge(N / S, 2, evaluate=False)),
         Assumption("All batches are evaluated at one θ.", sp.Eq(sp.Symbol("theta_a"), sp.Symbol("theta_b"))),
         Assumption(
-            "C is the covariance of the per-example gradients in its 1/N form.", sp.Eq(C, pq / N - p * q / N**2)
+            "C is the covariance of the per-example gradients in its 1/N form.", sp.Eq(C, E(x * y) - E(x) * E(y))
         ),
     ),
     formula=-C / (N - 1),

@@ -9,31 +9,31 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import N, S, eta, g, h
 
 f = sp.Symbol("f", nonnegative=True)  # finite-population factor
-slope = sp.Symbol("tau", real=True)  # the component of ∇ Tr C that belongs to g
+slope = sp.Symbol("∇TrC", real=True)  # the component that belongs to g
 x, y = sp.symbols("x y", real=True)
 w = sp.Symbol("w", real=True)
 drift, eps, r0, r1 = sp.symbols("b epsilon r r'", real=True)
 
 
+def gradient(function) -> Any:
+    return sp.Matrix([function.diff(x), function.diff(y)])
+
+
 def factor(losses) -> list[Any]:
     """Columns (∇ℓ_j − g)/√N of R."""
-    gradients = [sp.Matrix([loss.diff(x), loss.diff(y)]) for loss in losses]
+    gradients = [gradient(loss) for loss in losses]
     return [(v - oracles.mean(gradients)) / sp.sqrt(len(losses)) for v in gradients]
-
-
-def self_advection(columns) -> Any:
-    """Σ_j (Dr_j) r_j."""
-    return sum((r.jacobian([x, y]) * r for r in columns), sp.zeros(2, 1))
 
 
 def steps(formula):
     """The midpoint rule's mean, the sum over examples as a gradient, and a factor for which it is none."""
-    losses = [sp.Function(f"ell_{j}")(x, y) for j in (1, 2, 3)]
-    columns = factor(losses)
-    trace = sp.Add(*(r.dot(r) for r in columns))
+    potential = sp.Function("u")(x, y)
+    column = gradient(potential)
     density = sp.exp(-(w**2) / (2 * h)) / sp.sqrt(2 * sp.pi * h)
     turning = [sp.Matrix([sp.cos(x), sp.sin(x)]), sp.Matrix([-sp.sin(x), sp.cos(x)])]
+    advected = [sp.MatMul(r.jacobian([x, y]), r) for r in turning]
     noise = f * eta / S
+    r_j, jacobian = sp.Symbol("r_j", commutative=False), sp.Symbol("Dr_j", commutative=False)
     return [
         Step(
             "The Stratonovich integral takes ε r at the midpoint, where θ has moved by ½ε r w, w = ΔW ~ N(0, h). Its "
@@ -42,23 +42,25 @@ def steps(formula):
             eps**2 / 2 * r1 * r0 * h,
         ),
         Step(
-            "In more dimensions the r_j have independent increments, so the mean is (ε²/2) Σ_j (Dr_j) r_j. For "
-            "r_j = (∇ℓ_j − g)/√N the Jacobians (H_j − H)/√N are symmetric, so this sum is a gradient, that of half the "
-            "trace of C = Σ_j r_j r_jᵀ. For any three losses in the plane:",
-            self_advection(columns),
-            sp.Matrix([trace.diff(x), trace.diff(y)]) / 2,
+            "In more dimensions the columns r_j of R have independent increments, so the mean is (ε²/2)h Σ_j (Dr_j) "
+            "r_j. Here r_j = (∇ℓ_j − g)/√N is a gradient, its Jacobian Dr_j is symmetric, and so, for any potential in "
+            "the plane,",
+            column.jacobian([x, y]) * column,
+            sp.Matrix([sp.Derivative(column.dot(column) / 2, z) for z in (x, y)]),
+            shown=sp.Eq(jacobian * r_j, sp.Symbol("∇") * sp.Abs(sp.Symbol("r_j")) ** 2 / 2, evaluate=False),
         ),
         Step(
-            "The Itô drift is −g = b + (ε²/2)·½∇Tr C, with ε² = fη/S. So the Stratonovich drift, with τ a component of "
-            "∇Tr C, is",
-            -g - noise / 2 * slope / 2,
+            "Summed over j that is ½∇Tr C, as Tr C = Σ_j |r_j|². So the Itô drift is −g = b + (ε²/2)·½∇Tr C with ε² = "
+            "fη/S, and the Stratonovich drift is",
+            sp.Add(-g, sp.Mul(-noise / 2, slope / 2, evaluate=False), evaluate=False),
             formula,
             name=drift,
         ),
         Step(
-            "Not every root of C will do: the columns (cos x, sin x), (−sin x, cos x) have C = I, but their sum is not "
-            "zero. Another root of the same C has the same Itô equation and another Stratonovich drift:",
-            self_advection(turning),
+            "Not every root of C will do. The columns (cos x, sin x), (−sin x, cos x) have C = I, whose trace has no "
+            "gradient, but Σ_j (Dr_j) r_j is not zero. Another root of the same C has the same Itô equation and "
+            "another Stratonovich drift:",
+            sp.MatAdd(*advected),
             sp.Matrix([0, 1]),
         ),
     ]
@@ -84,13 +86,13 @@ def check(formula):
     law = oracles.two_point(root)
     mean = [oracles.expectation(lambda *dw, i=i: noise(*dw)[i], law, law, law) for i in (0, 1)]
     extra = [sp.Poly(sp.expand(move), root).nth(2) for move in mean]
-    gradient = oracles.mean([sp.Matrix([loss.diff(x), loss.diff(y)]) for loss in losses]).subs(start)
+    full = oracles.mean([gradient(loss) for loss in losses]).subs(start)
     trace = sp.Add(*(r.dot(r) for r in columns))
     comparisons = []
     for i, name in ((0, x), (1, y)):
-        values = {f: sp.Rational(1, 2), eta: rate, S: size, g: gradient[i], slope: trace.diff(name).subs(start)}
+        values = {f: sp.Rational(1, 2), eta: rate, S: size, g: full[i], slope: trace.diff(name).subs(start)}
         words = f"component {i + 1}: Stratonovich drift plus the midpoint noise's mean, against the Itô drift −g"
-        comparisons.append(Comparison(words, formula.subs(values) + extra[i], -gradient[i]))
+        comparisons.append(Comparison(words, formula.subs(values) + extra[i], -full[i]))
     return comparisons
 
 

@@ -4,46 +4,52 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, E, S, eta, g
+from derivations.symbols import Cov, S, eta
 
 ell = sp.Symbol("ell", positive=True, integer=True)  # steps of SVAG for one of SGD
-C = sp.Symbol("C", real=True)  # covariance of the per-example gradients, along any direction
-kappa = sp.Symbol("kappa_3", real=True)  # third cumulant of a batch gradient, along any direction
-plus, minus, move = sp.symbols("c_+ c_- Delta")
+C = sp.Symbol("C", real=True)  # variance of an example's gradient along a direction
+kappa = sp.Symbol("kappa_3", real=True)  # third cumulant of a batch gradient along it
+plus, minus, move = sp.symbols("c_+ c_− Δ")
 
 
 def steps(formula):
     """A step of SVAG is −(η/ℓ)(c₊ĝ₁ + c₋ĝ₂) with two independent batches; cumulants of independent terms add."""
     first, second = formula
+    cubes = ell * (-eta / ell) ** 3 * kappa
     return [
         Step(
             "The coefficients sum to one, so ℓ steps of η/ℓ move by −ηg in the mean, as one step of SGD does:",
-            ell * (-(eta / ell)) * (first + second) * g,
-            -eta * g,
-            name=E(move),
+            sp.Add(first, second, evaluate=False),
+            sp.S.One,
+            name=plus + minus,
         ),
-        Step("Their squares sum to ℓ:", first**2 + second**2, ell),
+        Step("Their squares sum to ℓ:", first**2 + second**2, ell, name=plus**2 + minus**2),
         Step(
-            "which makes up for ℓ steps of variance (η/ℓ)² each:",
+            "which makes up for ℓ steps of variance (η/ℓ)² each, where a batch gradient has covariance C/S:",
             ell * (eta / ell) ** 2 * (first**2 + second**2) * C / S,
             eta**2 * C / S,
             name=Cov(move),
+            shown=sp.Eq(ell * (eta / ell) ** 2 * (plus**2 + minus**2) * C / S, eta**2 * C / S, evaluate=False),
         ),
         Step(
-            "These two conditions fix the pair up to order: the product is (1 − ℓ)/2, and the coefficients are the "
-            "roots of 2c² − 2c + 1 − ℓ:",
+            "The two conditions fix the pair up to its order: 2c₊c₋ = 1 − ℓ, so the coefficients are the roots of c² − "
+            "c + (1 − ℓ)/2:",
             first * second,
             (1 - ell) / sp.S(2),
+            name=plus * minus,
         ),
         Step(
-            "The third cumulant of the ℓ steps: c₊³ + c₋³ = 1 − 3c₊c₋ = (3ℓ − 1)/2:",
-            ell * (-eta / ell) ** 3 * (first**3 + second**3) * kappa,
+            "The third cumulant of the ℓ steps, with κ₃ that of a batch gradient; c₊³ + c₋³ = 1 − 3c₊c₋ = (3ℓ − 1)/2:",
+            cubes * (first**3 + second**3),
             -(eta**3) * kappa * (3 * ell - 1) / (2 * ell**2),
+            name=sp.Function("kappa_3")(move),
+            shown=sp.Eq(cubes * (plus**3 + minus**3), -(eta**3) * kappa * (3 * ell - 1) / (2 * ell**2), evaluate=False),
         ),
         Step(
-            "against −η³κ₃ of one step of SGD: the ratio falls as 3/(2ℓ), and the noise becomes Gaussian:",
+            "One step of SGD has −η³κ₃. The ratio falls as 3/(2ℓ), so the noise becomes Gaussian:",
             sp.Limit(ell * (first**3 + second**3) / ell**2, ell, sp.oo),
             sp.Rational(3, 2),
+            shown=sp.Eq(sp.Limit((plus**3 + minus**3) / ell, ell, sp.oo), sp.Rational(3, 2), evaluate=False),
         ),
     ]
 

@@ -9,7 +9,7 @@ from derivations.symbols import E, Var, eta, g, h
 ell = sp.Symbol("ell", positive=True, integer=True)  # steps of SVAG for one of SGD
 kappa = sp.Symbol("kappa_3", real=True)  # third cumulant of a batch gradient
 variance = sp.Symbol("V", nonnegative=True)  # variance of a batch gradient, fC/S
-move = sp.Symbol("Delta")
+move, plus, minus = sp.symbols("Δ c_+ c_−")
 third_cumulant = sp.Function("kappa_3")
 
 
@@ -18,26 +18,32 @@ def steps(formula):
     root = sp.sqrt(2 * ell - 1)
     first, second = (1 + root) / 2, (1 - root) / 2
     scale = -eta / ell
-    in_time = formula.subs(ell, eta / h)
     words = (
-        "The two batches are independent, so cumulants add with powers of the coefficients. First, c₊ + c₋ = 1:",
+        "The two batches are independent, so cumulants add with powers of the coefficients c± = (1 ± √(2ℓ−1))/2. "
+        "First, c₊ + c₋ = 1:",
         "second, c₊² + c₋² = ℓ, with V = fC/S the variance of a batch gradient:",
         "third, c₊³ + c₋³ = (3ℓ − 1)/2, with κ₃ that of a batch gradient:",
     )
     cumulants, names = (g, variance, kappa), (E(move), Var(move), third_cumulant(move))
     return [
-        Step(text, scale**n * (first**n + second**n) * cumulants[n - 1], formula[n - 1], name=names[n - 1])
+        Step(
+            text,
+            scale**n * sp.Add(first**n, second**n, evaluate=False) * cumulants[n - 1],
+            formula[n - 1],
+            name=names[n - 1],
+            shown=sp.Eq(scale**n * (plus**n + minus**n) * cumulants[n - 1], formula[n - 1], evaluate=False),
+        )
         for n, text in enumerate(words, start=1)
     ] + [
         Step(
-            "As a step of time h = η/ℓ, mean and variance are −hg and hη V for every ℓ: those of an Euler step of "
-            "dθ = −g dt + √(ηV) dW, whose noise does not depend on h:",
-            in_time[:2, :],
+            "As a step of time h = η/ℓ, mean and variance are −hg and hη V for every ℓ: those of an Euler step of dθ = "
+            "−g dt + √(ηV) dW, whose noise does not depend on h:",
+            sp.Matrix([sp.Subs(moment, ell, eta / h) for moment in formula[:2]]),
             sp.Matrix([-h * g, h * eta * variance]),
         ),
         Step(
-            "The third cumulant is O(h²), so what it adds over a fixed time, 1/h steps, vanishes with h:",
-            in_time[2] / h,
+            "The third cumulant is O(h²). Over a fixed time, 1/h steps, it adds O(h), which vanishes:",
+            sp.Subs(formula[2] / h, ell, eta / h),
             -h * (3 * eta - h) / 2 * kappa,
         ),
     ]

@@ -8,49 +8,51 @@ from derivations.symbols import E, N, S, eta, g
 
 kappa = sp.Symbol("kappa_3", real=True)  # (1/N) Σ (x_i − x̄)³ of the per-example gradients along one direction
 variance = sp.Symbol("V", nonnegative=True)  # of a batch mean
-batch = sp.Symbol("b_3", real=True)  # third cumulant of a batch mean
-phi1, phi2, phi3 = sp.symbols("phi_1 phi_2 phi_3", real=True)  # derivatives of an observable at θ
-batch_cumulant = sp.Function("kappa_3")(sp.Symbol(r"\hat{g}"))
+i = sp.Symbol("i", integer=True, positive=True)
+phi3 = sp.Symbol("φ‴", real=True)  # third derivative of an observable
+batch_cumulant = sp.Function("kappa_3")(sp.Symbol("ghat"))
 
 
 def steps(formula):
     """Centred data: Σ x_i = 0, Σ x_i³ = N κ₃; then sums over pairs and triples are multiples of Σ x_i³."""
-    cubes = N * kappa
     one, two = S / N, S * (S - 1) / (N * (N - 1))
     three = two * (S - 2) / (N - 2)
-
-    def observable(third):
-        """E φ(θ − ηĝ), by the moments of ĝ from its cumulants."""
-        second_moment, third_moment = g**2 + variance, g**3 + 3 * g * variance + third
-        return -eta * phi1 * g + eta**2 / 2 * phi2 * second_moment - eta**3 / 6 * phi3 * third_moment
-
+    p1, p2, p3 = sp.symbols("p_1 p_2 p_3")
+    skewless = g**3 + 3 * g * variance  # the third moment of a Gaussian
     return [
         Step(
-            "With replacement the batch sum is a sum of S independent terms, and cumulants add:",
-            S * kappa / S**3,
+            "With replacement the batch mean is a sum of S independent terms x/S, each with the third cumulant κ₃/S³, "
+            "and cumulants add:",
+            sp.Sum(kappa / S**3, (i, 1, S)),
             formula[0],
             name=batch_cumulant,
         ),
         Step(
-            "A subset contains one, two, three given examples with probabilities S/N, S(S−1)/(N(N−1)), "
-            "S(S−1)(S−2)/(N(N−1)(N−2)). For centred data Σ_{i≠j} x_i²x_j = −Σ x_i³ and the sum over ordered triples of "
-            "different examples is 2 Σ x_i³:",
-            (one - 3 * two + 2 * three) * cubes / S**3,
+            "A subset contains one, two, three given examples with the probabilities p₁ = S/N, p₂ = p₁(S−1)/(N−1), p₃ "
+            "= p₂(S−2)/(N−2). For centred data Σ x_i³ = Nκ₃, three times the sum of x_i² x_j over i ≠ j is −3Nκ₃, and "
+            "the sum of x_i x_j x_k over different i, j, k is 2Nκ₃:",
+            (one - 3 * two + 2 * three) * N * kappa / S**3,
             formula[1],
             name=batch_cumulant,
+            shown=sp.Eq((p1 - 3 * p2 + 2 * p3) * N * kappa / S**3, formula[1], evaluate=False),
         ),
         Step(
             "Half of the data has none: a subset and its complement have opposite fluctuations.",
-            formula[1].subs(N, 2 * S),
+            sp.Subs(formula[1], N, 2 * S),
             sp.S.Zero,
         ),
         Step("For N → ∞ the two agree:", sp.Limit(formula[1], N, sp.oo), formula[0]),
         Step(
-            "One step with these third cumulants, against a Gaussian step with the same mean and variance: E φ(θ) of "
-            "an observable differs by O(η³), and so by O(η²) over a fixed time, t/η steps:",
-            (observable(batch) - observable(0)).subs(batch, formula[0]),
+            "A Gaussian step has the same mean g and variance V, and no third cumulant. The mean of an observable φ "
+            "after one step, −ηE(ĝ)φ′ + ½η²E(ĝ²)φ″ − ⅙η³E(ĝ³)φ‴ + …, differs first in E(ĝ³) = g³ + 3gV + κ₃/S², by "
+            "O(η³); over a fixed time, t/η steps, that is O(η²):",
+            -(eta**3) / 6 * phi3 * sp.Add(skewless + formula[0], -skewless, evaluate=False),
             -(eta**3) / 6 * phi3 * kappa / S**2,
-            name=E(sp.Symbol("phi")),
+            shown=sp.Eq(
+                -(eta**3) / 6 * phi3 * (E(sp.Symbol("ghat") ** 3) - skewless),
+                -(eta**3) / 6 * phi3 * kappa / S**2,
+                evaluate=False,
+            ),
         ),
     ]
 
@@ -86,7 +88,7 @@ CLAIM = Claim(
         Assumption("The batch is i.i.d. draws, or a uniformly random subset.", sp.Le(S, N, evaluate=False)),
         Assumption(
             "κ₃ is the third central moment of the data in its 1/N form.",
-            sp.Eq(kappa, E((sp.Symbol("x_i") - sp.Symbol(r"\bar{x}")) ** 3), evaluate=False),
+            sp.Eq(kappa, E((sp.Symbol("x_i") - sp.Symbol("xbar")) ** 3), evaluate=False),
         ),
     ),
     formula=sp.Matrix([kappa / S**2, (N - S) * (N - 2 * S) / ((N - 1) * (N - 2)) * kappa / S**2]),

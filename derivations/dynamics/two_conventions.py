@@ -18,31 +18,36 @@ def steps(formula):
     scale = eta * (N / S - 1)
     return [
         Step(
+            "The sum loss's gradient fluctuates by ψ = N(ĝ − g). For subsets Cov(ĝ) = f C/S with f = (N−S)/(N−1), and "
+            "C = F (N−1)/N:",
+            N**2 * factor / S * F * (N - 1) / N,
+            N * (N / S - 1) * F,
+            name=Cov(psi),
+            shown=sp.Eq(N**2 * f / S * (F * (N - 1) / N), N * (N / S - 1) * F, evaluate=False),
+        ),
+        Step(
             "Smith: dθ = −N g ds + √(g_Smith F) dB, with η/N of time s a step. One step's displacement −(η/N)(N g + ψ) "
-            "has covariance (η/N)² Cov(ψ), Cov(ψ) = N(N/S − 1)F. The noise over η/N of time is the same for",
-            scale * F * eta / N,
-            (eta / N) ** 2 * N * (N / S - 1) * F,
-            name=noise_scale * F * eta / N,
+            "has the covariance (η/N)² Cov(ψ), the equation's over η/N of time is g_Smith F η/N. They are equal for",
+            sp.Mul((eta / N) ** 2, N * (N / S - 1) * F, 1 / (F * eta / N), evaluate=False),
+            scale,
+            name=noise_scale,
+            shown=sp.Eq((eta / N) ** 2 * Cov(psi) / (F * eta / N), scale, evaluate=False),
         ),
         Step(
-            "Mean loss: t = N s makes a step last η. The drift N g per unit of s is g per unit of t, and the "
-            "covariance per unit of time is divided by N as well:",
-            scale / N,
-            formula,
-            name=noise_scale / N,
-        ),
-        Step(
-            "Jastrzębski's equation with batches that are subsets has f (η/S) C with f = (N−S)/(N−1) per unit of t. "
-            "Its coefficient and Smith's differ by (N−1)/N",
+            "Mean loss: with t = N s a step lasts η. The drift N g per unit of s is g per unit of t, and the "
+            "covariance per unit of time is divided by N as well. Jastrzębski's equation, for batches that are "
+            "subsets, has f (η/S) C per unit of t, and the two coefficients differ by (N−1)/N:",
             formula,
             factor * eta / S * (N - 1) / N,
             name=noise_scale / N,
+            shown=sp.Eq(formula, f * eta / S * (1 - 1 / N), evaluate=False),
         ),
         Step(
-            "which is what lies between the two forms of the covariance: Cov(ψ) above is that of subsets if F is in "
-            "its 1/(N−1) form, F = C N/(N−1). So the two diffusions are one:",
+            "That factor lies between the two forms of the covariance, F = C N/(N−1). So the two diffusions are one:",
             formula * (C * N / (N - 1)),
             factor * eta / S * C,
+            name=noise_scale / N * F,
+            shown=sp.Eq(formula * (C * N / (N - 1)), f * eta / S * C, evaluate=False),
         ),
     ]
 
@@ -72,7 +77,7 @@ CLAIM = Claim(
     summary="Smith's noise scale over N is f (η/S)(N−1)/N with f = (N−S)/(N−1), exactly; the last factor turns the "
     "1/(N−1) form of the covariance into the 1/N form. So both equations describe one process, with f in "
     "Jastrzębski's; for S ≪ N both have η/S.",
-    printed=sp.Eq(noise_scale / N, f * (eta / S) * (N - 1) / N, evaluate=False),
+    printed=sp.Eq(noise_scale / N, f * (eta / S) * (1 - 1 / N), evaluate=False),
     assumptions=(
         Assumption("Batches are subsets, with f = (N−S)/(N−1).", sp.Eq(f, (N - S) / (N - 1), evaluate=False)),
         Assumption("Smith's F is the covariance in its 1/(N−1) form.", sp.Eq(F, C * N / (N - 1), evaluate=False)),

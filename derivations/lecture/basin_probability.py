@@ -7,7 +7,7 @@ from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, P, S, T, eta, sigma
 
-height = sp.Symbol("ell_A", real=True)  # the sum loss at the minimum
+height = sp.Symbol("ℓ_A", real=True)  # the sum loss at the minimum
 determinant = sp.Symbol("Delta_A", positive=True)  # det H_A
 ell = sp.Symbol("ell", real=True)
 SCALE = eta * N / S  # the noise scale g
@@ -22,18 +22,21 @@ def steps(formula):
     """The Gaussian integral of the equilibrium density over a basin, and the first correction."""
     x, y, z = sp.symbols("x y z", real=True)
     a, b = sp.symbols("a b", positive=True)
-    c, third, fourth = sp.symbols("c ell_3 ell_4", real=True)
+    c, third, fourth = sp.symbols("c ℓ_3 ℓ_4", real=True)
     warm = SCALE * sigma**2 / 2
     well = a * (x + c * y) ** 2 / 2 + b * y**2 / 2  # any positive definite Hessian: det = ab
-    hessian = sp.hessian(well, (x, y))
+    hessian = sp.hessian(well, (x, y)).as_immutable()
     inner = sp.Integral(sp.exp(-a * z**2 / (2 * T)), (z, -sp.oo, sp.oo))  # z = x + cy
     outer = sp.Integral(sp.exp(-b * y**2 / (2 * T)), (y, -sp.oo, sp.oo))
     bump = third * z**3 / 6 * sp.sqrt(T) + fourth * z**4 / 24 * T  # the well beyond the parabola, w = √T z
     series = sp.exp(-a * z**2 / 2) * (1 - bump + bump**2 / 2)
+    correction = 1 + T * (5 * third**2 / (24 * a**3) - fourth / (8 * a**2))
+    width = sp.Pow(2 * sp.pi / a, -sp.Rational(1, 2), evaluate=False)
+    whole = sp.Integral(series, (z, -sp.oo, sp.oo))
     return [
         Step(
             "Any positive definite Hessian in the plane is that of a(x + cy)²/2 + by²/2; its determinant:",
-            hessian.det(),
+            sp.Determinant(hessian),
             a * b,
         ),
         Step(
@@ -44,11 +47,12 @@ def steps(formula):
             2 * sp.pi * warm * formula.subs(determinant, a * b),
         ),
         Step(
-            "Third and fourth derivatives of the loss enter at the next order in T: relative to the parabola (one "
-            "parameter),",
-            sp.Integral(sp.expand(series), (z, -sp.oo, sp.oo)) * sp.sqrt(a / (2 * sp.pi)),
-            1 + T * (5 * third**2 / (24 * a**3) - fourth / (8 * a**2)),
+            "The third and fourth derivatives of the loss, ℓ_3 and ℓ_4, enter at the next order in T. For one parameter "
+            "w = √T z and relative to the parabola:",
+            sp.Integral(sp.expand(series), (z, -sp.oo, sp.oo)) * width.doit(),
+            correction,
             order=(T, 2),
+            shown=sp.Eq(sp.Mul(width, whole, evaluate=False), correction, evaluate=False),
         ),
     ]
 

@@ -8,29 +8,34 @@ from derivations.symbols import Cov, N, S
 
 F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients along one direction
 psi = sp.Symbol("psi", real=True)
-ratio = sp.Symbol("rho", positive=True)  # S/N
+p1, p2 = sp.symbols("p_1 p_2", real=True)  # Σ x_i and Σ x_i² of the per-example gradients x_i
+i = sp.Symbol("i", integer=True)
 SUBSETS = N * (N / S - 1) * F  # lecture (14), the covariance of draws without replacement
 
 
 def steps(formula):
-    """The ratio of (14) to (15), and the case where no limit is needed."""
+    """What (15) drops from (14), the same with F in its 1/N form, and the case where nothing is dropped."""
+    inside, pair = S / N * (1 - S / N), -S * (N - S) / (N**2 * (N - 1))
+    population = p2 / N - (p1 / N) ** 2
     return [
         Step(
-            "With ρ = S/N, (14) is NF(1/ρ − 1); its ratio to (15) tends to one as ρ → 0:",
-            SUBSETS.subs(S, ratio * N) / formula.subs(S, ratio * N),
-            sp.S.One,
-            order=(ratio, 1),
-        ),
-        Step(
-            "Nothing was lost but the −1 in the bracket, so the relative error is S/N and no more:",
-            1 - SUBSETS / formula,
+            "Against (14), which belongs to subsets and F in its 1/(N−1) form, only the −1 in the bracket is dropped. "
+            "(15) is larger by a fraction of itself that vanishes as S/N → 0:",
+            sp.Mul(formula - SUBSETS, 1 / formula, evaluate=False),
             S / N,
         ),
         Step(
-            "Draws with replacement are independent, the batch sum has variance SF, and N/S scales it: no limit at "
-            "all.",
-            (N / S) ** 2 * S * F,
+            "With F in its 1/N form the same covariance of subsets, from the counts of the examples (variance "
+            "(S/N)(1 − S/N), each pair −S(N − S)/(N²(N − 1))), falls short by the fraction (S − 1)/(N − 1):",
+            (N / S) ** 2 * (inside * p2 + pair * (p1**2 - p2)),
+            sp.Mul(1 - (S - 1) / (N - 1), formula.subs(F, population), evaluate=False),
+        ),
+        Step(
+            "Draws with replacement are independent: the variance of the batch sum is S times F, and N/S scales the "
+            "sum. No limit is needed:",
+            sp.Mul((N / S) ** 2, sp.Sum(F, (i, 1, S)), evaluate=False),
             formula,
+            name=Cov(psi),
         ),
     ]
 
@@ -65,11 +70,15 @@ CLAIM = Claim(
     verdict=Verdict.ORDER,
     order="S/N",
     summary="It exceeds (14) by the fraction S/N of itself, exactly. For draws with replacement, which the lecture "
-    "says it uses, it is no approximation: it holds for every S and N.",
+    "says it uses, and F in its 1/N form it is no approximation: it holds for every S and N.",
     printed=sp.Eq(Cov(psi), N**2 / S * F, evaluate=False),
     assumptions=(
         Assumption("The data far outnumber the batch, or batches are drawn with replacement.", sp.Lt(S / N, 1)),
-        Assumption("F is the covariance of the per-example gradients.", sp.Q.nonnegative(F)),
+        Assumption(
+            "F is the covariance of the per-example gradients, in its 1/(N−1) form for subsets, in its 1/N form for "
+            "draws with replacement.",
+            sp.Q.nonnegative(F),
+        ),
     ),
     formula=N**2 / S * F,
     arguments=(N, S, F),

@@ -10,9 +10,9 @@ from derivations.symbols import N, S, eta, t
 G = sp.Symbol("G", real=True)  # gradient of the sum loss
 H = sp.Symbol("H", real=True)  # its second derivative
 x = sp.IndexedBase("x")  # per-example gradients
-i = sp.Symbol("i", integer=True)
+i, j = sp.symbols("i j", integer=True)
 displacement, w = sp.Symbol("Delta_w", real=True), sp.Symbol("w", real=True)
-ell, noise = sp.Function("ell"), sp.Function("varepsilon")
+ell, noise = sp.Function("ell"), sp.Function("ε")
 
 
 def steps(formula):
@@ -25,9 +25,9 @@ def steps(formula):
             order=(eta, 2),
         ),
         Step(
-            "SGD says the same: the S gradients of a batch each have mean G/N, and the step is −(η/N)(N/S) their sum.",
-            -eta / N * (N / S) * (S * sp.Sum(sp.Indexed(x, i), (i, 1, N)) / N),
-            formula.subs(G, sp.Sum(sp.Indexed(x, i), (i, 1, N))),
+            "SGD says the same: it moves by −(η/N)(N/S) times the sum of S gradients, each of mean G/N.",
+            sp.Mul(-eta / N, N / S, sp.Sum(G / N, (j, 1, S)), evaluate=False),
+            formula,
         ),
     ]
 

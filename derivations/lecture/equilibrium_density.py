@@ -18,22 +18,22 @@ def steps(formula):
     loss = sp.Function("ell", real=True)(x, y)
     density = formula.subs(ell, loss)
     diffusion = SCALE * sigma**2 / 2
-    current = sp.Matrix([-sp.diff(loss, v) * density - diffusion * sp.diff(density, v) for v in (x, y)])
     mean_loss = sp.Symbol("L", real=True)
     return [
         Step(
-            "The equation dw = −∇ℓ dt + √(gσ²) dW carries the current −(∇ℓ)P − (gσ²/2)∇P, with g = ηN/S. It vanishes:",
-            current,
-            sp.zeros(2, 1),
-        ),
-        Step(
-            "So P is stationary, ∂P/∂t = −div(current) = 0; σ² may not depend on w, or ∇P would have another term.",
-            -sum(sp.diff(current[j], v) for j, v in enumerate((x, y))),
+            "The equation dw = −∇ℓ dt + √(gσ²) dW carries the current −(∇ℓ)P − (gσ²/2)∇P, with g = ηN/S. Along w_1, as "
+            "along any axis, it vanishes, and then ∂P/∂t = 0:",
+            -sp.Derivative(loss, x) * density - diffusion * sp.Derivative(density, x),
             sp.S.Zero,
         ),
         Step(
+            "No other density has a current of zero, since that fixes ∇P/P = ∇ ln P, and so P up to the factor P_0:",
+            sp.Derivative(density, x) / density,
+            -sp.Derivative(loss, x) / diffusion,
+        ),
+        Step(
             "In terms of the mean loss L = ℓ/N the N cancels:",
-            formula.subs(ell, N * mean_loss),
+            sp.Subs(formula, ell, N * mean_loss),
             sp.exp(-2 * mean_loss / (eta / S * sigma**2)),
         ),
     ]

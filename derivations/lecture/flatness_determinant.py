@@ -16,23 +16,35 @@ def steps(formula):
     """The ellipse becomes the unit disc; the Jacobian is what the determinant measures."""
     turn = sp.Matrix([[sp.cos(angle), -sp.sin(angle)], [sp.sin(angle), sp.cos(angle)]])
     turned = turn * sp.diag(lam1, lam2) * turn.T
-    u, v = sp.sqrt(2 * rise / lam1) * r * sp.cos(phi), sp.sqrt(2 * rise / lam2) * r * sp.sin(phi)
-    jacobian = sp.Matrix([u, v]).jacobian([r, phi]).det()
     entries = {h11: turned[0, 0], h12: turned[0, 1], h22: turned[1, 1]}
-    area = sp.Integral(2 * rise * r / sp.sqrt(lam1 * lam2), (phi, 0, 2 * sp.pi), (r, 0, 1))
+    u, v = sp.sqrt(2 * rise / lam1) * r * sp.cos(phi), sp.sqrt(2 * rise / lam2) * r * sp.sin(phi)
+    jacobian = sp.Matrix(2, 2, lambda row, column: sp.Derivative((u, v)[row], (r, phi)[column]))
+    density = 2 * rise * r / sp.sqrt(lam1 * lam2)
     return [
-        Step("A turn to the axes of H leaves areas and the determinant alone:", turned.det(), lam1 * lam2),
         Step(
-            "In stretched polar coordinates the basin ½(λ_1u² + λ_2v²) ≤ Δ is r ≤ 1:",
+            "A turn to the axes of H leaves areas and the determinant alone:",
+            sp.Determinant(sp.MatMul(turn, sp.diag(lam1, lam2), turn.T, evaluate=False)),
+            lam1 * lam2,
+            name=sp.Symbol("det H"),
+        ),
+        Step(
+            "Along them the basin is ½(λ_1u² + λ_2v²) ≤ Δ. In stretched polar coordinates, u = √(2Δ/λ_1) r cos φ and "
+            "v = √(2Δ/λ_2) r sin φ, it is r ≤ 1:",
             (lam1 * u**2 + lam2 * v**2) / 2,
             rise * r**2,
         ),
-        Step("Their area element:", jacobian, 2 * rise * r / sp.sqrt(lam1 * lam2)),
-        Step("So the area is", area, sp.sqrt(sp.simplify((formula**2).subs(entries))), name=sp.Symbol("area")),
+        Step("Their area element:", sp.Determinant(jacobian), density),
         Step(
-            "Eigenvalues s and δ/s have determinant δ for every s: the same area, though the curvature s may be as "
-            "large as one likes.",
-            formula.subs({h11: s, h22: det / s, h12: 0}),
+            "So the area, in the entries of H in any axes, is",
+            sp.Integral(density, (phi, 0, 2 * sp.pi), (r, 0, 1)),
+            sp.sqrt(sp.trigsimp((formula**2).subs(entries))),
+            name=sp.Symbol("area"),
+            shown=sp.Eq(sp.Integral(density, (phi, 0, 2 * sp.pi), (r, 0, 1)), formula, evaluate=False),
+        ),
+        Step(
+            "Eigenvalues H_11 = s and H_22 = δ/s, with H_12 = 0, have determinant δ for every s: the same area, though "
+            "the curvature s may be as large as one likes.",
+            sp.Subs(formula.subs({h11: s, h12: 0}), h22, det / s),
             2 * sp.pi * rise / sp.sqrt(det),
         ),
     ]
@@ -66,7 +78,7 @@ CLAIM = Claim(
     title="The determinant of the Hessian and flatness",
     sources=(Source("lecture", place="section 2"),),
     verdict=Verdict.CONDITIONAL,
-    summary="For a quadratic minimum the region less than Δ above it has area 2πΔ/√det H, so a small determinant means "
+    summary="For a quadratic minimum in the plane the region less than Δ above it has area 2πΔ/√det H, so a small determinant means "
     "a large basin. It does not mean small curvature: eigenvalues s and δ/s have determinant δ and one arbitrarily "
     "sharp direction. The determinant also changes with the parametrisation.",
     printed=sp.Implies(sp.Function("det")(sp.Symbol("H")) < det, sp.Symbol("flat")),

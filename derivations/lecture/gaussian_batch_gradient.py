@@ -12,6 +12,7 @@ psi = sp.Symbol("psi", real=True)
 u, z = sp.symbols("u z", real=True)  # z: ψ in units of its standard deviation
 delta = sp.Symbol("delta", positive=True)  # S^(−1/2)
 BELL = sp.exp(-(z**2) / 2) / sp.sqrt(2 * sp.pi)
+bell = sp.Function("φ")(z)  # the same, by its name
 
 
 def steps(formula):
@@ -19,25 +20,38 @@ def steps(formula):
     unit = u * delta  # each of the S standardised gradients is scaled by 1/√S
     one = unit**2 / 2 + skewness * unit**3 / 6  # its cumulant generating function, up to u⁴
     x = sp.Symbol("x", real=True)
-    ratio = sp.simplify(1 + sp.diff(formula, z) / BELL)  # of the two densities; e^{uz} BELL(z) = e^{u²/2} BELL(z − u)
+    ratio = sp.simplify(1 + sp.diff(formula, z) / BELL)  # of the two densities
+    shifted = sp.expand(BELL.subs(z, x) * ratio.subs(z, u + x))  # e^{uz} BELL(z) = e^{u²/2} BELL(z − u)
+    with_skewness = sp.exp(u**2 / 2) * (1 + skewness * u**3 / (6 * sp.sqrt(S)))
+    error, change = (skewness * p / (6 * sp.sqrt(S)) for p in (1 - z**2, z**3 - 3 * z))
+    root = sp.Pow(2 * sp.pi * S, -sp.Rational(1, 2), evaluate=False)
     return [
         Step(
-            "Cumulants add over S = δ⁻² independent draws. The generating function E e^{uz} tends to a Gaussian's as "
-            "S → ∞, whatever N; the skewness is what comes first:",
-            sp.exp(one / delta**2),
+            "The cumulants u²/2, γ₃u³/6, … of S = δ⁻² independent draws add, each scaled by δ = 1/√S. The generating "
+            "function E exp(uz) tends to a Gaussian's as S → ∞, whatever N; the skewness is what comes first:",
+            sp.exp(sp.Mul(S, one, evaluate=False)).subs(S, delta**-2),
             sp.exp(u**2 / 2) * (1 + skewness * delta * u**3 / 6),
             order=(delta, 2),
         ),
         Step(
-            "The density with this generating function is the Gaussian's plus the derivative of the error in "
-            "P(ψ ≤ z); with z = u + x the integrals are moments of a Gaussian x:",
-            sp.exp(u**2 / 2) * sp.Integral(sp.expand(BELL.subs(z, x) * ratio.subs(z, u + x)), (x, -sp.oo, sp.oo)),
-            sp.exp(u**2 / 2) * (1 + skewness * u**3 / (6 * sp.sqrt(S))),
+            "The error of P(ψ ≤ z) named above changes the normal density φ(z) by its derivative:",
+            sp.Derivative(formula, z),
+            change * BELL,
+            shown=sp.Eq(sp.Derivative(error * bell, z), change * bell, evaluate=False),
         ),
         Step(
-            "The error vanishes as S → ∞, and as z → ∞:",
-            sp.Limit(formula, S, sp.oo).doit() + sp.Limit(formula, z, sp.oo).doit(),
-            sp.S.Zero,
+            "The density so changed has that generating function:",
+            sp.exp(u**2 / 2) * sp.Integral(shifted, (x, -sp.oo, sp.oo)),
+            with_skewness,
+            shown=sp.Eq(
+                sp.Integral(sp.exp(u * z) * (1 + change) * bell, (z, -sp.oo, sp.oo)), with_skewness, evaluate=False
+            ),
+        ),
+        Step(
+            "The error is largest in the middle. It is small if S ≫ γ₃²/(72π):",
+            sp.Subs(formula, z, 0),
+            skewness / 6 * root.doit(),
+            shown=sp.Eq(sp.Subs(error * bell, z, 0), sp.Mul(skewness / 6, root, evaluate=False), evaluate=False),
         ),
     ]
 
@@ -74,13 +88,21 @@ CLAIM = Claim(
     verdict=Verdict.ORDER,
     order="S^(−1/2)",
     summary="The probability that ψ stays below z standard deviations is a Gaussian's plus "
-    "γ₃(1 − z²)e^{−z²/2}/(6√(2πS)) with γ₃ the skewness of the per-example gradients. Of the limits named, draws with "
+    "γ₃(1 − z²) exp(−z²/2)/(6√(2πS)) with γ₃ the skewness of the per-example gradients. Of the limits named, draws with "
     "replacement need S → ∞ alone: neither N → ∞ nor S ≪ N.",
-    printed=sp.Eq(P(psi), sp.exp(-(psi**2) * S / (2 * N**2 * F)) / sp.sqrt(2 * sp.pi * N**2 * F / S), evaluate=False),
+    printed=sp.Eq(
+        P(psi),
+        sp.Mul(
+            sp.Pow(2 * sp.pi * N**2 * F / S, -sp.Rational(1, 2), evaluate=False),
+            sp.exp(-(psi**2) * S / (2 * N**2 * F)),
+            evaluate=False,
+        ),
+        evaluate=False,
+    ),
     assumptions=(
         Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
         Assumption("The batch is large.", sp.Gt(S, skewness**2, evaluate=False)),
-        Assumption("The gradients vary along the direction looked at and have a fourth moment.", sp.Q.positive(F)),
+        Assumption("The gradients vary along the direction looked at and have a third moment.", sp.Q.positive(F)),
         Assumption(
             "They don't lie on a lattice, whose jumps of order S^(−1/2) come on top.",
             sp.Lt(abs(sp.Function("chi")(u)), 1, evaluate=False),

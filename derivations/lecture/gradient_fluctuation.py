@@ -27,9 +27,17 @@ def steps(formula):
             name=E(psi),
         ),
         Step(
-            "With the factor of the mini-batch loss, κ = N/S, the mean is 0 at every g:", formula.subs(factor, N / S), 0
+            "With the factor of the mini-batch loss, κ = N/S, the mean is 0 at every g:",
+            sp.Subs(formula, factor, N / S),
+            0,
+            name=E(psi),
         ),
-        Step("With κ = 1/S, a batch mean against a full sum, it is not:", formula.subs(factor, 1 / S), (1 - N) * g),
+        Step(
+            "With κ = 1/S, a batch mean against a full sum, it is not:",
+            sp.Subs(formula, factor, 1 / S),
+            (1 - N) * g,
+            name=E(psi),
+        ),
     ]
 
 

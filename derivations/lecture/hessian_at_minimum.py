@@ -15,32 +15,32 @@ f = r * x**2 + b * y**2 + q * y**8
 
 def steps(formula):
     """What a minimum forces on the Hessian, and a strict minimum whose Hessian is singular."""
-    origin = {x: 0, y: 0}
-    third, fourth = sp.symbols("f''' f''''", real=True)
+    third, fourth = sp.symbols("c_3 c_4", real=True)
     forth = g * d + curv * d**2 / 2 + third * d**3 / 6 + fourth * d**4 / 24
+    rise = sp.Function("f")
+    names = sp.symbols("f_xx f_xy f_yy")
+    hessian = sp.diag(2 * r, 2 * b)
     return [
         Step(
-            "Along any line the rises to both sides of a minimum add up to H d² + O(d⁴). Both are at least 0, so H "
-            "cannot be negative; but it can be 0:",
+            "Along any line through the minimum, with H the curvature there, the odd terms of the rises to both sides "
+            "cancel. Both rises are at least 0, so H cannot be negative; but it can be 0:",
             forth + forth.subs(d, -d),
             curv * d**2,
             order=(d, 4),
+            shown=sp.Eq(rise(d) + rise(-d) - 2 * rise(0), curv * d**2, evaluate=False),
         ),
         Step(
-            "f = rx² + by² + qy⁸ has a strict minimum at the origin for every b ≥ 0, being 0 there and a sum of such "
-            "terms. Its Hessian there:",
-            sp.hessian(f, (x, y)).subs(origin),
-            sp.diag(2 * r, 2 * b),
+            "f = rx² + by² + qy⁸ with r, q > 0 has a strict minimum at the origin for every b ≥ 0, being 0 there and "
+            "positive elsewhere. Its Hessian there:",
+            sp.Matrix(2, 2, lambda i, j: sp.Subs(sp.Derivative(f, (x, y)[i], (x, y)[j]), (x, y), (0, 0))),
+            hessian,
+            name=sp.Symbol("H"),
+            shown=sp.Eq(sp.Matrix([names[:2], names[1:]]), hessian, evaluate=False),
         ),
+        Step("Hence the determinant:", sp.Determinant(hessian), formula, name=sp.Symbol("det H")),
         Step(
-            "Hence the determinant of the Hessian at the minimum:",
-            sp.hessian(f, (x, y)).subs(origin).det(),
-            formula,
-            name=sp.Symbol("det H"),
-        ),
-        Step(
-            "It is 0 at b = 0, as for the lecture's 100x² + y⁸ and x⁸, though the minimum is strict:",
-            formula.subs(b, 0),
+            "It is 0 at b = 0, as for the lecture's 100x² + y⁸, though the minimum is strict:",
+            sp.Subs(formula, b, 0),
             0,
         ),
     ]
@@ -76,8 +76,8 @@ CLAIM = Claim(
     sources=(Source("lecture", place="section 2"),),
     verdict=Verdict.WRONG,
     summary="At a local minimum the Hessian is positive semi-definite, and it need not be positive definite: it is 0 "
-    "for x⁸ and singular for 100x² + y⁸, two of the lecture's own examples. Positive definite is sufficient for a "
-    "strict minimum, not necessary.",
+    "for x⁸ and singular for 100x² + y⁸, two of the lecture's own examples. Where the gradient "
+    "is 0, positive definite is sufficient for a strict minimum, not necessary.",
     printed=sp.Gt(sp.Function("λ_min")(curv), 0, evaluate=False),
     corrected=sp.Ge(sp.Function("λ_min")(curv), 0, evaluate=False),
     assumptions=(
@@ -89,5 +89,5 @@ CLAIM = Claim(
     steps=steps,
     check=check,
     slip=Slip("the curvature of y⁸ taken at y = 1 for that at the minimum", 4 * r * b + 112 * r),
-    example=Example("the smallest eigenvalue for 100x² + y⁸ at (0, 0)", sp.Gt(sp.Function("λ_min")(curv), 0), 0),
+    example=Example("the number of positive eigenvalues of the Hessian of 100x² + y⁸ at (0, 0)", 2, 1),
 )

@@ -9,35 +9,34 @@ from derivations.symbols import E, N, eta, t
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's noise scale g
 F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients where the step starts
-F1, F2 = sp.symbols("F' F''", real=True)  # its derivatives there
-G = sp.Symbol("G", real=True)  # gradient of the sum loss
+rate = sp.Symbol("Fdot", real=True)  # the rate at which its mean moves
 tau = sp.Symbol("tau", positive=True)  # the step's duration
-other = sp.Symbol("t'", nonnegative=True)
-noise = sp.Function("varepsilon")
+other = sp.Symbol("t′", nonnegative=True)
+noise = sp.Function("ε")
 
 
 def steps(formula):
     """First with F held fixed, then with F moving along the path."""
-    drift = -G * F1 + scale * F * F2 / 2
+    inner = sp.Integral(sp.DiracDelta(t - other), (other, 0, tau))
+    moving = sp.Integral(scale * (F + rate * t), (t, 0, eta / N))
     return [
         Step(
-            "With F held fixed, ∫dt′ δ(t − t′) is one for every t inside the step, and the outer integral is its "
-            "length:",
-            (scale * F * sp.Integral(sp.Integral(sp.DiracDelta(t - other), (other, 0, tau)), (t, 0, tau))).subs(
-                tau, eta / N
-            ),
-            formula,
+            "Let the step last τ, and F be held fixed. ∫δ(t − t′)dt′ is one for every t inside the step, and the outer "
+            "integral is its length:",
+            sp.Integral(scale * F * sp.UnevaluatedExpr(inner), (t, 0, tau)),
+            formula.subs(eta, N * tau),
         ),
         Step(
-            "F changes with w: by Itô's lemma its mean moves at the rate −GF′ + gFF″/2. That enters at O(η²) only:",
-            sp.Integral(scale * (F + drift * t), (t, 0, eta / N)),
+            "F changes with w. By Itô's lemma its mean moves at the rate Ḟ = −F′∇ℓ + gFF″/2, taken where the step "
+            "starts. With τ = η/N that enters at O(η²) only:",
+            moving,
             formula,
             order=(eta, 2),
         ),
         Step(
-            "The error is that rate, times g, over half the square of the step:",
-            sp.Integral(scale * (F + drift * t), (t, 0, eta / N)) - formula,
-            scale * drift * (eta / N) ** 2 / 2,
+            "The error is g times that rate times half the square of the step:",
+            moving - formula,
+            scale * rate * (eta / N) ** 2 / 2,
         ),
     ]
 
@@ -45,8 +44,8 @@ def steps(formula):
 def check(formula):
     """F = w² and drift −aw: E w² grows as exp((g − 2a)t), integrated by quadrature; then kicks for fixed F."""
     values = {scale: sp.Rational(3, 2), F: 4, eta: sp.Rational(1, 10**6), N: 1}
-    rate = mpmath.mpf(3) / 2 - 2 * 3
-    exact = oracles.quadrature(lambda s: mpmath.mpf(3) / 2 * 4 * mpmath.exp(rate * s), [0, mpmath.mpf("1e-6")])
+    growth = mpmath.mpf(3) / 2 - 2 * 3
+    exact = oracles.quadrature(lambda s: mpmath.mpf(3) / 2 * 4 * mpmath.exp(growth * s), [0, mpmath.mpf("1e-6")])
     fixed = {scale: sp.Rational(3, 2), F: 4, eta: sp.Rational(1, 5), N: 10}
     part = fixed[eta] / fixed[N] / 4
     laws = [oracles.two_point(sp.sqrt(fixed[scale] * fixed[F] * part))] * 4

@@ -3,33 +3,40 @@
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, N, S, eta, sigma
+from derivations.symbols import Cov, N, S, T, eta, sigma
 
 h11, h22 = sp.symbols("h_11 h_22", positive=True)  # Hessian of the sum loss at a minimum
 h12 = sp.Symbol("h_12", real=True)
-HESSIAN = sp.Matrix([[h11, h12], [h12, h22]])
+HESSIAN = sp.ImmutableDenseMatrix([[h11, h12], [h12, h22]])
 SCALE = eta * N / S  # the noise scale g
+H, V = sp.MatrixSymbol("H", 2, 2), sp.MatrixSymbol("V", 2, 2)
 RESULT = SCALE * sigma**2 / 2 * sp.Matrix([[h22, -h12], [-h12, h11]]) / (h11 * h22 - h12**2)
 
 
 def steps(formula):
     """The stationary covariance of dw = −Hw dt + √(gσ²) dW."""
+    inverse = HESSIAN.inv()
     return [
         Step(
-            "In equilibrium V = Cov(w) no longer changes: what the drift takes away, HV + VH, the noise gF = gσ²I "
-            "adds.",
+            "In equilibrium V = Cov(w) no longer changes: the noise adds gF = gσ²I = 2T I, with g = ηN/S, and the drift "
+            "takes the same away:",
             HESSIAN * formula + formula * HESSIAN,
             SCALE * sigma**2 * sp.eye(2),
+            shown=sp.Eq(H * V + V * H, sp.diag(2 * T, 2 * T), evaluate=False),
         ),
         Step(
-            "So V is gσ²/2 times the inverse Hessian: wide directions spread more.",
-            2 / (SCALE * sigma**2) * HESSIAN * formula,
-            sp.eye(2),
+            "So V is T times the inverse Hessian:",
+            sp.MatMul(SCALE * sigma**2 / 2, sp.Inverse(HESSIAN)),
+            formula,
+            name=V,
+            shown=sp.Eq(sp.MatMul(T, sp.Inverse(HESSIAN)), T * inverse, evaluate=False),
         ),
         Step(
-            "Along the Hessian's axes the two variances stand in the inverse ratio of the curvatures:",
-            (formula[0, 0] / formula[1, 1]).subs(h12, 0),
-            h22 / h11,
+            "Along the Hessian's axes, h_12 = 0, the variances are inverse to the curvatures. Flat directions spread "
+            "more:",
+            sp.MatMul(SCALE * sigma**2 / 2, sp.Inverse(HESSIAN.subs(h12, 0))),
+            formula.subs(h12, 0),
+            shown=sp.Eq(sp.MatMul(T, sp.Inverse(HESSIAN.subs(h12, 0))), sp.diag(T / h11, T / h22), evaluate=False),
         ),
     ]
 
@@ -62,15 +69,16 @@ CLAIM = Claim(
     sources=(Source("lecture", place="5.3, text before (25)"),),
     verdict=Verdict.WRONG,
     summary="The assumption F = σ²I makes the gradient noise isotropic, not w. Near a minimum w then has the "
-    "covariance (gσ²/2)H⁻¹, which is isotropic only if the Hessian is.",
-    printed=sp.Eq(Cov(sp.Symbol("w")), sp.Symbol("v") * sp.Identity(2), evaluate=False),
-    corrected=sp.Eq(Cov(sp.Symbol("w")), SCALE * sigma**2 / 2 * sp.Inverse(sp.MatrixSymbol("H", 2, 2)), evaluate=False),
+    "covariance TH⁻¹ with T = ηNσ²/(2S), which is isotropic only if the Hessian is.",
+    printed=sp.Eq(Cov(sp.Symbol("w")), sp.Symbol("v") * sp.eye(2), evaluate=False),
+    corrected=sp.Eq(Cov(sp.Symbol("w")), T * sp.Inverse(H), evaluate=False),
     assumptions=(
         Assumption(
             "The gradient covariance is σ²I everywhere.", sp.Eq(sp.MatrixSymbol("F", 2, 2), sigma**2 * sp.eye(2))
         ),
         Assumption("The minimum is non-degenerate and the loss quadratic around it.", sp.Gt(h11 * h22, h12**2)),
         Assumption("The learning rate is small against the curvature of the mean loss.", sp.Lt(eta * h11 / N, 1)),
+        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Eq(T, SCALE * sigma**2 / 2, evaluate=False)),
     ),
     formula=RESULT,
     arguments=(eta, N, S, sigma, h11, h12, h22),

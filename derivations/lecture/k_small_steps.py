@@ -7,26 +7,30 @@ from derivations.symbols import S, eta, k, theta
 
 total = sp.Symbol("G", real=True)  # Σ_j Σ_{x∈B_j} ∇ℓ(x; w_{t+j}), every gradient taken along the way
 i, j, t = sp.symbols("i j t", integer=True)
-grad, position = sp.Function("∇ℓ"), sp.Function("w")
+grad, position = sp.Function("∇ℓ"), sp.IndexedBase("w")
 
 
 def steps(formula):
-    """A telescoping sum; then three steps unrolled."""
-    sums = sp.symbols("s_0 s_1 s_2", real=True)  # of the gradients of one batch at the start of its step
-    unrolled = theta
-    for batch_sum in sums:
-        unrolled -= eta / S * batch_sum
+    """Induction over the steps."""
+    batch_sum = sp.Symbol("s_k", real=True)  # of the gradients of batch k, taken at w_{t+k}
     return [
         Step(
             "Whatever the steps, their sum telescopes:",
-            sp.Sum(position(j + 1) - position(j), (j, 0, k - 1)),
-            position(k) - position(0),
+            sp.Sum(position[t + j + 1] - position[t + j], (j, 0, k - 1)),
+            position[t + k] - position[t],
         ),
         Step(
-            "With k = 3 steps of −(η/S) times the batch sums s_j, from θ, inserted one into the next:",
-            unrolled,
-            formula.subs(total, sum(sums)),
-            name=sp.Indexed("w", t + 3),
+            "Before the first step, with no gradient taken, the form holds: k = 0, G = 0 and θ = w_t give",
+            sp.Subs(formula, total, 0),
+            theta,
+            name=position[t],
+        ),
+        Step(
+            "One more step (1) moves w_{t+k} by −(η/S)s_k, s_k the sum of the gradients of its batch at w_{t+k}. The "
+            "form holds for k + 1 with that sum added to G:",
+            sp.Add(formula, -eta / S * batch_sum, evaluate=False),
+            formula.subs({total: total + batch_sum, k: k + 1}, simultaneous=True),
+            name=position[t + k + 1],
         ),
     ]
 
@@ -63,9 +67,8 @@ CLAIM = Claim(
     summary="After k steps the parameters have moved by −η/S times the sum of all gradients of the k batches, each "
     "taken at the parameters where its own step starts. No approximation is made.",
     printed=sp.Eq(
-        sp.Indexed("w", t + k),
-        sp.Indexed("w", t)
-        - eta / S * sp.Sum(grad(sp.Indexed("x", i, j), sp.Indexed("w", t + j)), (i, 1, S), (j, 0, k - 1)),
+        position[t + k],
+        position[t] - eta / S * sp.Sum(grad(sp.Indexed("x", i, j), position[t + j]), (i, 1, S), (j, 0, k - 1)),
         evaluate=False,
     ),
     assumptions=(

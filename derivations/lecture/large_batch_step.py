@@ -5,33 +5,38 @@ import sympy as sp
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, k, theta
 
-rate = sp.Symbol(r"\hat{\eta}", positive=True)  # of the large step
+rate = sp.Symbol("etahat", positive=True)  # of the large step
 total = sp.Symbol("G", real=True)  # Σ_j Σ_{x∈B_j} ∇ℓ(x; w_t), all gradients at the start
 i, j, t = sp.symbols("i j t", integer=True)
 shared = sp.Symbol("o", nonnegative=True, integer=True)  # examples that two batches share
-w, x, large = sp.Indexed("w", t), sp.Indexed("x", i, j), sp.Indexed(r"\hat{w}", t + 1)
+w, x, large = sp.Indexed("w", t), sp.Indexed("x", i, j), sp.Indexed("what", t + 1)
 grad = sp.Function("∇ℓ")
 
 
 def steps(formula):
     """The size and the sum over the union, then the mean step."""
     a, b, c = sp.symbols("a b c", real=True)  # gradient sums over B_0 alone, over both, over B_1 alone
+    gradients = sp.Function("G")
+    first, second = sp.symbols("B_0 B_1")
+    both = gradients(sp.Symbol("B_0∩B_1"))
     return [
         Step("Disjoint batches of S examples each have a union of", sp.Sum(S, (j, 0, k - 1)), k * S),
         Step(
-            "So the batch mean of the gradients over the union is the sum over all batches, divided by kS:",
+            "examples, so the batch mean of the gradients over the union is the sum G over all batches, divided by kS:",
             theta - rate * total / sp.Sum(S, (j, 0, k - 1)),
             formula,
             name=large,
         ),
         Step(
-            "With shared examples the double sum counts them twice: over two batches it exceeds that over the union, "
-            "a + b + c, by the gradients b of the shared ones,",
-            (a + b) + (b + c) - (a + b + c),
-            b,
+            "Of two batches that share examples, the double sum counts the shared ones twice, the union once:",
+            sp.Add(a + b, b + c, evaluate=False),
+            sp.Add(a + b + c, b, evaluate=False),
+            shown=sp.Eq(gradients(first) + gradients(second), gradients(sp.Symbol("B_0∪B_1")) + both, evaluate=False),
         ),
         Step(
-            "and the union is smaller than 2S by their number o:", (S - shared) + shared + (S - shared), 2 * S - shared
+            "and the union is smaller than 2S by their number o, being made of B_0 alone, the shared ones, B_1 alone:",
+            sp.Add(S - shared, shared, S - shared, evaluate=False),
+            2 * S - shared,
         ),
     ]
 

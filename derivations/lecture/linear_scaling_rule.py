@@ -3,24 +3,30 @@
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
-from derivations.symbols import S, eta, g, k, theta
+from derivations.symbols import S, eta, g, k
 
-rate = sp.Symbol(r"\hat{\eta}", positive=True)  # of the large step
+rate = sp.Symbol("etahat", positive=True)  # of the large step
 i, j = sp.symbols("i j", integer=True)
 
 
 def steps(formula):
     """Both displacements for the same gradient everywhere, set equal."""
-    small = theta - eta / S * sp.Sum(g, (i, 1, S), (j, 0, k - 1))
-    large = theta - rate / (k * S) * sp.Sum(g, (i, 1, S), (j, 0, k - 1))
+    double_sum = sp.Sum(g, (i, 1, S), (j, 0, k - 1))
     return [
-        Step("If every gradient is g, k small steps have kS terms and move by", small - theta, -k * eta * g),
-        Step("The large step averages as many terms and moves by", large - theta, -rate * g),
         Step(
-            "They agree for one rate only, the solution of a linear equation; the batch size drops out of it:",
-            sp.solve(sp.Eq(small.doit(), large.doit()), rate)[0],
-            formula,
-            name=rate,
+            "If every gradient is g, k small steps have kS terms and move by",
+            sp.Mul(-eta / S, double_sum, evaluate=False),
+            -k * eta * g,
+        ),
+        Step(
+            "The large step averages as many terms and moves by",
+            sp.Mul(-rate / (k * S), double_sum, evaluate=False),
+            -rate * g,
+        ),
+        Step(
+            "At every g the two agree for one rate only, η̂ = kη; the batch size has dropped out:",
+            sp.Subs(-rate * g, rate, formula),
+            -k * eta * g,
         ),
     ]
 

@@ -8,8 +8,8 @@ from derivations.symbols import eta, g, m, theta
 s = sp.Symbol("s", positive=True)  # the factor
 decay = sp.Symbol("lambda_w", nonnegative=True)  # weight decay λ_w|θ|²/2, which is not scaled with the data's loss
 u = sp.Symbol("u", real=True)  # velocity before the change, without the learning rate: u ← m u + gradient, θ ← θ − η u
-j = sp.Symbol("j", integer=True)
-past = sp.Function("g")
+j, n = sp.symbols("j n", integer=True, nonnegative=True)
+past = sp.IndexedBase("g")
 
 
 def heavy_ball(rate, factor, velocity):
@@ -20,30 +20,40 @@ def heavy_ball(rate, factor, velocity):
 def steps(formula):
     """One step each way from the same state; then the cases."""
     v = sp.Symbol("v", real=True)  # velocity with the learning rate in it: v ← m v + η gradient, θ ← θ − v
-    inside = (theta - m * v - eta * (s * g + decay * theta)) - (theta - m * v - s * eta * (g + decay * theta))
+    on_loss, on_rate = m * v + eta * (s * g + decay * theta), m * v + s * eta * (g + decay * theta)
+    difference = sp.Symbol("θ_loss") - sp.Symbol("θ_rate")
     return [
         Step(
-            "One step with s times the data's loss, less one with s times the rate, from one state:",
+            "One step θ ← θ − η(mu + ∇), with weight decay ∇ = g + λ_wθ, from one state: once with sg for g, once with "
+            "sη for η. They differ by",
             heavy_ball(eta, s, u) - heavy_ball(s * eta, 1, u),
             formula,
-            name=sp.Symbol("θ_loss") - sp.Symbol("θ_rate"),
+            name=difference,
         ),
-        Step("Plain SGD without weight decay: no difference.", formula.subs({decay: 0, m: 0}), 0),
+        Step(
+            "Plain SGD without weight decay: no difference.",
+            sp.Subs(formula.subs(m, 0), decay, 0),
+            0,
+            name=difference,
+        ),
         Step(
             "Weight decay is not part of the scaled loss, but the rate multiplies it, so it makes one:",
-            formula.subs(m, 0),
+            sp.Subs(formula, m, 0),
             eta * (s - 1) * decay * theta,
+            name=difference,
         ),
         Step(
             "The old velocity is multiplied by the new rate, not by the new loss. A run scaled from its start has s "
-            "times the velocity, u = Σ_j m^j g_j, and the same η u:",
-            eta * sp.Sum(m**j * s * past(j), (j, 0, 3)),
-            s * eta * sp.Sum(m**j * past(j), (j, 0, 3)),
+            "times the velocity u = Σ_j m^j g_j, g_j the gradient j steps ago, and the same ηu:",
+            sp.Mul(eta, sp.Sum(m**j * s * past[j], (j, 0, n)), evaluate=False),
+            sp.Mul(s * eta, sp.Sum(m**j * past[j], (j, 0, n)), evaluate=False),
         ),
         Step(
-            "If the velocity holds the rate, only the weight decay is left, at a change on the way too:",
-            inside,
+            "If the velocity holds the rate, v ← mv + η∇ and θ ← θ − v, only the weight decay is left, at a change on "
+            "the way too:",
+            on_rate - on_loss,
             formula.subs(m, 0),
+            name=difference,
         ),
     ]
 

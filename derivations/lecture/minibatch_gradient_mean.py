@@ -1,40 +1,32 @@
 """Lecture (10): the gradient of the mini-batch loss is unbiased."""
 
-import itertools
-
 import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, N, S, g
+from derivations.symbols import E, N, P, S, g
 
 w = sp.Symbol("w", real=True)
-whole, noisy = sp.Function("∇ℓ"), sp.Function("∇ℓ̂")
+whole, noisy, batch_loss = sp.Function("∇ℓ"), sp.Function("∇ℓ̂"), sp.Function("ellhat")
+i, b, n = sp.symbols("i b n", integer=True, positive=True)
+x = sp.Indexed("x", i)  # gradient of example i
 
 
 def steps(formula):
     """The mean over finitely many batches may be differentiated term by term."""
-    losses = [sp.Function(f"ell_{i}")(w) for i in (1, 2, 3)]
-    batches = list(itertools.product(range(3), repeat=2))
-    batch_losses = [sp.Rational(3, 2) * (losses[i] + losses[k]) for i, k in batches]
-    mean = sum(batch_losses) / len(batches)
-    total = sp.Symbol("p_1", real=True)
     return [
         Step(
-            "With the parameters fixed, the mean over batches is a finite sum, so it may be exchanged with the "
-            "derivative; here for all 9 batches of S = 2 from N = 3, and any losses:",
-            sum(sp.diff(value, w) for value in batch_losses) / len(batches),
-            sp.Derivative(mean, w),
+            "There are finitely many batches b, each with its chance P(b), whatever the way of drawing. If the chances "
+            "do not depend on w, derivative and mean may be exchanged:",
+            sp.Sum(P(b) * sp.Derivative(batch_loss(b, w), w), (b, 1, n)),
+            sp.Derivative(sp.Sum(P(b) * batch_loss(b, w), (b, 1, n)), w),
+            name=E(noisy(w)),
         ),
         Step(
-            "The mean of the batch losses is the loss, so this is its gradient:",
-            sp.diff(mean, w),
-            sp.Derivative(sum(losses), w),
-        ),
-        Step(
-            "For any N and S: the counts are S/N on average, and the gradients add up to p_1 = Ng:",
-            (N / S * (S / N) * total).subs(total, N * g),
-            formula,
+            "By (9) that is the derivative of ℓ. In the gradients x_i of the examples: ∇ℓ̂ = (N/S) Σ n_i x_i is linear "
+            "in the counts, each S/N on average, so its mean is N times the mean gradient g:",
+            sp.Mul(N / S, sp.Sum(S / N * x, (i, 1, N)), evaluate=False),
+            formula.subs(g, sp.Sum(x, (i, 1, N)) / N),
             name=E(noisy(w)),
         ),
     ]
@@ -46,10 +38,10 @@ def check(formula):
     comparisons = []
     for size, replacement in ((3, True), (2, False)):
         noisy_gradients = [
-            sp.Rational(4, size) * sum((gradients[i] for i in batch), sp.zeros(2, 1))
+            sp.Rational(4, size) * sum((gradients[q] for q in batch), sp.zeros(2, 1))
             for batch in oracles.batches(4, size, replacement)
         ]
-        derived = oracles.mean(gradients).applyfunc(lambda entry, n=size: formula.subs({N: 4, S: n, g: entry}))
+        derived = oracles.mean(gradients).applyfunc(lambda entry, size=size: formula.subs({N: 4, S: size, g: entry}))
         mode = "with" if replacement else "without"
         comparisons.append(
             Comparison(

@@ -9,31 +9,33 @@ from derivations.symbols import E, N, S
 i, d = sp.symbols("i d", integer=True)
 w = sp.Symbol("w", real=True)
 x, y, count = (sp.Indexed(name, i) for name in "xyn")
-loss, hat = sp.Function("ell"), sp.Function(r"\hat{\ell}")
+loss, hat = sp.Function("ell"), sp.Function("ellhat")
 
 
 def steps(formula):
     """What the mean would be if the batch were a set, each example counted once."""
     absent = sp.Product(1 - 1 / N, (d, 1, S))
+    ratio = E(sp.Symbol("ellhat_set")) / sp.Symbol("ell")
     return [
         Step(
             "With repeats counted, an example is in S draws with replacement on average",
             sp.Sum(1 / N, (d, 1, S)),
             S / N,
+            name=E(sp.Symbol("n_i")),
         ),
         Step(
-            "times, and N/S times that is 1: the definition is made so that the mean of ℓ̂ is ℓ.",
-            N / S * sp.Sum(1 / N, (d, 1, S)),
-            1,
-        ),
-        Step(
-            "Counted once however often drawn, it would be there with probability 1 − (1 − 1/N)^S, and the mean of ℓ̂ "
-            "would be ℓ times",
-            N / S - N / S * absent,
+            "times, and N/S times that is 1: the definition is made so that the mean of ℓ̂ is ℓ. Counted once however "
+            "often drawn, it would be there unless every draw misses it, and the mean of ℓ̂ would be ℓ times",
+            sp.Mul(N / S, 1 - absent, evaluate=False),
             formula,
-            name=E(sp.Symbol("ℓ̂_set")) / sp.Symbol("ℓ"),
+            name=ratio,
         ),
-        Step("For N = S = 2 that is too small by a quarter:", formula.subs({N: 2, S: 2}), sp.Rational(3, 4)),
+        Step(
+            "For N = S = 2, where two of the four draws hold one example only, that is too small by a quarter:",
+            sp.Subs(formula.subs(N, 2), S, 2),
+            sp.Rational(3, 4),
+            name=ratio,
+        ),
     ]
 
 

@@ -6,33 +6,34 @@ from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S
 
-n = sp.Symbol("n", nonnegative=True, integer=True)
+i, z = sp.Symbol("i", integer=True), sp.Symbol("z", real=True)
+example = sp.Indexed("ell", i)  # loss of example i
 w = sp.Symbol("w", real=True)
-loss, hat = sp.Function("ell"), sp.Function(r"\hat{\ell}")
+loss, hat = sp.Function("ell"), sp.Function("ellhat")
 mean_loss = sp.Symbol("L", real=True)  # (1/N) Σ_i ℓ_i, so that ℓ = NL
 
 
 def steps(formula):
-    """The mean count of an example from its binomial law, for a batch of three; then linearity."""
-    binomial = sp.binomial(3, n) * (1 / N) ** n * (1 - 1 / N) ** (3 - n)
-    count = S / N
+    """The mean count of an example in both modes of sampling; then linearity."""
+    count = E(sp.Symbol("n_i"))
     return [
         Step(
-            "The count n_i of example i is binomial, S draws with probability 1/N each; for S = 3 its mean is",
-            sp.Sum(n * binomial, (n, 0, 3)),
-            count.subs(S, 3),
-            name=E(sp.Symbol("n_i")),
+            "With replacement the count n_i of example i is binomial, S draws with probability 1/N each. Its mean is "
+            "the slope at z = 1 of the generating function E z^{n_i}:",
+            sp.Subs(sp.Derivative((1 - 1 / N + z / N) ** S, z), z, 1),
+            S / N,
+            name=count,
         ),
         Step(
-            "For any S and for subsets too: C(N−1, S−1) of the C(N, S) subsets hold the example.",
+            "Without replacement, C(N−1, S−1) of the C(N, S) subsets hold the example:",
             sp.binomial(N - 1, S - 1) / sp.binomial(N, S),
-            count,
-            name=E(sp.Symbol("n_i")),
+            S / N,
+            name=count,
         ),
         Step(
-            "ℓ̂ = (N/S) Σ n_i ℓ_i is linear in the counts, and Σ ℓ_i = NL:",
-            N / S * count * (N * mean_loss),
-            formula,
+            "ℓ̂ = (N/S) Σ n_i ℓ_i is linear in the counts, so either way its mean is N times the mean loss L:",
+            sp.Mul(N / S, sp.Sum(S / N * example, (i, 1, N)), evaluate=False),
+            formula.subs(mean_loss, sp.Sum(example, (i, 1, N)) / N),
             name=E(hat(w)),
         ),
     ]
@@ -44,7 +45,7 @@ def check(formula):
     comparisons = []
     for size, replacement in ((2, True), (3, True), (3, False)):
         batch_losses = [
-            sp.Rational(4, size) * sum(losses[i] for i in batch) for batch in oracles.batches(4, size, replacement)
+            sp.Rational(4, size) * sum(losses[n] for n in batch) for batch in oracles.batches(4, size, replacement)
         ]
         mode = "with" if replacement else "without"
         comparisons.append(

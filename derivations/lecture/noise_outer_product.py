@@ -10,8 +10,8 @@ from derivations.symbols import E, N, eta, t
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's noise scale g
 f11, f12, f22 = sp.symbols("F_11 F_12 F_22", real=True)
-noise, transposed = sp.Function("varepsilon"), sp.Function("εᵀ")
-other = sp.Symbol("t'", nonnegative=True)
+noise, transposed = sp.Function("ε"), sp.Function("εᵀ")
+other = sp.Symbol("t′", nonnegative=True)
 RESULT = scale * eta / N * sp.Matrix([[f11, f12], [f12, f22]])
 
 
@@ -20,17 +20,22 @@ def steps(formula):
     A = sp.Matrix(2, 2, sp.symbols("a_11 a_12 a_21 a_22", real=True))
     F = A * A.T / scale
     values = {f11: F[0, 0], f12: F[0, 1], f22: F[1, 1]}
-    draws = [A * sp.sqrt(eta / N) * sp.Matrix(signs) for signs in itertools.product((-1, 1), repeat=2)]
+    noises = [A * sp.sqrt(eta / N) * sp.Matrix(signs) for signs in itertools.product((-1, 1), repeat=2)]
+    x, factor, F_ = sp.MatrixSymbol("x", 2, 1), sp.MatrixSymbol("A", 2, 2), sp.MatrixSymbol("F", 2, 2)
+    duration = eta / N
     return [
         Step(
-            "A column times a row: E[(Ax)(Ax)ᵀ] = A E[xxᵀ] Aᵀ = (η/N)AAᵀ, here with x = ±√(η/N) in each entry.",
-            oracles.mean(v * v.T for v in draws),
+            "The noise of a step is Ax with AAᵀ = gF, where the entries of x are independent, of mean 0 and variance "
+            "η/N; here each is ±√(η/N). A column times a row is a matrix:",
+            oracles.mean(v * v.T for v in noises),
             formula.subs(values),
+            shown=sp.Eq(E(factor * x * x.T * factor.T), sp.MatMul(duration * scale, F_), evaluate=False),
         ),
         Step(
-            "A row times a column is a number instead, the trace, and forgets all directions:",
-            oracles.mean((v.T * v)[0] for v in draws),
+            "A row times a column is a number, which forgets all directions:",
+            oracles.mean((v.T * v)[0] for v in noises),
             sp.trace(formula).subs(values),
+            shown=sp.Eq(E(x.T * factor.T * factor * x), duration * scale * sp.Trace(F_), evaluate=False),
         ),
     ]
 
@@ -72,6 +77,8 @@ CLAIM = Claim(
     check=check,
     slip=Slip("the covariances between entries dropped", sp.diag(RESULT[0, 0], RESULT[1, 1])),
     example=Example(
-        "g = 1, η/N = 1, F = diag(1, 4): what is printed, read as a scalar product", 5, sp.diag(1, 4).as_immutable()
+        "variance along the second axis for g = η/N = 1 and F = diag(1, 4), the printed product read as a scalar one",
+        5,
+        4,
     ),
 )

@@ -10,6 +10,7 @@ from derivations.symbols import N, S, eta
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's g
 F = sp.Symbol("F", nonnegative=True)  # variance along one direction: 1/(N−1) form, or a population's
+i = sp.Symbol("i", integer=True)
 p1, p2 = sp.symbols("p_1 p_2", real=True)  # Σ x_i and Σ x_i² of the per-example gradients x_i
 
 
@@ -33,13 +34,15 @@ def steps(formula):
         ),
         Step(
             "A step is −η/N times the gradient, so (η/N)² Cov(ψ) must equal (23), which fixes g:",
-            (eta / N) ** 2 * subsets,
-            eta / N * formula * F,
+            sp.Mul((eta / N) ** 2, subsets, evaluate=False),
+            sp.Mul(eta / N, formula, F, evaluate=False),
         ),
+        Step("A step with all data has no noise, and g vanishes there:", sp.Subs(formula, S, N), sp.S.Zero),
         Step(
-            "A step with all data has no noise, and g vanishes there:",
-            formula.subs(S, N),
-            sp.S.Zero,
+            "With replacement and a population's F: ψ = Σ(Nn_i/S − 1)x_i, where the count n_i of example i has the mean "
+            "S/N and the variance (S/N)(1 − 1/N). On average over the data g is η(N − 1)/S:",
+            sp.Mul((eta / N) ** 2, sp.Sum((N / S) ** 2 * (S / N * (1 - 1 / N)) * F, (i, 1, N)), evaluate=False),
+            sp.Mul(eta / N, eta * (N - 1) / S, F, evaluate=False),
         ),
     ]
 
@@ -52,10 +55,15 @@ def check(formula):
         -rate / size * sum((gradients[j] for j in batch), sp.zeros(2, 1)) for batch in oracles.batches(n, size, False)
     ]
     unbiased = oracles.covariance(gradients) * sp.Rational(n, n - 1)
-    population = [  # the batch is the first two of three examples, whose gradients have variance 1
-        (-rate * ((x + y) / sp.Integer(2) - (x + y + z) / sp.Integer(3))) ** 2
-        for x, y, z in itertools.product((-1, 1), repeat=3)
-    ]
+    data_sets = list(itertools.product((-1, 1), repeat=3))  # gradients of three examples, of variance 1
+
+    def of_population(replacement):
+        drawn = oracles.batches(3, 2, replacement)
+        return oracles.mean(
+            (rate * (sp.Rational(x[a] + x[b], 2) - sp.Rational(sum(x), 3))) ** 2 for x in data_sets for a, b in drawn
+        )
+
+    at_three = formula.subs({eta: rate, N: 3, S: 2})
     return [
         Comparison(
             "covariance of a step for N = 4, S = 2, F in its 1/(N−1) form, over all 6 subsets",
@@ -63,9 +71,14 @@ def check(formula):
             oracles.covariance(moves),
         ),
         Comparison(
-            "noise of a step for N = 3, S = 2, F = 1 of the population ±1, over all 8 data sets",
-            rate / 3 * formula.subs({eta: rate, N: 3, S: 2}),
-            oracles.mean(population),
+            "noise of a step for N = 3, S = 2, F = 1 of the population ±1, over all 8 data sets and their 3 subsets",
+            rate / 3 * at_three,
+            of_population(False),
+        ),
+        Comparison(
+            "the same with replacement, over their 9 batches, where g is larger by (N − 1)/(N − S) = 2",
+            rate / 3 * 2 * at_three,
+            of_population(True),
         ),
     ]
 
@@ -76,7 +89,8 @@ CLAIM = Claim(
     sources=(Source("lecture", "24"), Source("Smith & Le 2018")),
     verdict=Verdict.CONDITIONAL,
     summary="Exact for batches drawn without replacement if F is the data's covariance in its 1/(N−1) form, or that "
-    "of a population the data come from. The lecture draws with replacement, where g is ηN/S without the −1.",
+    "of a population the data come from. The lecture draws with replacement: there g is ηN/S if F is the data's "
+    "covariance in its 1/N form, and η(N − 1)/S if F is a population's.",
     printed=sp.Eq(scale, eta * (N / S - 1), evaluate=False),
     assumptions=(
         Assumption("Batches are drawn without replacement.", sp.Le(S, N, evaluate=False)),

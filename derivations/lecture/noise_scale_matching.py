@@ -16,8 +16,8 @@ def steps(formula):
     return [
         Step(
             "The noise of a step is −(η/N)ψ, so its covariance (23) is (η/N)² times (14):",
-            eta / N * formula * F,
-            (eta / N) ** 2 * FLUCTUATION,
+            sp.Mul(eta / N, formula, F, evaluate=False),
+            sp.Mul((eta / N) ** 2, FLUCTUATION, evaluate=False),
         ),
         Step(
             "The noise must vanish with the learning rate, because w then solves dw/dt = −∇ℓ:",
@@ -25,9 +25,10 @@ def steps(formula):
             sp.S.Zero,
         ),
         Step(
-            "The variance of two half steps at η/2 each is half that of one step at η: g is linear in η.",
-            2 * (eta / (2 * N)) * formula.subs(eta, eta / 2) * F,
-            eta / N * formula * F / 2,
+            "Two steps at η/2 have half the variance of one step at η: in (23) one factor η is that of the time, so "
+            "the other must be in g.",
+            sp.Mul(2, (eta / (2 * N)) ** 2, FLUCTUATION, evaluate=False),
+            sp.Mul(eta / (2 * N), formula, F, evaluate=False),
         ),
     ]
 

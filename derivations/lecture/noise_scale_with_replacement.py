@@ -7,6 +7,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import N, S, eta
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's g
+i = sp.Symbol("i", integer=True)
 F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients along one direction, 1/N form
 
 
@@ -15,17 +16,17 @@ def steps(formula):
     return [
         Step(
             "A step is −(η/S) times a sum of S independent gradients of variance F; (23) says (η/N)gF:",
-            (eta / S) ** 2 * S * F,
-            eta / N * formula * F,
+            sp.Mul((eta / S) ** 2, sp.Sum(F, (i, 1, S)), evaluate=False),
+            sp.Mul(eta / N, formula, F, evaluate=False),
         ),
         Step(
             "Against (24) without replacement the difference is one learning rate, which is the fraction S/N of g:",
-            (formula - eta * (N / S - 1)) / formula,
+            sp.Mul(formula - eta * (N / S - 1), 1 / formula, evaluate=False),
             S / N,
         ),
         Step(
             "A batch as large as the data still has noise, for it misses some examples and repeats others:",
-            formula.subs(S, N),
+            sp.Subs(formula, S, N),
             eta,
         ),
     ]

@@ -34,33 +34,49 @@ def steps(formula):
     after = hessian.xreplace(rescaled).subs(at_point)
     known = dict(zip(entries_of(H), entries_of(before), strict=True))
     at_minimum = before.subs({F[1]: 0, F[2]: 0})
+    T, whole = sp.MatrixSymbol("T", 3, 3), sp.MatrixSymbol("H", 3, 3)
+    inverse = sp.diag(1 / alpha, 1 / alpha, alpha)
     return [
         Step(
             "A ReLU passes a positive factor on, so (αa, b/α) gives the outputs of (a, b):",
-            b / alpha * relu(alpha * z),
+            sp.Mul(b / alpha, relu(alpha * z), evaluate=False),
             b * relu(z),
+            shown=sp.Eq(
+                sp.Mul(b / alpha, sp.Function("max")(0, alpha * z), evaluate=False),
+                b * sp.Function("max")(0, z),
+                evaluate=False,
+            ),
         ),
         Step(
             "While no unit switches, the loss is a smooth function of the products b·a, here with any first and second "
-            "derivatives. Differentiated at (αa, b/α), with H the Hessian at (a, b):",
+            "derivatives. Differentiated at (αa, b/α), with H the Hessian at (a, b) and T = diag(α, α, 1/α):",
             after,
             formula.xreplace(known),
-            name=sp.Symbol("H(αa, b/α)"),
+            shown=sp.Eq(
+                sp.Function("H")(alpha * a1, alpha * a2, b / alpha),
+                sp.MatMul(T.inv(), whole, T.inv(), evaluate=False),
+                evaluate=False,
+            ),
         ),
         Step(
-            "The trace is without bound as α → 0 or ∞, unless the entries vanish:",
-            formula.trace(),
+            "In its entries:",
+            sp.MatMul(inverse, H, inverse, evaluate=False),
+            formula,
+        ),
+        Step(
+            "Its trace is without bound as α → 0 or ∞, unless H is 0:",
+            sp.Trace(formula),
             (H[0, 0] + H[1, 1]) / alpha**2 + alpha**2 * H[2, 2],
         ),
         Step(
             "The determinant changes too, unless both layers have as many weights; here 2 and 1:",
-            formula.det(),
-            H.det() / alpha**2,
+            sp.Determinant(formula),
+            sp.Determinant(H) / alpha**2,
         ),
         Step(
-            "At a minimum the direction (a, −b), along which the outputs stay, has curvature 0: there det H = 0, "
-            "however sharp the other directions are.",
-            at_minimum * sp.Matrix([a1, a2, -b]),
+            "At a minimum, where the loss's slopes F_u and F_v are 0, the direction (a, −b), along which the outputs "
+            "stay, has curvature 0: there det H = 0, however sharp the other directions are.",
+            sp.MatMul(at_minimum, sp.Matrix([a1, a2, -b]), evaluate=False),
             sp.zeros(3, 1),
         ),
     ]

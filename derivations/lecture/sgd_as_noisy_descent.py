@@ -8,20 +8,26 @@ from derivations.symbols import N, S, eta
 full = sp.Symbol("p_1", real=True)  # Σ_i x_i, the gradient ∇ℓ of the sum loss; x_i = ∇ℓ(x_i, y_i; w)
 batch_sum = sp.Symbol("s_B", real=True)  # Σ_{i∈B} x_i
 whole, noisy = sp.Function("∇ℓ"), sp.Function("∇ℓ̂")
-w = sp.Symbol("w", real=True)
+w, step = sp.Symbol("w", real=True), sp.Symbol("Δw")
 FLUCTUATION = sp.Add(noisy(w), -whole(w), evaluate=False)
 
 
 def steps(formula):
     """The full gradient is added and taken away again; N cancels."""
-    noisy_gradient = N / S * batch_sum
+    noisy_gradient = sp.Symbol("ghat", real=True)
     return [
-        Step("The full gradient cancels:", -eta / N * (full + (noisy_gradient - full)), -eta / N * noisy_gradient),
         Step(
-            "With ∇ℓ̂ = (N/S) Σ_{i∈B} x_i the factors N cancel as well, and the step of the iteration (1) is left:",
-            -eta / N * (full + (noisy_gradient - full)),
+            "With p_1 for the full gradient ∇ℓ and ĝ for ∇ℓ̂, the full gradient cancels:",
+            sp.Mul(-eta / N, sp.Add(full, sp.Add(noisy_gradient, -full, evaluate=False), evaluate=False), evaluate=False),
+            -eta / N * noisy_gradient,
+            name=step,
+        ),
+        Step(
+            "ℓ̂ of (7) is N/S times the batch's loss, so ĝ is N/S times the sum s_B of the batch's gradients. The factors "
+            "N cancel as well, and the step of the iteration (1) is left:",
+            sp.Mul(-eta / N, N / S, batch_sum, evaluate=False),
             formula,
-            name=sp.Symbol("Δw"),
+            name=step,
         ),
     ]
 
@@ -36,12 +42,12 @@ def check(formula):
     for batch in ((0, 3), (1, 1, 2)):
         # (8): the losses (6) and (7) are differentiated.
         ell, ell_hat = sum(losses), sp.Rational(4, len(batch)) * sum(losses[n] for n in batch)
-        step = [(-rate / 4 * (sp.diff(ell, v) + (sp.diff(ell_hat, v) - sp.diff(ell, v)))).subs(point) for v in (w1, w2)]
+        printed = [(-rate / 4 * (sp.diff(ell, v) + (sp.diff(ell_hat, v) - sp.diff(ell, v)))).subs(point) for v in (w1, w2)]
         # (1): residual times input, summed over the batch.
         residuals = [a * point[w1] + b * point[w2] - target for a, b, target in data]
         sums = [sum(residuals[n] * data[n][axis] for n in batch) for axis in (0, 1)]
         derived = [formula.subs({eta: rate, S: len(batch), batch_sum: value, N: 4}) for value in sums]
-        comparisons.append(Comparison(f"the step with batch {batch} of a regression on four examples", derived, step))
+        comparisons.append(Comparison(f"the step with batch {batch} of a regression on four examples", derived, printed))
     return comparisons
 
 
@@ -53,7 +59,7 @@ CLAIM = Claim(
     summary="The step of SGD is a step of gradient descent plus −η/N times the fluctuation of the batch gradient. This "
     "is an identity, for every batch and however it is drawn; nothing about noise is assumed.",
     printed=sp.Eq(
-        sp.Symbol("Δ_w"),
+        step,
         sp.Mul(-eta / N, sp.Add(whole(w), FLUCTUATION, evaluate=False), evaluate=False),
         evaluate=False,
     ),

@@ -7,31 +7,34 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import E, N, S, eta, g, t
 
 grad = sp.Function("∇ℓ")
-j = sp.Symbol("j", integer=True)
+i, j = sp.symbols("i j", integer=True)
+x = sp.Indexed("x", i)  # gradient of example i at the parameters w
 w = sp.Indexed("w", t)
-total = sp.Symbol("p_1", real=True)  # Σ_i x_i of the per-example gradients
 
 
 def steps(formula):
     """The mean number of times an example is in the batch is S/N, in both modes of sampling."""
-    count = S / N
+    count = sp.Symbol("n_i")
+    gradients = sp.Sum(x, (i, 1, N))
     return [
         Step(
-            "Without replacement, C(N−1, S−1) of the C(N, S) subsets hold a given example:",
+            "Let n_i be the number of times example i is in the batch. Without replacement, C(N−1, S−1) of the C(N, S) "
+            "subsets hold it:",
             sp.binomial(N - 1, S - 1) / sp.binomial(N, S),
-            count,
-            name=E(sp.Symbol("n_i")),
+            S / N,
+            name=E(count),
         ),
         Step(
             "With replacement, each of the S draws hits it with probability 1/N:",
             sp.Sum(1 / N, (j, 1, S)),
-            count,
-            name=E(sp.Symbol("n_i")),
+            S / N,
+            name=E(count),
         ),
         Step(
-            "The step is linear in the counts n_i, so its mean needs only theirs; the x_i add up to p_1 = Ng:",
-            (-eta / S * count * total).subs(total, N * g),
-            formula,
+            "The step is −(η/S) Σ n_i x_i with the gradients x_i at fixed w, linear in the counts. So its mean is −η "
+            "times the mean gradient g:",
+            sp.Mul(-eta / S, sp.Sum(S / N * x, (i, 1, N)), evaluate=False),
+            formula.subs(g, gradients / N),
             name=E(sp.Symbol("Δw")),
         ),
     ]
@@ -68,7 +71,7 @@ CLAIM = Claim(
         Assumption("All examples are equally likely, so that each is S/N times in a batch on average.", sp.Le(S, N)),
         Assumption(
             "The loss is a sum over examples; batch normalisation, which couples them, is left out.",
-            sp.Eq(N * g, sp.Sum(sp.Indexed("x", j), (j, 1, N)), evaluate=False),
+            sp.Eq(N * g, sp.Sum(x, (i, 1, N)), evaluate=False),
         ),
     ),
     formula=-eta * g,

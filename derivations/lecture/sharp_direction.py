@@ -9,12 +9,18 @@ x, y = sp.symbols("x y", real=True)
 
 
 def steps(formula):
-    """The curvatures in x and in y, differentiated."""
-    f = 100 * x**2 + y**8
+    """The curvatures in x and in y, one derivative after the other."""
     return [
-        Step("The curvature in x:", sp.Derivative(f, (x, 2)), formula[0]),
-        Step("The curvature in y:", sp.Derivative(f, (y, 2)), formula[1]),
-        Step("At the minimum (0, 0) only x has any:", formula.subs({x: 0, y: 0}), sp.Matrix([200, 0])),
+        Step("The slope in x:", sp.Derivative(100 * x**2, x), 200 * x, name=sp.Symbol("f_x")),
+        Step("and the curvature:", sp.Derivative(200 * x, x), formula[0], name=sp.Symbol("f_xx")),
+        Step("The slope in y:", sp.Derivative(y**8, y), 8 * y**7, name=sp.Symbol("f_y")),
+        Step("and the curvature:", sp.Derivative(8 * y**7, y), formula[1], name=sp.Symbol("f_yy")),
+        Step(
+            "At the minimum, where x has the curvature 200, y has none:",
+            sp.Subs(formula[1], y, 0),
+            0,
+            name=sp.Function("f_yy")(0, 0),
+        ),
     ]
 
 
@@ -48,8 +54,8 @@ CLAIM = Claim(
     verdict=Verdict.WRONG,
     summary="The caption calls the minimum of 100x² + y⁸ sharp in y. It is sharp in x, with curvature 200, and flat in "
     "y, with curvature 0, as the table says.",
-    printed=sp.Gt(sp.Function("f_yy")(0), sp.Function("f_xx")(0), evaluate=False),
-    corrected=sp.Gt(sp.Function("f_xx")(0), sp.Function("f_yy")(0), evaluate=False),
+    printed=sp.Gt(sp.Function("f_yy")(0, 0), sp.Function("f_xx")(0, 0), evaluate=False),
+    corrected=sp.Gt(sp.Function("f_xx")(0, 0), sp.Function("f_yy")(0, 0), evaluate=False),
     assumptions=(Assumption("Sharp means of large curvature at the minimum.", sp.Eq(sp.Tuple(x, y), sp.Tuple(0, 0))),),
     formula=sp.ImmutableDenseMatrix([200, 56 * y**6]),
     arguments=(x, y),

@@ -6,7 +6,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 
 eps = sp.Symbol("epsilon", positive=True)
 a1, a2 = sp.symbols("a_1 a_2", real=True, nonzero=True)
-x1, x2, z = sp.symbols("x_1 x_2 z", real=True)
+x1, x2, z, s = sp.symbols("x_1 x_2 z s", real=True)
 i = sp.Symbol("i", integer=True)
 
 a, x = sp.Matrix([a1, a2]), sp.Matrix([x1, x2])
@@ -15,27 +15,31 @@ coordinate = (a1 * x1 + a2 * x2) / (a1**2 + a2**2)
 
 def steps(formula):
     """The pseudo-inverse by its defining property: A⁺x is the coordinate of the point of the line nearest to x."""
-    distance = (x - a * z).dot(x - a * z)
     inverse = a.T / (a1**2 + a2**2)
+    away = sp.Matrix([x1 - a1 * z, x2 - a2 * z])
     return [
         Step(
-            "z = A⁺x minimises |x − az|², so there the derivative in z vanishes:",
-            sp.diff(distance, z).subs(z, coordinate),
+            "A⁺x is the coordinate z of the point az nearest to x. There x − az is normal to a; their product vanishes "
+            "at z = aᵀx/|a|²:",
+            sp.Subs(a1 * (x1 - a1 * z) + a2 * (x2 - a2 * z), z, coordinate),
             0,
         ),
-        Step("That is A⁺ = aᵀ/|a|², for which A A⁺ A = A:", a * inverse * a, a),
+        Step(
+            "So A⁺ = aᵀ/|a|², which has the property A A⁺ A = A of a pseudo-inverse:",
+            sp.MatMul(a, inverse, a, evaluate=False),
+            a,
+        ),
         Step(
             "The half-width is ε(|A⁺x| + 1):",
             eps * (sp.Abs((inverse * x)[0]) + 1),
             formula,
             name=sp.Function("max")(z),
         ),
-        Step("At x = 0 nothing of A is left, and the box is [−ε, ε]:", formula.subs({x1: 0, x2: 0}), eps),
         Step(
-            "For a = (1, 0) it is the box of the first coordinate, and grows with |x_1|, so it is not invariant to "
-            "a shift of the parameters' origin:",
-            formula.subs({a1: 1, a2: 0}),
-            eps * (sp.Abs(x1) + 1),
+            "At x = sa, s steps along the column, it does not depend on a. At the origin, s = 0, the box is [−ε, ε] for "
+            "every A; with another origin of the parameters the same point has another s and another box:",
+            formula.subs({x1: s * a1, x2: s * a2}),
+            eps * (sp.Abs(s) + 1),
         ),
     ]
 
@@ -66,7 +70,7 @@ CLAIM = Claim(
     summary="The box lives in the p coordinates of A's columns, with half-widths ε(|(A⁺x)_i| + 1). At x = 0 it is "
     "[−ε, ε]^p for every A, and for A = I it is the box of the parameters themselves; away from x = 0 it depends on "
     "where the origin of the parameters lies.",
-    printed=sp.Le(sp.Abs(sp.Indexed("z", i)), eps * (sp.Abs(sp.Indexed("A⁺x", i)) + 1), evaluate=False),
+    printed=sp.Le(sp.Abs(sp.Indexed("z", i)), eps * (sp.Abs(sp.Indexed("(A⁺x)", i)) + 1), evaluate=False),
     assumptions=(Assumption("The column of A is not zero.", sp.Gt(a1**2 + a2**2, 0, evaluate=False)),),
     formula=eps * (sp.Abs(coordinate) + 1),
     arguments=(eps, a1, a2, x1, x2),

@@ -17,20 +17,25 @@ phi, n = sp.Function("phi"), sp.Symbol("n", positive=True, integer=True)
 def steps(formula):
     """Every curved direction adds the same rise, since a corner of the box is the worst in all of them at once."""
     frame = sp.Matrix([[sp.cos(angle), -sp.sin(angle)], [sp.sin(angle), sp.cos(angle)], [0, 0]])
-    point = frame * sp.Matrix([z1, z2])
     return [
         Step(
-            "Orthonormal columns leave lengths alone, whatever n; here two columns in three dimensions:",
-            point.dot(point),
-            z1**2 + z2**2,
+            "Orthonormal columns leave lengths alone, |Az|² = |z|², whatever n; here two in three dimensions:",
+            sp.MatMul(frame.T, frame, evaluate=False),
+            sp.eye(2),
+            name=sp.Symbol("AᵀA"),
         ),
         Step(
-            "So c|Az|² = cΣz_i² in p coordinates, each of which may be ε² at most, all at the same corner:",
-            sp.Sum(curv * eps**2, (i, 1, p)),
-            p * curv * eps**2,
+            "So f(Az) = c Σ z_i² has p terms. Each is at most cε², all at the same corner of the box. In percent, at a "
+            "minimum of height 0:",
+            sp.Mul(100, sp.Sum(curv * eps**2, (i, 1, p)), evaluate=False),
+            formula,
+            name=phi(eps),
         ),
-        Step("In percent, at a minimum of height 0:", sp.Sum(100 * curv * eps**2, (i, 1, p)), formula, name=phi(eps)),
-        Step("From one such direction to p of them the sharpness grows by", formula / formula.subs(p, 1), p),
+        Step(
+            "One such direction alone, p = 1, has φ_1 = 100cε². So p of them have p times that:",
+            sp.Mul(p, 100 * curv * eps**2, evaluate=False),
+            formula,
+        ),
     ]
 
 

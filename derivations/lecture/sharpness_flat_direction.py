@@ -13,28 +13,24 @@ threshold = 10 ** sp.Rational(1, 3)
 
 def steps(formula):
     """The two functions differ in y alone."""
-    slopes = sp.Integral(8 * y**7 - 200 * y, (y, 0, eps))
+    steep = sp.Integer(25) ** sp.Rational(1, 6)
     return [
         Step(
             "100x² + y⁸ and 100(x² + y²) share the term in x. The rise of y⁸ less that of 100y², in percent:",
-            100 * slopes,
+            sp.Mul(100, sp.Integral(8 * y**7 - 200 * y, (y, 0, eps)), evaluate=False),
             formula,
             name=sp.Symbol("φ_flat") - sp.Symbol("φ_sharp"),
         ),
         Step(
-            "This is 100ε²(ε⁶ − 100). ε⁶ − 100 grows with ε, so its sign changes once, at ε⁶ = 100:",
-            formula.subs(eps, threshold),
-            0,
+            "The last factor grows with ε from −100 on, so the sign changes once, at ε = 100^{1/6} = ∛10:",
+            formula,
+            100 * eps**2 * (eps**6 - 100),
         ),
         Step(
-            "There the difference grows with ε, so the flat function is the sharper one above it:",
-            sp.diff(formula, eps).subs(eps, threshold),
-            60000 * threshold,
-        ),
-        Step(
-            "The slope in y is the larger one earlier, from y⁶ = 25 on:",
-            (8 * y**7 - 200 * y).subs(y, sp.Integer(25) ** sp.Rational(1, 6)),
-            0,
+            "As the caption says, y⁸ is the steeper function after a certain point, y = 25^{1/6} = ∛5 ≈ 1.71. But it "
+            "is the larger one only from 2.15 on:",
+            sp.Subs(8 * y**7, y, steep),
+            sp.Subs(200 * y, y, steep),
         ),
     ]
 

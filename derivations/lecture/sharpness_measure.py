@@ -12,28 +12,27 @@ y = sp.Symbol("y", real=True)
 
 f, phi = sp.Function("f"), sp.Function("phi")
 x, A = sp.symbols("x A")
-largest = sp.Function("max")(f(x + A * y))
+largest_over_box = sp.Function("max_y")  # over the box (3)
 
 
 def steps(formula):
     """A parabola at its minimum, where the maximum over the box is known."""
-    rise = lam * eps**2 / 2
-    shifted = s * (f0 + lam * y**2 / 2) + b
     return [
         Step(
             "At the minimum x = 0 of f = f_0 + λy²/2 with A = 1 the box is [−ε, ε]. The slope λy has the sign of y, so "
             "f is largest at the ends, where it has risen by",
             sp.Integral(lam * y, (y, 0, eps)),
-            rise,
+            lam * eps**2 / 2,
         ),
         Step(
-            "A factor s > 0 and a constant b leave the place of the maximum; the constant drops out of the rise:",
-            shifted.subs(y, eps) - shifted.subs(y, 0),
-            s * rise,
+            "A factor s > 0 and a constant b leave the place of the maximum. The slope of sf + b is s times that of f, "
+            "so the rise is multiplied by s, and b drops out of it:",
+            sp.Integral(s * lam * y, (y, 0, eps)),
+            s * lam * eps**2 / 2,
         ),
         Step(
-            "It does not drop out of the denominator 1 + f(x). In percent:",
-            100 * s * rise / (1 + shifted.subs(y, 0)),
+            "But both stay in the denominator, 1 + sf_0 + b. In percent:",
+            sp.Mul(100, s * lam * eps**2 / 2 / (1 + s * f0 + b), evaluate=False),
             formula,
             name=sp.Symbol("φ"),
         ),
@@ -65,8 +64,8 @@ CLAIM = Claim(
     verdict=Verdict.STATEMENT,
     summary="The sharpness is the largest rise of the loss in a box over 1 + f(x), in percent; it needs f > −1. "
     "At a parabola's minimum it is 50λε²/(1 + f_0). Because of the 1 + f(x) it changes when a constant is added to the "
-    "loss, and it is neither unchanged nor merely multiplied when the loss is scaled.",
-    printed=sp.Eq(phi(eps, A), (largest - f(x)) / (1 + f(x)) * 100, evaluate=False),
+    "loss. When the loss is scaled, it is not unchanged, nor multiplied by the same factor unless f_0 = 0.",
+    printed=sp.Eq(phi(eps, A), (largest_over_box(f(x + A * y)) - f(x)) / (1 + f(x)) * 100, evaluate=False),
     assumptions=(
         Assumption("The denominator is positive.", sp.Gt(1 + s * f0 + b, 0, evaluate=False)),
         Assumption(

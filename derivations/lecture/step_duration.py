@@ -9,6 +9,7 @@ from derivations.symbols import N, S, eta, k, t
 F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients along one direction
 G = sp.Symbol("G", real=True)  # gradient of the sum loss
 displacement = sp.Symbol("Delta_w", real=True)
+j = sp.Symbol("j", integer=True)
 w = sp.Function("w")
 
 
@@ -16,14 +17,14 @@ def steps(formula):
     """The time in which the equation moves as far as k steps do, in the mean and in the variance."""
     return [
         Step(
-            "k steps (8) at a constant gradient G of the sum loss move by −k(η/N)G; the equation's drift is −G:",
-            -k * eta / N * G,
+            "k steps (8) at a constant gradient G of the sum loss move by −(η/N)G each; the equation's drift is −G:",
+            sp.Sum(-eta / N * G, (j, 1, k)),
             sp.Integral(-G, (t, 0, formula)),
         ),
         Step(
-            "The same time gives the right variance: k steps have k(η/N)² N²F/S, the equation gF per unit of time with "
-            "g = ηN/S.",
-            k * (eta / N) ** 2 * N**2 / S * F,
+            "The same time gives the right variance: a step has (η/N)² Cov(ψ) with Cov(ψ) = N²F/S, the equation gF per "
+            "unit of time with g = ηN/S.",
+            sp.Sum(sp.Mul((eta / N) ** 2, N**2 / S * F, evaluate=False), (j, 1, k)),
             sp.Integral(eta * N / S * F, (t, 0, formula)),
         ),
     ]

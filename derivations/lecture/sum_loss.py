@@ -12,21 +12,20 @@ loss = sp.Function("ell")
 
 
 def steps(formula):
-    """Three examples with any losses."""
-    losses = [sp.Function(f"ell_{n}")(w) for n in (1, 2, 3)]
+    """The derivative of a finite sum, and one step written for either loss."""
+    mean_loss = sp.Sum(loss(x, y, w), (i, 1, N)) / N
     return [
         Step(
-            "The derivative of the sum is N times that of the mean; here N = 3 with any losses:",
-            sp.Derivative(sum(losses), w),
-            3 * sp.diff(sum(losses) / 3, w),
+            "The gradient of the sum is N times that of the mean:",
+            sp.Derivative(sp.Sum(loss(x, y, w), (i, 1, N)), w),
+            N * sp.Derivative(mean_loss, w),
         ),
         Step(
-            "Every example has the mean gradient g on average, so the N of them add up to", sp.Sum(g, (i, 1, N)), N * g
-        ),
-        Step(
-            "Gradient descent by −ηg on the mean loss is a step on the sum loss with the rate",
-            -eta * g / (N * g),
-            formula,
+            "So is the Hessian, being the gradient's derivative. With g the mean's gradient, the step −ηg of gradient "
+            "descent on the mean loss is one on the sum loss, whose gradient is Ng, with the rate η/N:",
+            sp.Mul(-formula, N * g, evaluate=False),
+            -eta * g,
+            name=sp.Symbol("Δw"),
         ),
     ]
 
@@ -38,7 +37,7 @@ def check(formula):
     curvature = sum(a for a, _ in data) / sp.Integer(len(data))
     sum_gradient = sum(a * (start - b) for a, b in data)
     minimum = sum(a * b for a, b in data) / sp.Integer(sum(a for a, _ in data))
-    derived = start + formula.subs({eta: 1 / curvature, N: len(data)}) * sum_gradient
+    derived = start - formula.subs({eta: 1 / curvature, N: len(data)}) * sum_gradient
     return [
         Comparison(
             "Four parabolas: with η = 1/curvature of the mean loss one step on the sum loss ends in the minimum",
@@ -59,9 +58,9 @@ CLAIM = Claim(
     assumptions=(
         Assumption("The loss is a sum over examples with no term that couples them.", sp.Ge(N, 1, evaluate=False)),
     ),
-    formula=-eta / N,
+    formula=eta / N,
     arguments=(eta, N),
     steps=steps,
     check=check,
-    slip=Slip("the rate of the mean loss used with the sum loss", -eta),
+    slip=Slip("the rate of the mean loss used with the sum loss", eta),
 )

@@ -10,37 +10,44 @@ F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients al
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's noise scale g
 tau, r = sp.symbols("tau r", positive=True)  # a time span; a correlation time
 u = sp.Symbol("u", nonnegative=True)
-w, ell, noise = (sp.Function(name) for name in ("w", "ell", "varepsilon"))
-other = sp.Symbol("t'", nonnegative=True)
+w, ell, noise = (sp.Function(name) for name in ("w", "ell", "ε"))
+other = sp.Symbol("t′", nonnegative=True)
 
 
 def steps(formula):
     """Noise of a short correlation time r, then r → 0."""
-    kernel = sp.exp(-u / r) / (2 * r)
-    lag = kernel.subs(u, t - u)
     within = tau - r * (1 - sp.exp(-tau / r))
+    across = r / 2 * (1 - sp.exp(-tau / r)) ** 2
     return [
         Step(
-            "The δ function is the limit of exp(−|t − t′|/r)/(2r) as r → 0, whose integral is one:",
-            2 * sp.Integral(kernel, (u, 0, sp.oo)),
+            "The δ function is the limit r → 0 of exp(−|t − t′|/r)/(2r), whose integral over t′ is one, twice that over "
+            "one side:",
+            sp.Integral(sp.exp(-u / r) / r, (u, 0, sp.oo)),
             sp.S.One,
         ),
         Step(
-            "The square of the noise's integral over a time τ has twice the part with t′ < t:",
-            2 * sp.Integral(sp.Integral(lag, (u, 0, t)), (t, 0, tau)),
+            "The square of the noise's integral over a time τ is the sum over all pairs of times, twice those with "
+            "t′ < t. Per unit of gF:",
+            _pairs(sp.exp(-(t - other) / r) / r, (other, 0, t), (t, 0, tau)),
             within,
         ),
         Step(
-            "As r → 0 the covariance of ∫ ε dt grows as the time itself, so its standard deviation grows as √τ:",
+            "As r → 0 the covariance of ∫ε dt is proportional to the time, so its standard deviation grows as √τ:",
             sp.Limit(scale * F * within, r, 0, "+"),
             formula,
         ),
         Step(
-            "Neighbouring time spans share only pairs less than r apart, and their covariance vanishes:",
-            sp.Limit(scale * F * sp.Integral(sp.Integral(lag, (u, 0, tau)), (t, tau, 2 * tau)).doit(), r, 0, "+"),
-            sp.S.Zero,
+            "The integrals over two neighbouring time spans share only pairs some r apart:",
+            _pairs(sp.exp(-(t - other) / r) / (2 * r), (other, 0, tau), (t, tau, 2 * tau)),
+            across,
         ),
+        Step("Their covariance vanishes:", sp.Limit(scale * F * across, r, 0, "+"), sp.S.Zero),
     ]
+
+
+def _pairs(kernel, inner, outer):
+    """A double integral with the inner one kept apart, for the page."""
+    return sp.Integral(sp.UnevaluatedExpr(sp.Integral(kernel, inner)), outer)
 
 
 def check(formula):
@@ -67,7 +74,7 @@ CLAIM = Claim(
     title="White noise of strength gF",
     sources=(Source("lecture", "17"),),
     verdict=Verdict.STATEMENT,
-    summary="This defines a stochastic differential equation; ∇_t(w) stands for dw/dt. What it says about a finite "
+    summary="This defines a stochastic differential equation; the lecture writes ∇_t(w) for dw/dt. What it says about a finite "
     "time τ is that the integrated noise has covariance gFτ and is uncorrelated between disjoint times.",
     printed=sp.Eq(sp.Derivative(w(t), t), -sp.Derivative(ell(w(t)), w(t)) + noise(t), evaluate=False),
     assumptions=(

@@ -5,49 +5,51 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import t
+from derivations.symbols import h, t
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's noise scale g
-slope = sp.Symbol("F'", real=True)  # dF/dw
+slope = sp.Symbol("F′", real=True)  # dF/dw
 w = sp.Symbol("w", real=True)
-root = sp.Symbol("s", positive=True)  # √h
-ell, noise, b = (sp.Function(name) for name in ("ell", "varepsilon", "b"))
+x = sp.Symbol("x", real=True)  # ΔW, a Gaussian of variance h, the length of the step
+ell, noise, b = (sp.Function(name) for name in ("ell", "ε", "b"))
 F = sp.Function("F", positive=True)
 path = sp.Function("w")(t)
 
 
 def steps(formula):
-    """The mean of one step of length h = s² under both conventions, b² = gF."""
-    b0, b1, b2, b3 = sp.symbols("b_0:4", real=True)
+    """The mean of one step of length h under both conventions, b² = gF."""
+    b0, b1, b2 = sp.symbols("b b′ b″", real=True)
+    amplitude = sp.Pow(scale * F(w), sp.Rational(1, 2), evaluate=False)
 
-    def taylor(x):
-        return b0 + b1 * x + b2 * x**2 / 2 + b3 * x**3 / 6
+    def average(value):  # over the Gaussian x
+        width = sp.Pow(2 * sp.pi * h, -sp.Rational(1, 2), evaluate=False)
+        return sp.Integral(sp.Mul(width, *value, sp.exp(-(x**2) / (2 * h)), evaluate=False), (x, -sp.oo, sp.oo))
 
-    amplitude = sp.sqrt(scale * F(w))
-    trapezoid = [sign * root * (taylor(0) + taylor(sign * root * b0)) / 2 for sign in (-1, 1)]
+    end = b0 + b1 * (b0 * x) + b2 * (b0 * x) ** 2 / 2  # b where the increment x has led
     return [
         Step(
-            "Itô's increment b(w)ΔW takes b where the step starts and has mean zero, as ψ has; here for ΔW = ±s:",
-            oracles.mean(sign * root * taylor(0) for sign in (-1, 1)),
+            "Itô's increment takes b where the step starts. Its mean over the Gaussian increment x = ΔW of variance h "
+            "is zero, as that of ψ is:",
+            average([b0, x]),
             sp.S.Zero,
         ),
         Step(
-            "Stratonovich's takes the mean of b at both ends, which ΔW moves apart: its mean is not zero.",
-            oracles.mean(trapezoid),
-            b0 * b1 * root**2 / 2,
-            order=(root, 4),
+            "Stratonovich's takes the mean of b at both ends of the step, and the end w + bx depends on x. Its mean is "
+            "not zero (b″ drops out; what is left out is O(h²)):",
+            average([x, (b0 + end) / 2]),
+            b0 * b1 * h / 2,
         ),
         Step(
-            "With b = √(gF) this is a drift of gF′/4 that SGD does not have:",
-            amplitude * sp.Derivative(amplitude, w) / 2,
-            formula.subs(slope, sp.diff(F(w), w)),
+            "Per unit of time that is a drift bb′/2, with b = √(gF) one that SGD does not have:",
+            sp.Mul(sp.Rational(1, 2), amplitude, sp.Derivative(amplitude, w), evaluate=False),
+            formula.subs(slope, sp.Derivative(F(w), w)),
         ),
     ]
 
 
 def check(formula):
     """F = w²: the solutions for zero loss are w exp(√g W) in Stratonovich's sense, w exp(√g W − gt/2) in Itô's."""
-    start, strength, h = sp.Rational(3, 2), sp.Rational(2, 5), sp.Rational(1, 10**6)
+    start, strength, time = sp.Rational(3, 2), sp.Rational(2, 5), sp.Rational(1, 10**6)
     variance = mpmath.mpf(2) / 5 * mpmath.mpf("1e-6")
 
     def difference(z):
@@ -58,7 +60,7 @@ def check(formula):
         Comparison(
             "difference of the mean drifts for F = w², from both exact solutions by quadrature over W at t = 10⁻⁶",
             formula.subs({scale: strength, slope: 2 * start}),
-            start * sp.Float(oracles.quadrature(difference, [-12, 0, 12]), 20) / h,
+            start * sp.Float(oracles.quadrature(difference, [-12, 0, 12]), 20) / time,
             sp.Float("1e-6"),
         )
     ]

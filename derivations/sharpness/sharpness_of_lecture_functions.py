@@ -21,24 +21,24 @@ table = (("0.001", "1.0e-02", "1.0e-22", "2.0e-02", "1.0e-02"), ("0.0005", "2.5e
 
 def steps(formula):
     """Each function rises with |x| and with |y|, so a corner of the box is the place of the maximum."""
-    rise_x, rise_y = sp.Integral(200 * x, (x, 0, eps)), sp.Integral(8 * y**7, (y, 0, eps))
+    steep, flat = sp.Integral(200 * x, (x, 0, eps)), [sp.Integral(8 * v**7, (v, 0, eps)) for v in (x, y)]
     return [
         Step(
             "All four are 0 at their minimum, the origin, where the box is |x|, |y| ≤ ε and φ is 100 times the largest "
-            "value. 100x² grows with |x|:",
-            100 * rise_x,
+            "value. 100x² grows with |x|, by its slope:",
+            sp.Mul(100, steep, evaluate=False),
             formula[0],
             name=phi(100 * x**2),
         ),
-        Step("So does x⁸:", 100 * rise_y, formula[1], name=phi(x**8)),
+        Step("So does x⁸:", sp.Mul(100, flat[0], evaluate=False), formula[1], name=phi(x**8)),
         Step(
             "The box is a product, so the largest value of a sum of a function of x and one of y is the sum of the two "
             "largest:",
-            2 * 100 * rise_x,
+            sp.Mul(100, 2, steep, evaluate=False),
             formula[2],
             name=phi(100 * x**2 + 100 * y**2),
         ),
-        Step("Likewise:", 100 * rise_x + 100 * rise_y, formula[3], name=phi(100 * x**2 + y**8)),
+        Step("Likewise:", sp.Mul(100, steep + flat[1], evaluate=False), formula[3], name=phi(100 * x**2 + y**8)),
     ]
 
 
@@ -72,7 +72,9 @@ CLAIM = Claim(
     verdict=Verdict.EXACT,
     summary="For A = I the sharpness of 100x², x⁸, 100(x² + y²) and 100x² + y⁸ at the minimum is 10⁴ε², 100ε⁸, "
     "2·10⁴ε² and 10⁴ε² + 100ε⁸. All eight rows of the table with the identity agree to their two digits.",
-    printed=sp.ImmutableDenseMatrix([[sp.Float(value, 2) for value in row[1:]] for row in table]),
+    printed=sp.ImmutableDenseMatrix(
+        [[eps, *map(phi, functions.values())], *([sp.Float(value, 2) for value in row] for row in table)]
+    ),
     assumptions=(
         Assumption("The sharpness is taken at the minimum, the origin.", sp.Eq(sp.Tuple(x, y), sp.Tuple(0, 0))),
         Assumption("A is the identity.", sp.Eq(sp.Symbol("A"), sp.Symbol("I"))),

@@ -15,6 +15,7 @@ i = sp.Symbol("i", integer=True)
 curvatures: Any = sp.IndexedBase("lambda")
 coordinates: Any = sp.IndexedBase("theta")
 temperatures: Any = sp.IndexedBase("T")
+exponent: Any = sp.Sum(curvatures[i] * coordinates[i] ** 2 / (2 * temperatures[i]), (i, 1, D))
 epsilon = sp.Symbol("epsilon", positive=True)  # C = εH
 
 
@@ -25,12 +26,12 @@ def steps(formula):
     p = formula.subs({theta: x, lam_i: l1, c_ii: c1}) * formula.subs({theta: y, lam_i: l2, c_ii: c2})
     H = sp.Matrix(2, 2, lambda i, j: sp.Symbol(f"H_{min(i, j) + 1}{max(i, j) + 1}", real=True))
     gibbs = T * H.inv()
-    variance = -1 / sp.log(formula).diff(theta, 2)
+    variance = -1 / sp.Derivative(sp.log(formula), (theta, 2))
     return [
         Step(
             "H and C are diagonal in one basis. There each direction has its own temperature T_i = ηC_ii/(2S), "
             "and the density is a product of exp(−λ_iθ_i²/(2T_i)):",
-            sp.exp(-lam_i * theta**2 / (2 * (eta * c_ii / (2 * S)))),
+            sp.exp(-lam_i * theta**2 / (2 * sp.UnevaluatedExpr(eta * c_ii / (2 * S)))),
             formula,
         ),
         Step(
@@ -45,7 +46,7 @@ def steps(formula):
         ),
         Step(
             "Where C = εH, curvature cancels: Γ = (ηε/2S) I, equal in all directions and at all curvatures:",
-            variance.subs(c_ii, epsilon * lam_i),
+            variance.doit().subs(c_ii, sp.UnevaluatedExpr(epsilon * lam_i)),
             eta * epsilon / (2 * S),
         ),
         Step(
@@ -99,13 +100,7 @@ CLAIM = Claim(
     "If C = εH, the covariance (ηε/2S) I does not know the Hessian: sharp and flat directions have the same width.",
     printed=sp.Eq(
         P(theta),
-        sp.Symbol("P_0")
-        * sp.exp(
-            -sp.Sum(
-                curvatures[i] * coordinates[i] ** 2 / (2 * temperatures[i]),
-                (i, 1, D),
-            )
-        ),
+        sp.Symbol("P_0") * sp.exp(-exponent),
         evaluate=False,
     ),
     assumptions=(

@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, S, eta, m, theta
+from derivations.symbols import D, E, S, eta, m, theta
 
 lam_i, lam_j = sp.symbols("lambda_i lambda_j", positive=True)  # eigenvalues of H
 c_ij = sp.Symbol("C_ij", real=True)  # entry of C in the eigenbasis of H
@@ -19,24 +19,38 @@ def steps(formula):
     moments = {u * v: G, u0 * v0: G, u * v0: forward, u0 * v: backward}
     square = sp.expand((a_i * u - m * u0) * (a_j * v - m * v0)).subs(moments, simultaneous=True)
     denominator = (1 - m) ** 2 * ((1 + m) * (lam_i + lam_j) - eta * lam_i * lam_j) + m * eta * (lam_i - lam_j) ** 2
+    x_i, x_j = sp.symbols("a_i a_j", real=True)  # for the page
+    without_noise = (x_i * x_j + m**2) * G - m * x_i * forward - m * x_j * backward
     return [
         Step(
             "Heavy ball without its velocity is θ_i′ = a_iθ_i − mθ_i⁻ − ηξ_i, a_i = 1 + m − ηλ_i. With G = E θ_iθ_j, "
             "F = E θ_i′θ_j and B = E θ_iθ_j′ the same at all times, F = a_iG − mB and B = a_jG − mF. Their solution:",
             sp.Matrix([a_i * G - m * backward, a_j * G - m * forward]).subs(lagged, simultaneous=True),
             sp.Matrix([forward, backward]).subs(lagged, simultaneous=True),
+            shown=sp.Eq(
+                sp.Matrix([forward, backward]),
+                sp.MatMul(G / (1 - m**2), sp.ImmutableMatrix([x_i - m * x_j, x_j - m * x_i]), evaluate=False),
+                evaluate=False,
+            ),
         ),
         Step(
-            "The product θ_i′θ_j′ has the mean G again; the fresh noise adds η²C_ij/S:",
+            "θ_i′θ_j′ without its fresh noise, (a_iθ_i − mθ_i⁻)(a_jθ_j − mθ_j⁻), has the mean",
             square,
-            (a_i * a_j + m**2) * G - m * a_i * forward - m * a_j * backward,
+            without_noise.subs({x_i: a_i, x_j: a_j}),
+            shown=sp.Eq(E((x_i * u - m * u0) * (x_j * v - m * v0)), without_noise, evaluate=False),
         ),
         Step(
-            "So G less this mean is η²C_ij/S. With F and B put in, the left side is G times a polynomial:",
+            "The noise adds η²C_ij/S and makes it G again. With F and B put in, G less this mean is",
             (G - square).subs(lagged, simultaneous=True),
             eta / (1 - m**2) * denominator * G,
+            shown=sp.Eq(G - without_noise, eta / (1 - m**2) * denominator * G, evaluate=False),
         ),
-        Step("Solved for G, the covariance of directions i and j:", force * (1 - m**2) / (eta * denominator), formula),
+        Step(
+            "It equals η²C_ij/S for G = Γ_ij:",
+            eta / (1 - m**2) * denominator * formula.together(),
+            force,
+            shown=sp.Eq(eta / (1 - m**2) * denominator * sp.Symbol("Gamma_ij"), force, evaluate=False),
+        ),
         Step(
             "In matrices: (1 − m)(HΓ + ΓH) − η(1 + m²)/(1 − m²) HΓH + ηm/(1 − m²) (H²Γ + ΓH²) = (η/S) C; its "
             "entry (i, j):",
@@ -45,7 +59,11 @@ def steps(formula):
             + eta * m / (1 - m**2) * (lam_i**2 + lam_j**2) * formula,
             eta / S * c_ij,
         ),
-        Step("Plain SGD:", formula.subs(m, 0), eta / S * c_ij / (lam_i + lam_j - eta * lam_i * lam_j)),
+        Step(
+            "Plain SGD is wider than the SDE by a factor that depends on η:",
+            formula.subs(m, 0),
+            eta / S * c_ij / (lam_i + lam_j) / (1 - eta * lam_i * lam_j / (lam_i + lam_j)),
+        ),
         Step(
             "One direction (i = j): the pole is at the edge of stability, ηλ = 2(1 + m):",
             formula.subs(lam_j, lam_i),

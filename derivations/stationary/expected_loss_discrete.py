@@ -35,15 +35,21 @@ def steps(formula):
             "q′ = q, r′ = r, w′ = w for",
             sp.Matrix([q + 2 * cross + velocity, cross + velocity, velocity]).subs(solution),
             sp.Matrix([q, r, w]).subs(solution),
+            shown=sp.Eq(sp.Matrix([q, r, w]), sp.Matrix([q, r, w]).subs(solution), evaluate=False),
         ),
         Step("Its loss λq/2 diverges where ηλ reaches 2(1 + m):", (lam_i * q / 2).subs(solution), formula),
         Step(
             "The loss is a sum over eigendirections, only C_ii enters, and the sum is a trace in any basis (here "
-            "a plane turned by any angle; M⁻¹ = adj M/det M): with M = I − ηH/(2(1 + m)), E(L) = η/(4S(1 − m)) "
-            "Tr(C M⁻¹):",
+            "a plane turned by any angle; M⁻¹ = adj M/det M): with "
+            "M = I − ηH/(2(1 + m)):",
             (eta / (4 * S * (1 - m)) * (C * adjugate).trace() / matrix.det()).subs(unit),
             pair[0] + pair[1],
             name=E(sp.Symbol("L")),
+            shown=sp.Eq(
+                eta / (4 * S * (1 - m)) * sp.Trace(sp.MatrixSymbol("C", 2, 2) * sp.MatrixSymbol("M", 2, 2).I),
+                pair[0] + pair[1],
+                evaluate=False,
+            ),
         ),
         Step(
             "To first order η enters with momentum only as η/(1 − m); the next order adds curvature:",

@@ -5,7 +5,7 @@ from typing import Any
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, E, S, eta, theta
+from derivations.symbols import D, E, S, eta, t, theta
 
 trace_c = sp.Symbol("c_Tr", nonnegative=True)  # Tr C
 
@@ -26,14 +26,22 @@ def steps(formula):
     adjugate = H2.trace() * sp.eye(2) - H2
     plane = eta / (2 * S * H2.trace() * H2.det()) * (H2.det() * C2 + adjugate * C2 * adjugate)
     lams = sp.symbols("lambda_1:4", positive=True)
+    trace, mean_loss = sp.Trace(sp.MatrixSymbol("C", 3, 3)), E(sp.Symbol("L"))
     return [
         Step(
             "The rate of change of |θ|² is −∇L·∇|θ|² + (η/2S) Σ C_ij ∂_i∂_j|θ|². The first part is −2θᵀHθ = −4L, "
             "the second (η/S) Tr C, whatever H and C (three dimensions):",
             drift + eta / (2 * S) * second,
             eta / S * C.trace() - 4 * (point.T * H * point)[0] / 2,
+            shown=sp.Eq(
+                sp.Derivative(sp.Function("E")(sp.Symbol("|θ|²")), t), eta / S * trace - 4 * mean_loss, evaluate=False
+            ),
         ),
-        Step("At stationarity its mean is zero, and four times the expected loss is", 4 * formula, eta / S * trace_c),
+        Step(
+            "At stationarity its mean is zero, and four times the expected loss is",
+            4 * sp.UnevaluatedExpr(formula),
+            eta / S * trace_c,
+        ),
         Step(
             "Direction by direction: Γ_ii = (η/S) C_ii/(2λ_i), and the loss λ_iΓ_ii/2 of a direction does not "
             "know its curvature:",
@@ -45,7 +53,10 @@ def steps(formula):
             "Γ = (η/(2S Tr H det H)) [det H · C + adj H · C · adj H], and ½ Tr(HΓ) is",
             (H2 * plane).trace() / 2,
             formula.subs(trace_c, C2.trace()),
-            name=E(sp.Symbol("L")),
+            name=mean_loss,
+            shown=sp.Eq(
+                sp.Trace(sp.MatrixSymbol("H", 2, 2) * sp.MatrixSymbol("Gamma", 2, 2)) / 2, formula, evaluate=False
+            ),
         ),
         Step(
             "Against (η/4S) Tr H: the two agree exactly if Tr C = Tr H. C = H is more than is needed:",

@@ -28,7 +28,11 @@ def steps(formula):
             sp.Matrix([formula.subs(k, k + 1) - formula, formula.subs(k, 0)]),
             sp.Matrix([eta**2 * c / S * kick.subs(j, k + 1) ** 2, 0]),
         ),
-        Step("Plain SGD: (η/S) c per unit of the time kη, as in the SDE:", formula.subs(m, 0), eta / S * c * (k * eta)),
+        Step(
+            "Plain SGD: (η/S) c per unit of the time kη, as in the SDE:",
+            formula.subs(m, 0),
+            eta / S * c * sp.UnevaluatedExpr(k * eta),
+        ),
         Step(
             "With momentum, here ½, the late rate is 1/(1 − m)² = 4 times that:",
             sp.Limit(formula.subs(m, sp.Rational(1, 2)) / k, k, sp.oo),

@@ -30,7 +30,8 @@ def steps(formula):
             (point.T * slope)[0],
         ),
         Step(
-            "At stationarity E |θ′|² = E |θ|² = M. With A = E θᵀ∇L and G₂ = E |ĝ|², M − 2ηA + η²G₂ = M is solved by",
+            "At stationarity E |θ′|² = E |θ|² = M. With A = E θᵀ∇L and G₂ = E |ĝ|², M − 2ηA + η²G₂ = M is "
+            "solved by A = (η/2) G₂:",
             now - 2 * eta * sp.UnevaluatedExpr(formula) + eta**2 * square,
             now,
         ),

@@ -4,7 +4,7 @@ import numpy as np
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, P, S, T, eta, lam, sigma, theta
+from derivations.symbols import D, P, S, T, eta, lam, sigma, t, theta
 
 loss = sp.Symbol("L", real=True)  # the value of the loss at θ
 x, y = sp.symbols("theta_1 theta_2", real=True)
@@ -30,6 +30,11 @@ def steps(formula):
             "−∇·j:",
             p * generator,
             sum(-f * sp.Derivative(j[k], u) + sp.Derivative(surface[k], u) for k, u in enumerate((x, y))),
+            shown=sp.Eq(
+                sp.Derivative(sp.Function("p")(x, y, t), t),
+                -sp.Add(*(sp.Derivative(sp.Function(f"j_{k}")(x, y, t), u) for k, u in ((1, x), (2, y)))),
+                evaluate=False,
+            ),
         ),
         Step(
             "The logarithm of the Gibbs density falls with the loss, at the rate drift ÷ diffusion:",
@@ -104,7 +109,10 @@ CLAIM = Claim(
             "C = σ²I, at every θ: isotropic and constant.",
             sp.Eq(sp.MatrixSymbol("C", D, D), sigma**2 * sp.Identity(D), evaluate=False),
         ),
-        Assumption("T = ησ²/(2S), with replacement.", sp.Eq(T, eta * sigma**2 / (2 * S), evaluate=False)),
+        Assumption(
+            "Batches are drawn with replacement; without, T has the factor (N − S)/(N − 1).",
+            sp.Eq(T, eta * sigma**2 / (2 * S), evaluate=False),
+        ),
         Assumption(
             "exp(−L/T) can be normalised: the loss grows at infinity.",
             sp.Lt(sp.Integral(sp.exp(-sp.Function("L")(theta) / T), (theta, -sp.oo, sp.oo)), sp.oo, evaluate=False),

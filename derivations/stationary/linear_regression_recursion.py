@@ -6,20 +6,18 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, E, N, S, eta
+from derivations.symbols import E, N, S, eta
 
-H = sp.MatrixSymbol("H", D, D)  # Hessian of the mean loss
-Sigma = sp.MatrixSymbol("Sigma", D, D)  # E δδᵀ, δ = θ − θ*
-Cstar = sp.MatrixSymbol("C_0", D, D)  # C at the minimiser
-K = sp.MatrixSymbol("K", D, D)  # mean over examples of H_i Σ H_i
-X = sp.MatrixSymbol("X", D, D)  # mean over examples of H_i E[δ] e_iᵀ, e_i = ∇ℓ_i(θ*)
+# Written for two parameters; the function of the formula takes matrices of any size.
+H = sp.MatrixSymbol("H", 2, 2)  # Hessian of the mean loss
+Sigma = sp.MatrixSymbol("Sigma", 2, 2)  # E δδᵀ, δ = θ − θ*
+Cstar = sp.MatrixSymbol("C_0", 2, 2)  # C at the minimiser
+K = sp.MatrixSymbol("K", 2, 2)  # mean over examples of H_i Σ H_i
+X = sp.MatrixSymbol("X", 2, 2)  # mean over examples of H_i E[δ] e_iᵀ, e_i = ∇ℓ_i(θ*)
 i = sp.Symbol("i", integer=True)
 noises_at_minimiser: Any = sp.IndexedBase("e")
 drift = Sigma - eta * (H * Sigma + Sigma * H) + eta**2 * H * Sigma * H  # (I − ηH) Σ (I − ηH)
 PRINTED = drift + eta**2 / S * (Cstar + K - H * Sigma * H)
-
-
-SIZED = {symbol: sp.MatrixSymbol(symbol.name, 2, 2) for symbol in (H, Sigma, Cstar, K, X)}
 
 
 def steps(formula):
@@ -32,8 +30,7 @@ def steps(formula):
         return (function(u_1, e) + function(u_2, -e)) / 2
 
     one, other, gradient = (sp.MatrixSymbol(name, 2, 1) for name in ("g_1", "g_2", "g"))
-    H2, Sigma2, Cstar2, K2, X2 = (SIZED[symbol] for symbol in (H, Sigma, Cstar, K, X))
-    noise = Cstar2 + K2 - H2 * Sigma2 * H2 + X2 + X2.T
+    noise = Cstar + K - H * Sigma * H + X + X.T
     pairs = S * (one * one.T + other * other.T) / 2 + S * (S - 1) * gradient * gradient.T
     return [
         Step(
@@ -58,14 +55,14 @@ def steps(formula):
             "For given δ, then, δ′δ′ᵀ has the mean (I − ηH)δδᵀ(I − ηH) + (η²/S) C(δ). This is linear in δδᵀ and "
             "δ, so its mean over δ has Σ and μ = E δ in their places; write C_0, K, X for the means of e_ie_iᵀ, "
             "H_iΣH_i, H_iμe_iᵀ:",
-            (sp.Identity(2) - eta * H2) * Sigma2 * (sp.Identity(2) - eta * H2) + eta**2 / S * noise,
-            formula.xreplace(SIZED),
+            (sp.Identity(2) - eta * H) * Sigma * (sp.Identity(2) - eta * H) + eta**2 / S * noise,
+            formula,
             name=sp.Symbol("Sigma'"),
         ),
         Step(
             "Where μ = 0, as at stationarity (μ′ = (I − ηH)μ), the cross term is gone:",
-            formula.xreplace({X: sp.ZeroMatrix(D, D)}).doit().xreplace(SIZED),
-            PRINTED.xreplace(SIZED),
+            formula.xreplace({X: sp.ZeroMatrix(2, 2)}),
+            PRINTED,
         ),
     ]
 
@@ -118,7 +115,7 @@ CLAIM = Claim(
     "the mean error E δ is zero, as it is at stationarity. From a start away from the minimiser the noise there "
     "and the spread of the curvatures add a cross term X + Xᵀ, with X = (1/N) Σ H_i E[δ] e_iᵀ; the formula has "
     "it.",
-    printed=sp.Eq(sp.MatrixSymbol("Sigma'", D, D), PRINTED, evaluate=False),
+    printed=sp.Eq(sp.MatrixSymbol("Sigma'", 2, 2), PRINTED, evaluate=False),
     assumptions=(
         Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
         Assumption("Each loss is quadratic: ∇ℓ_i = H_iδ + e_i.", sp.Q.symmetric(H)),

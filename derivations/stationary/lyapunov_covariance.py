@@ -1,5 +1,7 @@
 """The stationary covariance of the Ornstein–Uhlenbeck process: HΓ + ΓH = (η/S) C, solved."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
@@ -11,9 +13,9 @@ c_ij = sp.Symbol("C_ij", real=True)  # entry of C in the eigenbasis of H
 
 def steps(formula):
     """Itô's formula on θθᵀ → Lyapunov equation → its solution in the eigenbasis, and in any basis of the plane."""
-    H = sp.Matrix(2, 2, lambda i, j: sp.Symbol(f"H_{min(i, j) + 1}{max(i, j) + 1}", real=True))
-    C = sp.Matrix(2, 2, lambda i, j: sp.Symbol(f"C_{min(i, j) + 1}{max(i, j) + 1}", real=True))
-    point = sp.Matrix(sp.symbols("theta_1 theta_2", real=True))
+    H: Any = sp.Matrix(2, 2, lambda i, j: sp.Symbol(f"H_{min(i, j) + 1}{max(i, j) + 1}", real=True))
+    C: Any = sp.Matrix(2, 2, lambda i, j: sp.Symbol(f"C_{min(i, j) + 1}{max(i, j) + 1}", real=True))
+    point: Any = sp.Matrix(sp.symbols("theta_1 theta_2", real=True))
     gradient = H * point
 
     def generator(f):
@@ -23,22 +25,17 @@ def steps(formula):
 
     outer = point * point.T
     s = sp.Symbol("s", positive=True)
-    H2, C2 = sp.MatrixSymbol("H", 2, 2), sp.MatrixSymbol("C", 2, 2)
-    trace, determinant = sp.symbols("tau Delta", positive=True)
-    adjugate = trace * sp.Identity(2) - H2
-    plane = eta / (2 * S * trace * determinant) * (determinant * C2 + adjugate * C2 * adjugate)
-    written_out = {trace: H2[0, 0] + H2[1, 1], determinant: H2[0, 0] * H2[1, 1] - H2[0, 1] * H2[1, 0]}
-    solved = plane.subs(written_out)
-    pair = plane.subs({trace: lam_i + lam_j, determinant: lam_i * lam_j})
-    pair = pair.xreplace(
-        {H2: sp.ImmutableMatrix(sp.diag(lam_i, lam_j)), C2: sp.ImmutableMatrix(2, 2, [1, c_ij, c_ij, 1])}
-    )
+    H2, C2, G2 = (sp.MatrixSymbol(name, 2, 2) for name in ("H", "C", "Gamma"))
+    adjugate = H.trace() * sp.eye(2) - H
+    plane = eta / (2 * S * H.trace() * H.det()) * (H.det() * C + adjugate * C * adjugate)
+    diagonal = {H[0, 1]: 0, H[0, 0]: lam_i, H[1, 1]: lam_j, C[0, 1]: c_ij}
     return [
         Step(
             "Itô's formula for θθᵀ: the drift −Hθ acts on either factor, the noise adds (η/S) C. In the mean, "
             "dΓ/dt = −HΓ − ΓH + (η/S) C, and the stationary Γ solves HΓ + ΓH = (η/S) C:",
             outer.applyfunc(generator),
             -H * outer - outer * H + eta / S * C,
+            shown=sp.Eq(sp.Symbol("dΓ/dt"), -H2 * G2 - G2 * H2 + eta / S * C2, evaluate=False),
         ),
         Step(
             "In the eigenbasis of H the equation is one number for each pair of directions, whether or not C is "
@@ -55,10 +52,11 @@ def steps(formula):
         Step(
             "In the plane, in any basis, Γ = (η/(2S Tr H det H)) [det H · C + adj H · C · adj H], adj H = (Tr H) "
             "I − H, solves the equation, because H + adj H = (Tr H) I and H adj H = (det H) I:",
-            H2 * solved + solved * H2,
-            eta / S * C2,
+            H * plane + plane * H,
+            eta / S * C,
+            shown=sp.Eq(H2 * G2 + G2 * H2, eta / S * C2, evaluate=False),
         ),
-        Step("Its off-diagonal entry in the eigenbasis is the same number:", sp.Matrix(pair.doit())[0, 1], formula),
+        Step("Its off-diagonal entry in the eigenbasis is the same number:", plane[0, 1].subs(diagonal), formula),
     ]
 
 

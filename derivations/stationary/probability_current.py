@@ -29,7 +29,7 @@ def steps(formula):
         Step(
             "Γ solves HΓ + ΓH = (η/S) C. With this C, times Γ, the flow's matrix −H + (η/2S) CΓ⁻¹ is Q = (ΓH − "
             "HΓ)/2, so v = QΓ⁻¹θ:",
-            -H * G + eta / (2 * S) * C,
+            sp.MatAdd(-H * G, sp.MatMul(eta / (2 * S), C, evaluate=False), evaluate=False),
             Q,
             name=sp.Symbol("Q"),
         ),

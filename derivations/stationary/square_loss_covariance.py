@@ -19,6 +19,8 @@ def steps(formula):
     z, a = sp.Matrix([z1, z2]), sp.Matrix(sp.symbols("a_1 a_2", real=True))  # a = Aᵀδ
     residual = (z.T * a)[0] - e
     length = (a.T * a)[0]
+    u = sp.Symbol("z", real=True)
+    gaussian = sp.exp(-(u**2) / 2) / sp.sqrt(2 * sp.pi)
 
     def mean(entry):  # over z ~ N(0, I) and e centred with variance σ², independent
         total = sp.S.Zero
@@ -35,32 +37,35 @@ def steps(formula):
     matrix = formula.subs({loss: square / 2, h_ij: 1, g_i: 0}) * H + formula.subs({h_ij: 0, g_i: 1, g_j: 1}) * g * g.T
     return [
         Step(
-            "Inputs x = Az with z ~ N(0, I) have H = E xxᵀ = AAᵀ. With the label noise e and δ = θ − θ* the "
-            "residual is xᵀδ − e = zᵀa − e, a = Aᵀδ:",
+            "Inputs x = Az with z ~ N(0, I) have H = E xxᵀ = AAᵀ; δ = θ − θ*, a = Aᵀδ. With the label noise e the "
+            "residual is r = xᵀδ − e = zᵀa − e, and L = ½ E r². The gradient is g = E xr = A E[zzᵀ] a = Aa = Hδ:",
             mean(residual**2 / 2),
-            (sigma**2 + length) / 2,
+            sp.Mul(sp.Rational(1, 2), sigma**2 + length, evaluate=False),
             name=loss,
         ),
         Step(
-            "The gradient of the mean loss, in the coordinates of z; label noise does not bias it:",
-            (z * residual).applyfunc(mean),
-            a,
+            "A standard Gaussian has E z² = 1 and E z⁴ = 3:",
+            sp.Matrix([sp.Integral(u**power * gaussian, (u, -sp.oo, sp.oo)) for power in (2, 4)]),
+            sp.Matrix([1, 3]),
         ),
         Step(
-            "Gaussian fourth moments are sums over pairings. z with z, the residuals with each other, gives 2L "
-            "times I; each z with a residual gives aaᵀ, in two ways:",
+            "So E r²zzᵀ is 2L times I, from z with z and r with r, plus aaᵀ twice, from each z with an r:",
             (z * z.T * residual**2).applyfunc(mean),
-            (sigma**2 + length) * sp.eye(2) + 2 * a * a.T,
+            sp.MatAdd(
+                sp.MatMul(sigma**2 + length, sp.Identity(2), evaluate=False),
+                sp.MatMul(2, sp.ImmutableMatrix(a), sp.ImmutableMatrix(a.T), evaluate=False),
+                evaluate=False,
+            ),
         ),
         Step(
-            "Back with x = Az, where g = Aa = Hδ, and less ggᵀ. With r_2 = σ² + |a|² = 2L:",
+            "Back with x = Az, and less ggᵀ. With r_2 = σ² + |a|² = 2L and g = Aa:",
             A * (square * sp.Identity(2) + 2 * b * b.T) * A.T - g * g.T,
             matrix,
             name=sp.Symbol("C"),
         ),
         Step(
             "At the minimum g = 0 and L = σ²/2, and C = σ²H is left:",
-            formula.subs({g_i: 0, g_j: 0, loss: sigma**2 / 2}),
+            formula.subs({g_i: 0, g_j: 0, loss: sp.UnevaluatedExpr(sigma**2 / 2)}),
             sigma**2 * h_ij,
         ),
     ]

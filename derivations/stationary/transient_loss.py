@@ -21,12 +21,14 @@ def steps(formula):
         Step(
             "Itô's formula for θ_i² gives V′ = −2H_iiV + (η/S) C_ii in an eigendirection of H, whatever the sign "
             "of H_ii. From a point, V(0) = 0, it is solved by V = (η/S) C_ii (1 − e^{−2H_iit})/(2H_ii):",
-            variance.diff(t) + 2 * h_ii * variance,
+            sp.Derivative(variance, t) + 2 * h_ii * variance,
             eta / S * c_ii,
         ),
         Step("It starts at zero and grows as (η/S) C_iit at first:", variance, eta / S * c_ii * t, order=(t, 2)),
         Step(
-            "The direction's loss is H_iiV/2; the curvature stays in the exponent alone:", h_ii * variance / 2, formula
+            "The direction's loss is H_iiV/2; the curvature stays in the exponent alone:",
+            h_ii / 2 * sp.UnevaluatedExpr(variance),
+            formula,
         ),
         Step(
             "A stable direction, H_ii = λ > 0, saturates:",
@@ -35,7 +37,7 @@ def steps(formula):
         ),
         Step(
             "A flat direction wanders, V = (η/S) C_iit, without any loss:",
-            sp.Matrix([sp.limit(variance, h_ii, 0), sp.limit(formula, h_ii, 0)]),
+            sp.Matrix([sp.Limit(variance, h_ii, 0), sp.Limit(formula, h_ii, 0)]),
             sp.Matrix([eta / S * c_ii * t, 0]),
         ),
         Step(

@@ -20,22 +20,22 @@ RESULT = -eta * sp.Add(*gradients) / SIZE
 def steps(formula):
     """The mean step over all random batches, four examples."""
     subsets = list(itertools.combinations(gradients, 2))
-    draws = list(itertools.product(gradients, repeat=2))
     return [
         Step(
-            "A random subset of S of N examples holds each with probability S/N, which turns 1/S into 1/N. Counted, "
-            "N = 4:",
-            sp.Matrix([sum(g in s for s in subsets) for g in gradients]) / (2 * len(subsets)),
-            sp.ones(SIZE, 1) / SIZE,
+            "Of all subsets of S of the N examples, those with a given example are as many as ways to choose the S − 1 "
+            "others. With its factor 1/S an example has the mean weight 1/N:",
+            sp.binomial(N - 1, S - 1) / sp.binomial(N, S) / S,
+            1 / N,
         ),
         Step(
-            "So the mean step of (2.4) over all six subsets of two is −η times the full gradient:",
-            -eta * oracles.mean(sp.Add(*s) / 2 for s in subsets),
+            "So the mean step of (2.4), here over all six subsets of two of four examples, is −η times the full "
+            "gradient:",
+            sp.Mul(-eta / 6, sp.Add(*(sp.Add(*s) / 2 for s in subsets), evaluate=False), evaluate=False),
             formula,
         ),
         Step(
-            "The same holds for the sixteen batches drawn with replacement:",
-            -eta * oracles.mean(sp.Add(*s) / 2 for s in draws),
+            "With replacement each of the S draws has the mean of the data:",
+            sp.Mul(-eta / S, sp.Sum(sp.Add(*gradients) / SIZE, (i, 1, S)), evaluate=False),
             formula,
         ),
     ]
@@ -60,8 +60,9 @@ CLAIM = Claim(
     title="The sum in a batch gradient",
     sources=(Source("thesis", "2.4"), Source("thesis", place="text after (2.4)")),
     verdict=Verdict.WRONG,
-    summary="The update (2.4) is right, but the sum that defines its gradient runs over i = 1 to S, the same first S "
-    "examples at every step. It must run over the i in the batch; then the mean step is −η times the full gradient.",
+    summary="A slip of the index in running text. The update (2.4) is right, and so are the words 'a random subset', "
+    "but the sum that follows them runs over i = 1 to S: read literally, the same first S examples at every step. It "
+    "must run over the i in the batch; then the mean step is −η times the full gradient.",
     printed=sp.Eq(estimate, sp.Sum(sp.Indexed(x, i), (i, 1, S)) / S, evaluate=False),
     corrected=sp.Eq(estimate, sp.Sum(sp.Indexed(x, sp.Indexed(batch, i)), (i, 1, S)) / S, evaluate=False),
     assumptions=(
@@ -77,6 +78,6 @@ CLAIM = Claim(
     slip=Slip("the sum of the losses for their mean", RESULT * SIZE),
     printed_formula=-eta * sp.Add(*gradients[:2]) / 2,
     example=Example(
-        "mean step for η = 0.1, S = 2 and the gradients 1, 1, 1, 9", -sp.Rational(1, 10), -sp.Rational(3, 10)
+        "mean step for η = 0.1, S = 2 and the gradients 1, 1, 1, 9, the index read literally", -sp.Rational(1, 10), -sp.Rational(3, 10)
     ),
 )

@@ -22,12 +22,12 @@ def steps(formula):
     return [
         Step(
             "The model gives a label the likelihood Π ŷ_k^{y_k}; maximising it is minimising minus its logarithm:",
-            sp.expand_log(-sp.log(likelihood)),
+            -sp.log(likelihood),
             formula,
         ),
         Step(
             "A certain and correct prediction costs nothing, a prediction of probability e^{−1} costs one:",
-            sp.Matrix([formula.subs(one_hot).subs(predictions[0], p) for p in (1, sp.exp(-1))]),
+            sp.Matrix([sp.Subs(formula.subs(one_hot), predictions[0], p) for p in (1, sp.exp(-1))]),
             sp.Matrix([0, 1]),
         ),
         Step(

@@ -21,7 +21,7 @@ def steps(formula):
     best = p1 / N
     return [
         Step(
-            "The training loss is stationary at the sample mean:", sp.diff(training, theta).subs(theta, best), sp.S.Zero
+            "The training loss is stationary at the sample mean:", sp.Subs(sp.Derivative(training, theta), theta, best), sp.S.Zero
         ),
         Step(
             "There it is λ/2 (Σx²/N − (Σx)²/N²). Both sums have the mean Nv:",

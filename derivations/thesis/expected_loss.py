@@ -9,8 +9,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import E, N, theta
 
 mean = sp.Symbol("L", real=True)  # E of the loss of one example
-square = sp.Symbol("q", positive=True)  # E of its square
-spread = sp.Symbol("v", nonnegative=True)  # its variance, q − L²
+spread = sp.Symbol("v", nonnegative=True)  # its variance
 loss = sp.Function("L")
 i, j = sp.symbols("i j", integer=True)
 
@@ -24,7 +23,8 @@ def steps(formula):
             formula[0],
         ),
         Step(
-            "Its mean square has N terms q = v + L² and N(N − 1) terms L², since different examples are independent:",
+            "Its mean square has N terms v + L² and, as different examples are independent, N(N − 1) terms L². The "
+            "variance v/N is what exceeds the square of the mean:",
             (N * (spread + mean**2) + N * (N - 1) * mean**2) / N**2,
             formula[0] ** 2 + formula[1],
         ),

@@ -20,12 +20,12 @@ def steps(formula):
         Step(
             "A misclassified example has a class with probability ŷ_y + d, d ≥ 0; with q for all others, the three "
             "sum to one, so ŷ_y = (1 − d − q)/2 ≤ 1/2 whatever the number of classes:",
-            true + (true + lead) + rest,
+            sp.Add(true, sp.Add(true, lead, evaluate=False), rest, evaluate=False),
             sp.S.One,
         ),
         Step(
             "The least loss of such an example is that of d = q = 0, and there the bound is reached:",
-            formula.subs(loss, -sp.log(true.subs({lead: 0, rest: 0}))),
+            sp.Subs(formula, loss, -sp.log(true.subs({lead: 0, rest: 0}))),
             sp.S.One,
         ),
         Step(

@@ -7,7 +7,7 @@ import sympy as sp
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import theta
 
-group, stabiliser = sp.symbols("|G| |G_theta|", positive=True, integer=True)  # orders of G and of what fixes θ
+group, stabiliser = sp.symbols("|G| |stab|", positive=True, integer=True)  # orders of G and of what fixes θ
 units = sp.Symbol("n_h", positive=True, integer=True)  # hidden units
 n1, n2, dead = sp.symbols("n_1 n_2 n_0", positive=True, integer=True)  # units alike, up to sign; units that are zero
 
@@ -86,7 +86,7 @@ CLAIM = Claim(
     verdict=Verdict.EXACT,
     summary="A finite symmetry group G makes |G|/|G_θ| copies of a minimum θ, where G_θ are the elements that fix it. "
     "For n hidden tanh units that is 2ⁿ n! if no two units agree up to sign and none is zero, else fewer.",
-    printed=sp.Eq(sp.Symbol("|Gθ|"), group / stabiliser, evaluate=False),
+    printed=sp.Eq(sp.Symbol("|orbit|"), group / stabiliser, evaluate=False),
     assumptions=(
         Assumption(
             "The loss is invariant under the group.",
