@@ -70,7 +70,7 @@ class Step:
     right: Any
     order: tuple[sp.Symbol, int] | None = None
     name: sp.Basic | None = None
-    shown: sp.Equality | None = None
+    shown: Any = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations.basins.mean_first_passage_time import passage_time
+from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, P, T, theta
 
@@ -65,7 +65,7 @@ def check(formula):
         temperature = sp.Rational(1, n)
         derived = formula.subs(values).subs(T, temperature).evalf()
         there, back = (
-            passage_time(lambda x: -slope(x), lambda _, n=n: 1 / n, *ends, 0.5, 50 * n)
+            oracles.passage_time(lambda x: -slope(x), lambda _, n=n: 1 / n, *ends, 0.5, 50 * n)
             for ends in ((left, right), (right, left))
         )
         ratios.append(back / there / derived)

@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations.basins.mean_first_passage_time import passage_time
+from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, T, eta, sigma, theta
 
@@ -72,7 +72,7 @@ def check(formula):
     for end, denominators, limit, tolerance, words in cases:
         products = []
         for n in denominators:
-            walk = passage_time(lambda x: -slope(x), lambda _, n=n: 1 / n, left, end, 0.5, 50 * n)
+            walk = oracles.passage_time(lambda x: -slope(x), lambda _, n=n: 1 / n, left, end, 0.5, 50 * n)
             products.append(walk * formula.subs(values).subs(T, sp.Rational(1, n)).evalf())
         extrapolated = (products[0] - 6 * products[1] + 8 * products[2]) / 3
         comparisons.append(Comparison(words, extrapolated, limit, tolerance))

@@ -9,49 +9,48 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import D, T, theta
 
 L_A = sp.Symbol("L_A", real=True)  # loss at the minimum
-det_A = sp.Symbol("det_A", positive=True)  # determinant of its Hessian
+det_A = sp.Symbol("det H_A", positive=True)  # determinant of its Hessian
 
 
 def steps(formula):
-    """Rescale by √T, complete squares one direction at a time, multiply Gaussian integrals."""
-    eps, a, d, p = sp.symbols("epsilon a d p", positive=True)  # ε = √T; entries of H; a pivot
-    b, e, w1, w2, u, v = sp.symbols("b e w_1 w_2 u v", real=True)
+    """What goes beyond a parabola; the eigenbasis; one Gaussian integral a direction."""
+    eps, a, d, p = sp.symbols("epsilon a d p", positive=True)  # ε = √T; eigenvalues of H
+    u, v, phi = sp.symbols("u v phi", real=True)
     third = sp.symbols("L_uuu L_uuv L_uvv L_vvv", real=True)
-    fourth = sp.symbols("L_uuuu L_uuuv L_uuvv L_uvvv L_vvvv", real=True)
-    quadratic = a * u**2 / 2 + b * u * v + d * v**2 / 2
+    Q, L3, L4 = (sp.Function(name)(u, v) for name in ("Q", "L_3", "L_4"))
     cubic = sum(sp.binomial(3, j) * third[j] * u ** (3 - j) * v**j for j in range(4)) / 6
-    quartic = sum(sp.binomial(4, j) * fourth[j] * u ** (4 - j) * v**j for j in range(5)) / 24
-    excess = quadratic + eps * cubic + eps**2 * quartic
-    block, border = sp.Matrix([[a, b], [b, d]]), sp.Matrix([w1, w2])
-    pivot = e - (border.T * block.inv() * border)[0]
+    odd = cubic * sp.exp(-a * u**2 / 2 - d * v**2 / 2)
+    plane = ((u, -sp.oo, sp.oo), (v, -sp.oo, sp.oo))
+    turn = sp.ImmutableMatrix([[sp.cos(phi), -sp.sin(phi)], [sp.sin(phi), sp.cos(phi)]])
+    hessian = sp.MatMul(turn, sp.ImmutableMatrix([[a, 0], [0, d]]), turn.T, evaluate=False)
     return [
         Step(
-            "Two directions first. At θ = θ_A + ε(u, v) with ε = √T the exponent (L − L_A)/T is the quadratic form, "
-            "and what goes beyond it starts at order √T, with a cubic polynomial that is odd in (u, v):",
-            sp.exp(-excess),
-            sp.exp(-quadratic) * (1 - eps * cubic),
+            "At θ = θ_A + ε(u, v) with ε = √T, the exponent (L − L_A)/T is the quadratic form Q, the cubic Taylor term "
+            "times ε, and the rest of L times ε²:",
+            sp.exp(-Q - eps * L3 - eps**2 * L4),
+            sp.exp(-Q) * (1 - eps * L3),
             order=(eps, 2),
         ),
         Step(
-            "That term is odd while the Gaussian is even, so its values at (u, v) and (−u, −v) cancel in the integral "
-            "and the relative error is O(ε²) = O(T):",
-            (cubic * sp.exp(-quadratic)).subs({u: -u, v: -v}, simultaneous=True),
-            -cubic * sp.exp(-quadratic),
+            "The cubic term is odd, so its integral against the Gaussian vanishes and the relative error is O(ε²) = O(T) "
+            "(here in the axes of H, with its eigenvalues a and d):",
+            sp.Integral(odd, *plane),
+            0,
         ),
         Step(
-            "The square is completed in one direction, and the other keeps the pivot det H / a:",
-            quadratic,
-            a * (u + b * v / a) ** 2 / 2 + block.det() / a * v**2 / 2,
+            "Turning the axes into those of H changes neither the volume element nor the determinant, which is the "
+            "product of the eigenvalues:",
+            sp.Determinant(hessian),
+            a * d,
         ),
         Step(
-            "So it is in any dimension: bordering H by one more direction multiplies its determinant by the new pivot "
-            "e − wᵀH⁻¹w (here from two directions to three):",
-            block.row_join(border).col_join(border.T.row_join(sp.Matrix([[e]]))).det(),
-            block.det() * pivot,
+            "So the integral is a product of Gaussian ones. In one direction, of curvature p:",
+            sp.Integral(sp.exp(-(L_A + p * theta**2 / 2) / T), (theta, -sp.oo, sp.oo)),
+            formula.subs({D: 1, det_A: p}),
         ),
-        Step("With no direction the weight is exp(−L_A/T):", formula.subs({D: 0, det_A: 1}), sp.exp(-L_A / T)),
         Step(
-            "Each further direction, of pivot p, multiplies the weight by a Gaussian integral of variance T/p:",
+            "Each further direction, of eigenvalue p, multiplies the weight by its integral. That is the formula with "
+            "D + 1 for D and p det H_A for det H_A:",
             formula * sp.Integral(sp.exp(-p * theta**2 / (2 * T)), (theta, -sp.oo, sp.oo)),
             formula.subs({D: D + 1, det_A: p * det_A}, simultaneous=True),
         ),
@@ -83,7 +82,7 @@ def check(formula):
         values.append(number / formula.subs({D: 2, det_A: 3, L_A: 0, T: sp.Rational(str(temperature))}).evalf())
     return [
         Comparison(
-            "a quadratic basin in three dimensions, T = 1/2, L_A = 1/5, by a trapezium sum: exact",
+            "a quadratic basin in three dimensions, T = 1/2, L_A = 1/5, where the formula is exact, by a trapezium sum",
             exact.evalf(),
             math.exp(-0.4) * weight(form, 0.5, 0.5, 12, 3),
             1e-9,

@@ -19,20 +19,30 @@ def steps(formula):
     first = -L_3 * x**3 / (6 * lam ** sp.Rational(3, 2))
     second = L_3**2 * x**6 / (72 * lam**3) - L_4 * x**4 / (24 * lam**2)
     gaussian = sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
-    moments = [sp.Integral(x**n * gaussian, (x, -sp.oo, sp.oo)) for n in (3, 4, 6)]
+    line, phi = (x, -sp.oo, sp.oo), sp.Function("φ")(x)
+    moments = [sp.Integral(x**n * gaussian, line) for n in (3, 4, 6)]
+    series = 1 + eps * first + eps**2 * second
     return [
         Step(
-            "With θ = θ_A + εx/√λ, ε = √T, the exponent is −x²/2 and what goes beyond it. Expanded to ε² = T:",
+            "With θ = θ_A + εx/√λ and ε = √T, exp(−(L − L_A)/T) is exp(−x²/2) times a factor that is near one:",
             sp.exp(-beyond),
-            1 + eps * first + eps**2 * second,
+            series,
             order=(eps, 3),
         ),
-        Step("The moments needed, under the standard Gaussian:", sp.Matrix(moments), sp.Matrix([0, 3, 15])),
         Step(
-            "The term in ε is odd and drops out, as do ε³ and all odd ones. What is left is 1 + O(T) times Laplace's "
-            "leading term √(2πT/λ) exp(−L_A/T):",
-            sp.Integral(sp.expand((1 + eps * first + eps**2 * second) * gaussian), (x, -sp.oo, sp.oo)),
+            "Its mean is taken under the standard normal density φ, whose moments are:",
+            sp.Matrix(moments),
+            sp.Matrix([0, 3, 15]),
+            shown=sp.Eq(
+                sp.Matrix([sp.Integral(x**n * phi, line) for n in (3, 4, 6)]), sp.Matrix([0, 3, 15]), evaluate=False
+            ),
+        ),
+        Step(
+            "The term in ε is odd and drops out, as do ε³ and all odd ones, so the error is O(ε⁴) = O(T²). The mean "
+            "multiplies Laplace's leading term √(2πT/λ) exp(−L_A/T):",
+            sp.Integral(sp.expand(series * gaussian), line),
             formula.subs(T, eps**2),
+            shown=sp.Eq(sp.Integral(series * phi, line), formula.subs(T, eps**2), evaluate=False),
         ),
     ]
 
@@ -70,9 +80,13 @@ CLAIM = Claim(
     "1 + T(5L‴²/(24L″³) − L⁗/(8L″²)), up to T². Asymmetry adds weight, a positive fourth derivative takes it away; "
     "curvature is a good measure of a basin only while this correction is small.",
     printed=sp.Eq(
-        sp.Integral(sp.exp(-sp.Function("L")(theta) / T), theta)
-        / (sp.sqrt(2 * sp.pi * T / lam) * sp.exp(-sp.Symbol("L_A") / T)),
-        1 + T * (5 * L_3**2 / (24 * lam**3) - L_4 / (8 * lam**2)),
+        sp.Integral(sp.exp(-sp.Function("L")(theta) / T), theta),
+        sp.Mul(
+            sp.Pow(2 * sp.pi * T / lam, sp.Rational(1, 2), evaluate=False),
+            sp.exp(-sp.Symbol("L_A") / T),
+            1 + T * (5 * L_3**2 / (24 * lam**3) - L_4 / (8 * lam**2)),
+            evaluate=False,
+        ),
         evaluate=False,
     ),
     assumptions=(

@@ -7,33 +7,13 @@ from typing import Any
 import mpmath
 import sympy as sp
 
+from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, T, h, theta
 
 b = sp.Symbol("b", positive=True)  # the point to be reached
 s = sp.Symbol("s", real=True, nonzero=True)  # slope of a linear loss
 tau = sp.Function("tau")
-
-
-def passage_time(drift: Callable, diffusion: Callable, start: float, end: float, behind: float, cells: int) -> float:
-    """Mean time of a nearest-neighbour random walk with the SDE's drift and diffusion, from start to end.
-
-    Its hop rates are diffusion/h² ± drift/2h; a reflecting wall stands `behind` the start. Solved by first-step
-    analysis on two grids, which are extrapolated to h = 0.
-    """
-    values = []
-    for n in (cells, 2 * cells):
-        step = (end - start) / n
-        first = -round(behind / abs(step))
-        gain = step**2 / (2 * diffusion(start + first * step))  # mean time from one site to the next
-        total = gain if first >= 0 else 0.0
-        for i in range(first + 1, n):
-            x = start + i * step
-            hop, bias = diffusion(x) / step**2, drift(x) / (2 * step)
-            gain = (1 + gain * (hop - bias)) / (hop + bias)
-            total += gain if i >= 0 else 0.0
-        values.append(total)
-    return (4 * values[1] - values[0]) / 3
 
 
 def steps(formula):
@@ -89,7 +69,7 @@ def check(formula):
     comparisons = []
     for slope in (2, -1):
         values = {s: slope, b: 2, theta: sp.Rational(1, 2), T: sp.Rational(1, 2)}
-        walk = passage_time(lambda _, c=slope: -c, lambda _: 0.5, 0.5, 2, 0.5, 300)
+        walk = oracles.passage_time(lambda _, c=slope: -c, lambda _: 0.5, 0.5, 2, 0.5, 300)
         comparisons.append(
             Comparison(
                 f"L = {slope}θ, T = 1/2, wall at 0, from 1/2 to 2: a random walk extrapolated to h = 0",
@@ -107,7 +87,7 @@ def check(formula):
     def outer(y):
         return math.exp(loss(y) / 0.2) * quad(lambda z: math.exp(-loss(z) / 0.2), [-3, -1, y], maxdegree=4)
 
-    walk = passage_time(lambda x: -4 * x * (x * x - 1) - 0.2, lambda _: 0.2, -1, 1, 1.5, 800)
+    walk = oracles.passage_time(lambda x: -4 * x * (x * x - 1) - 0.2, lambda _: 0.2, -1, 1, 1.5, 800)
     comparisons.append(
         Comparison(
             "the double integral for (θ² − 1)² + θ/5, T = 1/5, from −1 to 1, by quadrature, against a random walk",

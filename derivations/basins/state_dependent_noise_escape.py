@@ -5,7 +5,7 @@ import math
 import mpmath
 import sympy as sp
 
-from derivations.basins.mean_first_passage_time import passage_time
+from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, T, eta, g, sigma, theta
 
@@ -85,7 +85,7 @@ def check(formula):
             S: 1,
             eta: sp.Rational(1, n),
         }
-        walk = passage_time(lambda x: -slope(x), lambda x, n=n: covariance(x) / (2 * n), left, right, 0.4, 300 * n)
+        walk = oracles.passage_time(lambda x: -slope(x), lambda x, n=n: covariance(x) / (2 * n), left, right, 0.4, 300 * n)
         products.append(walk * formula.subs(values).evalf())
     return [
         Comparison(

@@ -9,7 +9,7 @@ from derivations.symbols import D, P, T, theta
 
 A, B = sp.symbols("A B")
 L_A, L_B = sp.symbols("L_A L_B", real=True)  # losses at the minima
-det_A, det_B = sp.symbols("det_A det_B", positive=True)  # determinants of the Hessians there
+det_A, det_B = (sp.Symbol(name, positive=True) for name in ("det H_A", "det H_B"))  # determinants of the Hessians there
 
 
 def steps(formula):
@@ -18,14 +18,13 @@ def steps(formula):
     w_A, w_B = (
         (2 * sp.pi * T) ** (D / 2) / sp.sqrt(det) * sp.exp(-loss / T) for det, loss in ((det_A, L_A), (det_B, L_B))
     )
-    occupancy = 1 / (1 + 1 / formula)
+    weight_A, weight_B, z = sp.symbols("w_A w_B z")  # display only
     return [
         Step(
-            "Each basin has Laplace's weight (2πT)^{D/2} exp(−L/T)/√det H. Normalisation, D and 2πT cancel in the "
-            "odds:",
-            w_A / w_B,
-            formula,
-            name=P(A) / P(B),
+            "Each basin has Laplace's weight w = (2πT)^{D/2} exp(−L/T)/√det H. The formula times the weight of B is the "
+            "weight of A, so the formula is their ratio; normalisation, D and 2πT have cancelled:",
+            sp.Mul(formula, w_B, evaluate=False),
+            w_A,
         ),
         Step(
             "With relative corrections 1 + rT of the two weights, the odds are off by a relative (r_A − r_B)T:",
@@ -34,16 +33,22 @@ def steps(formula):
             order=(T, 2),
         ),
         Step(
-            "Where the two basins hold all the mass, the occupancy of A is the logistic function of the log-odds, "
-            "which are a depth term and a width term:",
-            w_A / (w_A + w_B),
-            occupancy,
-            name=P(A),
+            "The logarithm z of the odds is a depth term and a width term:",
+            sp.log(formula),
+            (L_B - L_A) / T + (sp.log(det_B) - sp.log(det_A)) / 2,
+            name=z,
         ),
         Step(
-            "The log-odds depend on T through the depths alone:",
+            "It depends on T through the depths alone:",
             sp.Derivative(sp.log(formula), T),
             (L_A - L_B) / T**2,
+        ),
+        Step(
+            "Where the two basins hold all the mass, the occupancy of A is the logistic function of z:",
+            w_A / (w_A + w_B),
+            1 / (1 + 1 / formula),
+            name=P(A),
+            shown=sp.Eq(weight_A / (weight_A + weight_B), 1 / (1 + sp.exp(-z)), evaluate=False),
         ),
     ]
 
@@ -103,6 +108,7 @@ CLAIM = Claim(
             sp.Eq(P(theta), sp.exp(-sp.Function("L")(theta) / T), evaluate=False),
         ),
         Assumption("Both minima are non-degenerate.", sp.Gt(det_A * det_B, 0, evaluate=False)),
+        Assumption("L has four continuous derivatives near the minima.", sp.Q.finite(sp.Symbol("L_4"))),
         Assumption("T is small against the barrier.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
     ),
     formula=sp.sqrt(det_B / det_A) * sp.exp(-(L_A - L_B) / T),

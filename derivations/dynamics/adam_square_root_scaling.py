@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import N, S, eta, g, h, sigma, t
+from derivations.symbols import E, N, S, Var, eta, g, h, sigma, t
 
 kappa = sp.Symbol("kappa", positive=True)  # factor on the batch size
 beta1, beta2 = sp.symbols("beta_1 beta_2", nonnegative=True)  # decays of the averages of ĝ and ĝ²
@@ -11,48 +11,57 @@ eps = sp.Symbol("epsilon", positive=True)  # added to the root
 u = sp.Symbol("u", positive=True)  # S v: the second-moment average times the batch size
 average = sp.Symbol("mu", real=True)  # the average of ĝ
 rate1 = sp.Symbol("c_1", positive=True)  # (1 − β₁) over the time of a step
-new = sp.symbols(r"\eta' \beta_1' \beta_2' \epsilon'")
+new = sp.symbols("eta__′ beta__′_1 beta__′_2 epsilon__′", positive=True)  # for the batch κS
+moves = sp.symbols("Δu Δμ Δθ")
 
 
-def coefficients(parameters, batch):
-    """What one step adds: to θ, to μ in the mean and in variance, to u = S v; bias corrections apart."""
-    rate, first, second, floor = parameters
-    return sp.Matrix(
-        [
-            -rate * average / (sp.sqrt(u / batch) + floor),
-            (1 - first) * (g - average),
-            (1 - first) ** 2 * sigma**2 / batch,
-            (1 - second) * (sigma**2 - u),
-        ]
-    )
+def root(value):
+    """√value in one piece."""
+    return sp.sqrt(value, evaluate=False)
 
 
 def steps(formula):
     """The coefficients of one step with batch κS are κ times those with batch S."""
-    old, scaled = coefficients((eta, beta1, beta2, eps), S), coefficients(formula, kappa * S)
-    decay = formula[1].subs(beta1, 1 - rate1 * h)
+    new_eta, new_beta1, new_beta2, new_eps = new
+    divisor, new_divisor = root(u / S) + eps, root(u / (kappa * S)) + new_eps
+    after = formula[1].subs(beta1, 1 - rate1 * h)
+
+    def step(words, name, primed, right):
+        """Checked with the rule in place of the primed parameters."""
+        left = sp.Subs(primed, new, tuple(formula))
+        return Step(words, left, right, name=name, shown=sp.Eq(primed, right, evaluate=False))
+
     return [
-        Step(
-            "v ← β₂v + (1 − β₂)ĝ². If noise dominates, E ĝ² ≈ σ²/S, so v is of order 1/S and u = S v moves by "
-            "(1 − β₂)(σ² − u) a step, for any batch size. With κS and the new parameters, it moves as in κ steps:",
-            scaled[3],
-            kappa * old[3],
+        step(
+            "v ← β₂v + (1 − β₂)ĝ². If noise dominates, E ĝ² = g² + σ²/S ≈ σ²/S, so v is of order 1/S and u = S v moves "
+            "by (1 − β₂)(σ² − u) a step, for any batch size. With κS and the new parameters, it moves as in κ steps:",
+            E(moves[0]),
+            (1 - new_beta2) * (sigma**2 - u),
+            kappa * (1 - beta2) * (sigma**2 - u),
+        ),
+        step(
+            "μ ← β₁μ + (1 − β₁)ĝ drifts as in κ steps",
+            E(moves[1]),
+            (1 - new_beta1) * (g - average),
+            kappa * (1 - beta1) * (g - average),
+        ),
+        step(
+            "and gains their variance: the square of 1 − β₁′ makes up for the larger batch.",
+            Var(moves[1]),
+            (1 - new_beta1) ** 2 * sigma**2 / (kappa * S),
+            kappa * (1 - beta1) ** 2 * sigma**2 / S,
+        ),
+        step(
+            "θ ← θ − ημ/(√v + ε). At κS the root √(u/S) is smaller by √κ, and ε′ with it, so η√κ moves θ as κ steps "
+            "do:",
+            moves[2],
+            -new_eta * average / new_divisor,
+            -kappa * eta * average / divisor,
         ),
         Step(
-            "μ ← β₁μ + (1 − β₁)ĝ drifts by (1 − β₁)(g − μ) and gains variance (1 − β₁)²σ²/S; the square makes up for "
-            "the larger batch, and both are as in κ steps:",
-            scaled[1:3, :],
-            kappa * old[1:3, :],
-        ),
-        Step(
-            "θ ← θ − ημ/(√v + ε); √(u/S) falls by √κ, and ε with it, so η√κ moves θ as κ steps do:",
-            scaled[0],
-            kappa * old[0],
-        ),
-        Step(
-            "The bias corrections 1 − β₁^n after n steps follow: with 1 − β₁ = c₁h and n = t/h steps, or t/(κh) of the "
-            "larger batch, both tend to 1 − e^{−c₁t} as h → 0; so for β₂.",
-            sp.Limit(decay ** (t / (kappa * h)), h, 0, "+"),
+            "The bias corrections 1 − β₁ⁿ after n steps follow: with 1 − β₁ = c₁h and n = t/h steps, or t/(κh) of the "
+            "larger batch, β₁ⁿ tends to exp(−c₁t) for both as h → 0; so for β₂.",
+            sp.Limit(after ** (t / (kappa * h)), h, 0, "+"),
             sp.Limit((1 - rate1 * h) ** (t / h), h, 0, "+"),
         ),
     ]
@@ -93,15 +102,22 @@ CLAIM = Claim(
     title="Square root scaling rule of Adam",
     sources=(Source("Malladi et al. 2022"),),
     verdict=Verdict.CONDITIONAL,
-    summary="Where noise dominates the second moment, v ≈ σ²/S, Adam with batch κS keeps its equation with η√κ, "
-    "1 − κ(1−β₁), 1 − κ(1−β₂) and ε/√κ: each step then does what κ steps did. The linear rule of SGD does not hold, "
+    summary="Where noise dominates the second moment, v ≈ σ²/S, Adam with batch κS keeps its equation with η√κ, 1 − "
+    "κ(1−β₁), 1 − κ(1−β₂) and ε/√κ: each step then does what κ steps did. The linear rule of SGD does not hold, "
     "because Adam divides by √v, which itself falls as 1/√S.",
-    printed=sp.Eq(sp.Matrix(new), scaling, evaluate=False),
+    printed=sp.Eq(
+        sp.Matrix([new[0], 1 - new[1], 1 - new[2], new[3]]),
+        sp.Matrix([sp.sqrt(kappa) * eta, kappa * (1 - beta1), kappa * (1 - beta2), eps / sp.sqrt(kappa)]),
+        evaluate=False,
+    ),
     assumptions=(
         Assumption("Noise dominates the second moment: g² ≪ σ²/S.", sp.Lt(g**2, sigma**2 / S, evaluate=False)),
         Assumption("κS ≪ N, or draws with replacement.", sp.Lt(kappa * S, N, evaluate=False)),
-        Assumption("Steps are small: κ(1−β₁) < 1.", sp.Lt(kappa * (1 - beta1), 1, evaluate=False)),
-        Assumption("and κ(1−β₂) < 1.", sp.Lt(kappa * (1 - beta2), 1, evaluate=False)),
+        Assumption("μ averages over many steps: κ(1−β₁) ≪ 1.", sp.Lt(kappa * (1 - beta1), 1, evaluate=False)),
+        Assumption(
+            "v averages over many steps, κ(1−β₂) ≪ 1, and so hardly fluctuates.",
+            sp.Lt(kappa * (1 - beta2), 1, evaluate=False),
+        ),
     ),
     formula=scaling,
     arguments=(kappa, eta, beta1, beta2, eps),

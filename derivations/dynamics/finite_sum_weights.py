@@ -7,7 +7,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import Cov, E, N, S, Var
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
-i = sp.Symbol("i", integer=True, positive=True)
+a = sp.Symbol("a", integer=True, positive=True)
 weight, other = sp.symbols("w_i w_j")
 factor, identity, ones = sp.symbols("f I 𝟏𝟏ᵀ")  # for display
 
@@ -20,13 +20,13 @@ def steps(formula):
         Step(
             "w_i = n_i/S with the count n_i. With replacement n_i is a sum of S independent indicators, each 1 with "
             "probability 1/N:",
-            sp.Sum(1 / N - 1 / N**2, (i, 1, S)) / S**2,
+            sp.Sum(1 / N - 1 / N**2, (a, 1, S)) / S**2,
             variance,
             name=Var(weight),
         ),
         Step(
             "The indicators of i and j in one draw are never both 1, in two draws they are independent:",
-            sp.Sum(0 - 1 / N**2, (i, 1, S)) / S**2,
+            sp.Sum(0 - 1 / N**2, (a, 1, S)) / S**2,
             covariance,
             name=Cov(weight, other),
         ),

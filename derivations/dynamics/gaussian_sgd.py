@@ -10,6 +10,7 @@ C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the pe
 weight, other = sp.symbols("w_i w_j")
 i = sp.Symbol("i", integer=True, positive=True)
 f, factor = (N - S) / (N - 1), sp.Symbol("f")
+amplitude = sp.sqrt(factor / (N * S), evaluate=False)
 
 
 def steps(formula):
@@ -83,7 +84,9 @@ CLAIM = Claim(
     summary="The weights 1/N + √(f/(NS))(ξ_i − mean ξ) have exactly the mean and the covariance of a random subset's "
     "weights, (f/(NS))(I − 11ᵀ/N), so every gradient built from them has SGD's mean and covariance f C/S, at every θ. "
     "With f = 1 it is draws with replacement. Only third and higher cumulants differ.",
-    printed=sp.Eq(weight, 1 / N + sp.sqrt(factor / (N * S)) * (sp.Symbol("xi_i") - sp.Symbol("xibar")), evaluate=False),
+    printed=sp.Eq(
+        weight, 1 / N + sp.Mul(amplitude, sp.Symbol("xi_i") - sp.Symbol("xibar"), evaluate=False), evaluate=False
+    ),
     assumptions=(
         Assumption("The ξ_i are independent with variance one, fresh at every step.", sp.Eq(Var(sp.Symbol("xi_i")), 1)),
         Assumption("The batch is a uniformly random subset, f = (N−S)/(N−1).", sp.Le(S, N, evaluate=False)),

@@ -15,8 +15,7 @@ c11, c12, c22 = sp.symbols("C_11 C_12 C_22", real=True)
 third = sp.symbols("L_111 L_112 L_122 L_222", real=True)
 gradient, hessian = sp.Matrix([g1, g2]), sp.Matrix([[h11, h12], [h12, h22]])
 C = sp.Matrix([[c11, c12], [c12, c22]])
-small, large = sp.symbols("theta_small theta_large")
-identity = sp.Symbol("I", commutative=False)
+small, large, after = sp.symbols("theta_small theta_large delta_k+1")
 i = sp.Symbol("i", integer=True, nonnegative=True)
 
 
@@ -24,7 +23,7 @@ def steps(formula):
     """Induction over the steps, for a generic smooth loss in the plane."""
 
     def mean(number, slope: Any = gradient, curvature: Any = hessian) -> Any:
-        return -number * eta * slope + number * (number - 1) / 2 * eta**2 * curvature * slope
+        return -eta * number * slope + number * (number - 1) / 2 * eta**2 * curvature * slope
 
     def covariance(number, population: Any = C) -> Any:
         return number * eta**2 / S * population
@@ -33,7 +32,7 @@ def steps(formula):
     slices = [sp.Matrix([[third[i], third[i + 1]], [third[i + 1], third[i + 2]]]) for i in range(2)]
     bend = sp.Matrix([(part * second).trace() / 2 for part in slices])
     shrink = sp.eye(2) - eta * hessian
-    g, H, M = (sp.Symbol(name, commutative=False) for name in ("g", "H", "C"))
+    g, H, M, identity = sp.symbols("g H C I", commutative=False)
     overshoot = sp.Sum(i * eta**2, (i, 0, k - 1))
     return [
         Step(
@@ -42,7 +41,7 @@ def steps(formula):
             mean(k) - eta * (gradient + hessian * mean(k) + bend),
             mean(k + 1),
             order=(eta, 3),
-            name=E(small),
+            name=E(after),
             shown=sp.Eq(mean(k, g, H) - eta * (g + H * mean(k, g, H)), mean(k + 1, g, H), evaluate=False),
         ),
         Step(
@@ -59,7 +58,7 @@ def steps(formula):
             shrink * covariance(k) * shrink.T + eta**2 * C / S,
             covariance(k + 1),
             order=(eta, 3),
-            name=Cov(small),
+            name=Cov(after),
             shown=sp.Eq(
                 (identity - eta * H) * covariance(k, M) * (identity - eta * H) + eta**2 / S * M,
                 covariance(k + 1, M),

@@ -13,60 +13,63 @@ START = {x: 0, y: 0}
 heavy_ball = sp.Matrix([delta * p - delta**2 * (gamma * p + g), -delta * (gamma * p + g)])
 
 
-def expectation(f, formula):
-    """f + δ𝓛f + (δ²/2)𝓛²f at the start, with the drift and the noise of the formula met along the path."""
+def series(f, formula, order):
+    """δ𝓛f + (δ²/2)𝓛²f at the start, below an order in δ, with the drift and the noise met along the path."""
     here = formula.subs({g: g + H * x + L3 * x**2 / 2, p: p + y, c: c + c1 * x}, simultaneous=True)
-    once, twice = f, f
-    for n in range(2):
-        twice = here[0] * sp.diff(twice, x) + here[1] * sp.diff(twice, y) + here[2] / 2 * sp.diff(twice, y, 2)
-        once = twice if n == 0 else once
-    return sp.expand(sum(term.subs(START) for term in (f, delta * once, delta**2 / 2 * twice)))
+    total = 0
+    for n in (1, 2):
+        f = here[0] * sp.diff(f, x) + here[1] * sp.diff(f, y) + here[2] / 2 * sp.diff(f, y, 2)
+        total += delta**n / sp.factorial(n) * f.subs(START)
+    parts = [sp.expand(total).coeff(delta, n) for n in range(order)]
+    return sum(delta**n * (sp.factor(part.coeff(c, 0)) + c * sp.factor(part.coeff(c, 1))) for n, part in enumerate(parts))
 
 
 def steps(formula):
     """The recursion in (θ, p), then the generator's series for the SDE."""
     v = sp.Symbol("v", real=True)
-    velocity = m * v - eta * g
-    scaled = sp.Matrix([velocity, (velocity - v) / delta]).subs({v: delta * p, eta: delta**2, m: 1 - gamma * delta})
-    first, other = expectation(x, formula), expectation(y, formula)
-    means = sp.Matrix([first, other])
-    covariances = sp.Matrix([expectation(f, formula) for f in (x**2, x * y, y**2)])
-    covariances -= sp.Matrix([first**2, first * other, other**2])
-    kick = sp.Matrix([delta**4, delta**3, delta**2]) * c / S
+    new = m * v - eta * g
+    ball = sp.Matrix([new, (new - v) / delta]).subs({v: delta * p, eta: delta**2, m: 1 - gamma * delta})
+    means = sp.Matrix([series(f, formula, 3) for f in (x, y)])
+    leading = sp.Matrix([series(f, formula, 2) for f in (x, y)])
+    products = (sp.Matrix([x, y]) * sp.Matrix([[x, y]])).applyfunc(lambda f: series(f, formula, 3))
+    kick = sp.ImmutableMatrix([[delta**4, delta**3], [delta**3, delta**2]]) * c / S
+    s = sp.Symbol("s", nonnegative=True)
+    moved, pushed = sp.symbols("Δθ Δp")
     return [
         Step(
-            "With p = v/δ and m = 1 − γδ the step v ← mv − ηg, θ ← θ + v moves θ and p on average by:",
-            scaled,
+            "Put p = v/δ and m = 1 − γδ. The step v ← mv − ηg, θ ← θ + v moves θ by the new v and p by 1/δ of the "
+            "change of v, on average:",
+            ball,
             heavy_ball,
-            name=E(sp.Symbol(r"(\Delta\theta,\Delta p)")),
+            name=E(moved, pushed),
         ),
         Step(
-            "To first order in δ that is the equation's drift times δ:",
+            "To first order in δ that is δ times the equation's drift:",
             heavy_ball,
             delta * formula[:2, :],
             order=(delta, 2),
         ),
         Step(
-            "The gradient's noise gives p a kick −δ·noise of variance δ²C/S; the equation's noise must collect it"
-            " in a time δ:",
-            delta * formula[2],
+            "The gradient's noise, of variance c/S, kicks p by −δ times itself. The equation's noise collects as much in "
+            "a time δ:",
+            sp.Integral(formula[2], (s, 0, delta)),
             delta**2 * c / S,
-            name=Var(sp.Symbol(r"\Delta p")),
+            name=Var(pushed),
         ),
         Step(
-            "At the next order the two means part: the heavy ball moves θ with the new velocity, the equation with the "
-            "mean of old and new.",
-            means - heavy_ball,
+            "At the next order the means part. The equation's has besides (δ²/2)𝓛² of θ and p: it moves θ with the mean "
+            "of old and new velocity, the heavy ball with the new one. The equation's less the heavy ball's is",
+            sp.Matrix([sp.Add(*a.args, *sp.expand(-b).args, evaluate=False) for a, b in zip(means, heavy_ball)]),
             delta**2 / 2 * sp.Matrix([gamma * p + g, gamma * (gamma * p + g) - H * p]),
             order=(delta, 3),
         ),
         Step(
-            "The covariances agree to O(δ³) in a step. So one step is wrong by O(δ²), and a fixed time, 1/δ "
-            "steps, by O(δ):",
-            covariances,
+            "The covariance, E of the products less the means' products, is the heavy ball's up to O(δ³). So a step is "
+            "wrong by O(δ²), and a fixed time, t/δ steps, by O(δ):",
+            sp.Matrix(2, 2, lambda i, j: sp.Add(*products[i, j].args, -leading[i] * leading[j], evaluate=False)),
             kick,
             order=(delta, 3),
-            name=Cov(sp.Symbol(r"\Delta\theta,\Delta p")),
+            name=Cov(moved, pushed),
         ),
     ]
 
@@ -104,6 +107,7 @@ def check(formula):
 
 
 dt, dW, dp = sp.symbols("dt dW dp")
+push = sp.Mul(eta ** sp.Rational(1, 4), sp.Pow(c / S, sp.S.Half, evaluate=False), dW, evaluate=False)
 CLAIM = Claim(
     module=__name__,
     title="The SDE of heavy-ball SGD",
@@ -113,7 +117,11 @@ CLAIM = Claim(
     summary="With δ = √η, γ = (1 − m)/δ and p = v/δ, a heavy-ball step is a time δ of dθ = p dt, dp = −(γp + g) "
     "dt + η^{1/4} √(C/S) dW. One step is off by O(δ²) in the mean, so at fixed γ and fixed time the weak "
     "error is O(√η), and without momentum O(η).",
-    printed=sp.Eq(dp, -gamma * p * dt - g * dt + eta ** sp.Rational(1, 4) * sp.sqrt(c / S) * dW, evaluate=False),
+    printed=sp.Eq(
+        sp.Matrix([sp.Symbol("dθ"), dp]),
+        sp.Matrix([sp.Mul(p, dt, evaluate=False), sp.Mul(-(gamma * p + g), dt, evaluate=False) + push]),
+        evaluate=False,
+    ),
     assumptions=(
         Assumption("One step lasts δ = √η.", sp.Eq(delta, sp.sqrt(eta), evaluate=False)),
         Assumption(

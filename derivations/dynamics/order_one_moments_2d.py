@@ -147,7 +147,7 @@ CLAIM = Claim(
             "The gradient is that of a loss with three derivatives, so H is symmetric.",
             sp.Eq(HESSIAN, HESSIAN.T, evaluate=False),
         ),
-        Assumption("C has one derivative; K is its change along the gradient.", sp.Q.finite(k11)),
+        Assumption("C is smooth; K is its change along the gradient, (g·∇)C.", sp.Q.finite(k11)),
         Assumption("Itô's reading of the SDE.", sp.Q.nonnegative(c11)),
     ),
     formula=sp.Matrix.hstack(mean, covariance),

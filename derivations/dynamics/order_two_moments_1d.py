@@ -10,9 +10,9 @@ from derivations.symbols import E, S, Var, c, eta, g
 
 H, L3, L4 = sp.symbols("H L_3 L_4", real=True)  # L'', L''', L'''' at the start
 c1, c2, x = sp.symbols("c_1 c_2 x", real=True)  # C', C'' at the start; the displacement θ − θ₀
-moved = sp.Symbol(r"\Delta\theta")
+moved = sp.Symbol("Δθ")
 gradient = g + H * x + L3 * x**2 / 2 + L4 * x**3 / 6
-modified = sp.Symbol(r"b(\theta)")
+covariance = c + c1 * x + c2 * x**2 / 2
 mean = -eta * g + eta**3 * (g * H**2 / 3 + g**2 * L3 / 12 - c * L3 / (4 * S))
 variance = eta**2 * c / S - eta**3 / (2 * S) * (2 * H * c + g * c1)
 
@@ -22,54 +22,60 @@ def drift(weight):
     return -gradient - 2 * weight * gradient * sp.diff(gradient, x)
 
 
-def expectation(f, weight=eta / 4) -> Any:
-    """E f(Δθ) after a time η, up to O(η⁴): Σ η^k/k! times the k-th power of the generator, at the start."""
-    b, covariance = drift(weight), c + c1 * x + c2 * x**2 / 2
-    powers = [f]
-    for _ in range(3):
-        powers.append(b * sp.diff(powers[-1], x) + eta / (2 * S) * covariance * sp.diff(powers[-1], x, 2))
-    total = sp.expand(sum(eta**k / sp.factorial(k) * f.subs(x, 0) for k, f in enumerate(powers)))
-    return sum(total.coeff(eta, k) * eta**k for k in range(4))
+def power(f, n, order, weight=eta / 4) -> Any:
+    """The term η^n/n! 𝓛ⁿf at the start, 𝓛ⁿf below an order in η."""
+    b, spread = drift(weight), eta / (2 * S) * covariance
+    if order == 1:
+        b, spread = -gradient, 0
+    for _ in range(n):
+        f = b * sp.diff(f, x) + spread * sp.diff(f, x, 2)
+    f = sp.expand(f.subs(x, 0))
+    return eta**n / sp.factorial(n) * sum(eta**j * sp.factor(f.coeff(eta, j)) for j in range(order))
 
 
 def steps(formula):
     """The generator's series, now with the drift −g − (η/2) g g'."""
     weight = sp.Symbol("kappa", real=True)
-    at_second_order = expectation(x, weight * eta).coeff(eta, 2)
+    third = sum(power(x**3, n, order) for n, order in ((2, 2), (3, 1)))
     return [
         Step(
-            "Let the drift be −∇(L + κη|∇L|²). At order η² the mean has −2κ L'L'' from the new term and L'L''/2 from "
-            "the path's bending; an SGD step has nothing there, so κ = 1/4:",
-            at_second_order,
-            (sp.Rational(1, 2) - 2 * weight) * g * H,
+            "E f(θ) after a time η is the series f + η𝓛f + (η²/2)𝓛²f + … at the start, 𝓛 = b∂ + (η/2S)C∂². Let the "
+            "drift be b = −∇(L + κη|∇L|²), so 𝓛x = b = −g − 2κηgH and 𝓛²x = bb' + … = gH + …:",
+            power(x, 1, 2, weight * eta) + power(x, 2, 1, weight * eta),
+            -eta * g + eta**2 * (sp.Rational(1, 2) - 2 * weight) * g * H,
+            order=(eta, 3),
+            name=E(moved),
         ),
         Step(
-            "With κ = 1/4 the mean is SGD's −ηg up to η³, where drift and noise leave a rest:",
-            expectation(x),
+            "An SGD step has the mean −ηg, hence κ = 1/4. The next order, from 𝓛x, 𝓛²x and 𝓛³x in turn, leaves a rest "
+            "with the noise in it:",
+            power(x, 1, 2) + power(x, 2, 2) + power(x, 3, 1),
             formula[0],
             order=(eta, 4),
             name=E(moved),
         ),
         Step(
-            "The variance is the series for f = x² less the mean squared. The new drift is itself O(η) and moves it at "
-            "η⁴ only, so its rest is that of the first-order SDE:",
-            expectation(x**2) - expectation(x) ** 2,
+            "The variance is the series for x² less the mean squared. The first term is SGD's. The new drift is itself "
+            "O(η) and moves the variance at η⁴ only, so its rest is that of the first-order SDE:",
+            power(x**2, 1, 2) + power(x**2, 2, 2) + power(x**2, 3, 1) - (eta * g) ** 2,
             formula[1],
             order=(eta, 4),
             name=Var(moved),
         ),
         Step(
-            "SGD's second moment is η²(g² + C/S). Against it too the error is O(η³), all of it from the variance:",
-            formula[1] + formula[0] ** 2 - eta**2 * (g**2 + c / S),
+            "SGD's second moment is η²(g² + c/S). Against it too the error is O(η³), all of it from the variance:",
+            sp.Add(formula[1], (eta * g) ** 2, -(eta**2) * (g**2 + c / S), evaluate=False),
             -(eta**3) / (2 * S) * (2 * H * c + g * c1),
             order=(eta, 4),
+            name=E(moved**2) - E(sp.Symbol("Δθ_SGD") ** 2),
         ),
         Step(
-            "Third moments are of size η³ in both, and their leading parts −η³(g³ + 3gC/S) differ from SGD's by its "
-            "third cumulant alone, so a local error O(η³) holds for every polynomial:",
-            expectation(x**3),
-            formula[0] ** 3 + 3 * formula[0] * formula[1],
+            "Third moments are of size η³ in both: the SDE's is this, and SGD's has its third cumulant besides. So the "
+            "error of a step is O(η³) for every polynomial, and over a time t, in t/η steps, it is O(η²):",
+            third,
+            -(eta**3) * (g**3 + 3 * g * c / S),
             order=(eta, 4),
+            name=E(moved**3),
         ),
     ]
 
@@ -114,7 +120,7 @@ CLAIM = Claim(
     "second moment up to O(η³), so at fixed time the weak error is O(η²). The diffusion needs no "
     "correction because at fixed S the variance is itself O(η²) a step; relative to that variance the "
     "error is still O(η), as it was.",
-    printed=sp.Eq(modified, -g - eta / 2 * g * H, evaluate=False),
+    printed=sp.Eq(sp.Symbol("b"), -g - eta / 2 * g * H, evaluate=False),
     assumptions=(
         Assumption("The batch size is fixed while η → 0.", sp.Ge(S, 1, evaluate=False)),
         Assumption("L has four derivatives and C two.", sp.Q.finite(L4)),

@@ -15,8 +15,8 @@ H: Any = sp.Matrix([[h11, h12], [h12, h22]])
 C: Any = sp.Matrix([[c11, c12], [c12, c22]])
 third = sp.symbols("L_111 L_112 L_122 L_222", real=True)  # third derivatives of the loss
 slopes = [sp.Matrix(2, 2, sp.symbols(f"C_11\\,{i} C_12\\,{i} C_12\\,{i} C_22\\,{i}", real=True)) for i in (1, 2)]
-moved, DRIFT = sp.Symbol(r"\Delta\theta"), sp.MatrixSymbol("b", 2, 1)
-GRADIENT, HESSIAN = sp.MatrixSymbol("g", 2, 1), sp.MatrixSymbol("H", 2, 2)
+moved, HESSIAN = sp.Symbol("Δθ"), sp.MatrixSymbol("H", 2, 2)
+DRIFT, u, ut, h, A = sp.symbols("b g gᵀ H C", commutative=False)  # for display
 START = {x[0]: 0, x[1]: 0}
 loss = (
     g.dot(x)
@@ -32,49 +32,67 @@ def along_the_path(formula):
     return formula.subs(dict(entries), simultaneous=True)
 
 
-def generator(f, b, covariance):
-    """Applies b·∇ + (η/2S) C:∇∇."""
-    first = sum(b[i] * sp.diff(f, x[i]) for i in (0, 1))
-    return first + eta / (2 * S) * sum(covariance[i, j] * sp.diff(f, x[i], x[j]) for i in (0, 1) for j in (0, 1))
+def generator(f, b):
+    """Applies b·∇ + (η/2S) C:∇∇ to every entry of f."""
+    at = C + slopes[0] * x[0] + slopes[1] * x[1]
+
+    def one(entry) -> Any:
+        noise = sum(at[i, j] * sp.diff(entry, x[i], x[j]) for i in (0, 1) for j in (0, 1))
+        return sum(b[i] * sp.diff(entry, x[i]) for i in (0, 1)) + eta / (2 * S) * noise
+
+    return f.applyfunc(one)
 
 
-def expectation(f, b, covariance):
-    """f + η𝓛f + (η²/2)𝓛²f at the start."""
-    once = generator(f, b, covariance)
-    twice = generator(once, b, covariance)
-    return below(sum(term.subs(START) for term in (f, eta * once, eta**2 / 2 * twice)))
-
-
-def below(f):
-    """The terms below η³."""
-    f = sp.expand(f)
-    return sum(f.coeff(eta, k) * eta**k for k in range(3))
+def below(f, order) -> Any:
+    """The terms below an order in η at the start."""
+    f = f.subs(START).applyfunc(sp.expand)
+    return f.applyfunc(lambda entry: sum(entry.coeff(eta, n) * eta**n for n in range(order)))
 
 
 def steps(formula):
-    """The modified loss's gradient, then the first two terms of the generator's series."""
-    b, covariance = along_the_path(formula), C + slopes[0] * x[0] + slopes[1] * x[1]
-    means = sp.Matrix([expectation(f, b, covariance) for f in x])
-    products = (x * x.T).applyfunc(lambda f: expectation(f, b, covariance))
-    plain = along_the_path(-g)
-    bend = sp.Matrix([generator(generator(f, plain, covariance), plain, covariance) for f in x]).subs(START)
+    """The first two terms of the generator's series, and the modified loss's gradient."""
+    b, plain = along_the_path(formula), along_the_path(-g)
     modified = loss + eta / 4 * loss.diff(x).dot(loss.diff(x))
+    bend = below(generator(generator(x, plain), plain), 2)
+    once, products = generator(x, b), generator(x * x.T, b)
+    means = sp.MatAdd(eta * below(once, 2), eta**2 / 2 * below(generator(once, b), 1), evaluate=False)
+    second = eta * below(products, 2) + eta**2 / 2 * below(generator(products, b), 1)
+    size = sp.Abs(sp.Symbol("∇L"))
+    new = -u - eta / 2 * h * u
+    equal = lambda left, right: sp.Eq(left, right, evaluate=False)  # noqa: E731
     return [
         Step(
-            "Over a time η the SDE with the drift −g strays from SGD's mean −ηg by η²/2 times 𝓛²x, of which Hg is all "
-            "that is not small; a drift changed by −(η/2)Hg takes it back:",
-            eta**2 / 2 * bend,
-            -eta * (formula + g),
-            order=(eta, 3),
+            "E f(θ) after a time η is the series f + η𝓛f + (η²/2)𝓛²f + … at the start. With the first-order drift "
+            "−g, 𝓛x = −g and the mean strays from SGD's −ηg by (η²/2)𝓛²x, where",
+            bend,
+            H * g,
+            order=(eta, 1),
+            name=sp.Symbol("𝓛²x"),
+            shown=equal(sp.Function("𝓛")(-u), h * u),
         ),
-        Step("That drift is a gradient, since H is symmetric: ∇|∇L|² = 2Hg.", -modified.diff(x), b),
-        Step("With it one step's mean is SGD's, up to η³:", means, -eta * g, order=(eta, 3), name=E(moved)),
         Step(
-            "and the covariance with the unchanged diffusion is SGD's, also up to η³:",
-            (products - means * means.T).applyfunc(below),
+            "A drift changed by −(η/2)Hg takes it back. Everywhere it is a gradient, since H is symmetric: ∇|∇L|² = 2Hg.",
+            -modified.diff(x),
+            b,
+            name=DRIFT,
+            shown=equal(-sp.Function("∇")(sp.Symbol("L") + eta / 4 * size**2), new),
+        ),
+        Step(
+            "With 𝓛x = b, one step's mean is SGD's up to η³:",
+            means,
+            -eta * g,
+            order=(eta, 3),
+            name=E(moved),
+            shown=equal(eta * new + eta**2 / 2 * h * u, -eta * u),
+        ),
+        Step(
+            "With the diffusion as it was 𝓛(xxᵀ) = xbᵀ + bxᵀ + (η/S)C, and the series for xxᵀ less the means' product is "
+            "SGD's covariance, also up to η³:",
+            sp.MatAdd(second, -(eta**2) * g * g.T, evaluate=False),
             eta**2 / S * C,
             order=(eta, 3),
             name=Cov(moved),
+            shown=equal(sp.Add(eta**2 / S * A + eta**2 * u * ut, -(eta**2) * u * ut, evaluate=False), eta**2 / S * A),
         ),
     ]
 
@@ -112,7 +130,7 @@ CLAIM = Claim(
     order="η³",
     summary="The drift −∇(L + (η/4)|∇L|²) = −g − (η/2)Hg makes one step's mean SGD's up to O(η³); the covariance is "
     "SGD's up to O(η³) with the diffusion as it was. Hence a weak error O(η²) at fixed time and batch size.",
-    printed=sp.Eq(DRIFT, -GRADIENT - eta / 2 * HESSIAN * GRADIENT, evaluate=False),
+    printed=sp.Eq(DRIFT, -u - eta / 2 * h * u, evaluate=False),
     assumptions=(
         Assumption("The batch size is fixed while η → 0.", sp.Ge(S, 1, evaluate=False)),
         Assumption(

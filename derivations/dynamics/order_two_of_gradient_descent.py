@@ -10,7 +10,7 @@ L = sp.Symbol("L", real=True)
 g1, g2 = sp.symbols("g_1 g_2", real=True)
 x, y = sp.symbols("x y", real=True)
 modified = sp.Symbol("Ltilde")
-square = sp.Abs(sp.Symbol("∇L")) ** 2  # for display
+square, nabla = sp.Abs(sp.Symbol("∇L")) ** 2, sp.Function("∇")  # for display
 
 
 def gradient(function):
@@ -25,33 +25,33 @@ def steps(formula):
     field = -gradient(formula.subs({g1: slope[0], g2: slope[1], L: loss}))
     guess = -slope - eta / 2 * hessian * slope
     squared = sp.Matrix([sp.Derivative(slope.dot(slope), z) for z in (x, y)])
-    F, DF, H, nabla = (sp.Symbol(name, commutative=False) for name in ("F", "DF", "H", "∇"))
+    F, J, H, nabla_L = sp.symbols("F J H ∇L", commutative=False)
     quadratic = formula.subs({L: lam * x**2 / 2, g1: lam * x, g2: 0})
     return [
         Step(
-            "A flow θ′ = F(θ) moves by ηF + ½η²(DF)F + O(η³) in a time η. With F = −∇L − ½ηH∇L the terms of order η² "
-            "cancel, and this is a step of gradient descent:",
+            "A flow θ′ = F(θ) moves by ηF + ½η²JF + O(η³) in a time η, J the Jacobian of F. With F = −∇L − ½ηH∇L the "
+            "terms of order η² cancel, and this is a step of gradient descent:",
             eta * guess + eta**2 / 2 * guess.jacobian([x, y]) * guess,
             -eta * slope,
             order=(eta, 3),
-            shown=sp.Eq(eta * F + eta**2 / 2 * DF * F, -eta * nabla * L, evaluate=False),
+            shown=sp.Eq(eta * F + eta**2 / 2 * J * F, -eta * nabla_L, evaluate=False),
         ),
         Step(
             "H∇L is a gradient, because H is symmetric:",
             hessian * slope,
             squared / 2,
-            shown=sp.Eq(H * nabla * L, nabla * square / 2, evaluate=False),
+            shown=sp.Eq(H * nabla_L, nabla(square) / 2, evaluate=False),
         ),
         Step(
             "So F is the negative gradient of the modified loss:",
             guess,
             field,
             name=F,
-            shown=sp.Eq(-nabla * L - eta / 2 * H * nabla * L, -nabla * (L + eta / 4 * square), evaluate=False),
+            shown=sp.Eq(-nabla_L - eta / 2 * H * nabla_L, -nabla(L + eta / 4 * square), evaluate=False),
         ),
         Step(
-            "In one dimension with L = λθ²/2 the modified curvature is λ(1 + ηλ/2), and its flow shrinks θ by 1 − ηλ "
-            "up to O(η³):",
+            "In one dimension with L = λθ²/2 the modified curvature is λ(1 + ηλ/2), and its flow multiplies θ by 1 − "
+            "ηλ up to O(η³):",
             sp.exp(-eta * quadratic.diff(x, 2)),
             1 - eta * lam,
             order=(eta, 3),

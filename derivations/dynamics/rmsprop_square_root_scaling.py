@@ -3,48 +3,63 @@
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import N, S, eta, g, sigma
+from derivations.symbols import E, N, S, Var, eta, g, sigma
 
 kappa = sp.Symbol("kappa", positive=True)  # factor on the batch size
 beta = sp.Symbol("beta", nonnegative=True)  # decay of the second-moment average
 eps = sp.Symbol("epsilon", positive=True)  # added to its root
 u = sp.Symbol("u", positive=True)  # S v: the second-moment average times the batch size
-new_eta, new_beta, new_eps = sp.symbols(r"\eta' \beta' \epsilon'")
+new = sp.symbols("eta__′ beta__′ epsilon__′", positive=True)  # for the batch κS
+moves = sp.symbols("Δu Δθ")
 
 
-def coefficients(rate, decay, floor, batch):
-    """Drift of θ, variance of θ and drift of u = S v in one step, with E ĝ² = σ²/S."""
-    divisor = sp.sqrt(u / batch) + floor
-    return sp.Matrix([-rate * g / divisor, rate**2 * (sigma**2 / batch) / divisor**2, (1 - decay) * (sigma**2 - u)])
+def root(value):
+    """√value in one piece."""
+    return sp.sqrt(value, evaluate=False)
+
+
+def by_rule(primed, formula):
+    """The primed parameters replaced by the rule, unevaluated."""
+    if isinstance(primed, sp.MatrixBase):
+        return primed.applyfunc(lambda entry: by_rule(entry, formula))
+    return sp.Subs(primed, new, tuple(formula))
 
 
 def steps(formula):
     """The coefficients of one step with batch κS are κ times those with batch S: κ steps of the same equation."""
-    new = rate, decay, floor = tuple(formula)
-    old, scaled = coefficients(eta, beta, eps, S), coefficients(rate, decay, floor, kappa * S)
+    new_eta, new_beta, new_eps = new
+    divisor, new_divisor = root(u / S) + eps, root(u / (kappa * S)) + new_eps
+
+    def step(words, primed, right, name=None):
+        """Checked with the rule in place of the primed parameters."""
+        return Step(words, by_rule(primed, formula), right, name=name, shown=sp.Eq(primed, right, evaluate=False))
+
     return [
-        Step(
+        step(
             "v ← βv + (1 − β)ĝ², θ ← θ − ηĝ/(√v + ε). If noise dominates, E ĝ² = g² + σ²/S ≈ σ²/S, so v is of order "
             "1/S and u = S v moves by (1 − β)(σ² − u) a step, for any batch size. With κS and the new parameters, u "
             "moves as in κ steps:",
-            scaled[2],
-            kappa * old[2],
+            (1 - new_beta) * (sigma**2 - u),
+            kappa * (1 - beta) * (sigma**2 - u),
+            name=E(moves[0]),
         ),
-        Step(
-            "θ drifts by −ηg/(√(u/S) + ε); √(u/S) falls by √κ, and ε with it. With κS and the new parameters, θ drifts "
-            "as in κ steps:",
-            scaled[0],
-            kappa * old[0],
+        step(
+            "θ drifts by −ηg/(√(u/S) + ε). At κS the root is smaller by √κ, and ε′ with it. With η′ = η√κ, θ drifts as "
+            "in κ steps:",
+            -new_eta * g / new_divisor,
+            -kappa * eta * g / divisor,
+            name=E(moves[1]),
         ),
-        Step(
-            "and its variance grows by η²(σ²/S)/(√(u/S) + ε)², as in κ steps:",
-            scaled[1],
-            kappa * old[1],
+        step(
+            "and gains the variance of κ steps:",
+            new_eta**2 * sigma**2 / (kappa * S * new_divisor**2),
+            kappa * eta**2 * sigma**2 / (S * divisor**2),
+            name=Var(moves[1]),
         ),
-        Step(
-            "The rule is what leaves the equation's constants as they are, with time η² a step: drift ∝ √S/η, "
-            "(1 − β)/η² and εη. Before and after:",
-            sp.Matrix([sp.sqrt(kappa * S) / new[0], (1 - new[1]) / new[0] ** 2, new[2] * new[0]]),
+        step(
+            "Seen as an equation with the time η² a step, its constants are the drift's √S/η, (1 − β)/η² and εη. The "
+            "rule leaves them as they are:",
+            sp.Matrix([root(kappa * S) / new_eta, (1 - new_beta) / new_eta**2, new_eps * new_eta]),
             sp.Matrix([sp.sqrt(S) / eta, (1 - beta) / eta**2, eps * eta]),
         ),
     ]
@@ -82,15 +97,16 @@ CLAIM = Claim(
     "in one step what κ steps do with S: same drift, same variance, same averaging time in examples. ε goes down, as "
     "√v does. Where the gradient dominates, v does not depend on S and the rule is not right.",
     printed=sp.Eq(
-        sp.Matrix([new_eta, new_beta, new_eps]),
-        sp.Matrix([sp.sqrt(kappa) * eta, 1 - kappa * (1 - beta), eps / sp.sqrt(kappa)]),
+        sp.Matrix([new[0], 1 - new[1], new[2]]),
+        sp.Matrix([sp.sqrt(kappa) * eta, kappa * (1 - beta), eps / sp.sqrt(kappa)]),
         evaluate=False,
     ),
     assumptions=(
         Assumption("Noise dominates the second moment: g² ≪ σ²/S.", sp.Lt(g**2, sigma**2 / S, evaluate=False)),
         Assumption("κS ≪ N, or draws with replacement.", sp.Lt(kappa * S, N, evaluate=False)),
         Assumption(
-            "Steps are small: κ(1−β) < 1 and (η√κ)² ≪ 1, so that fluctuations of v are negligible.",
+            "Steps are small: κ(1−β) ≪ 1, so that v averages over many steps and hardly fluctuates, and η√κ moves θ "
+            "little.",
             sp.Lt(kappa * (1 - beta), 1, evaluate=False),
         ),
     ),

@@ -6,37 +6,52 @@ import sympy as sp
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, Var, c, eta, lam, theta
 
-V = sp.Symbol("V", positive=True)
 ou, sgd = eta * c / (2 * S * lam), eta * c / (S * lam * (2 - eta * lam))
 
 
 def steps(formula):
     """Three stationary variances and the two errors."""
-    drift = -sp.diff(lam * theta**2 / 2 + eta / 4 * (lam * theta) ** 2, theta)
+    loss = lam * theta**2 / 2
+    bend = lam * (1 + eta * lam / 2)
+    second, of_sgd, first = (Var(sp.Symbol(name)) for name in ("theta", "θ_SGD", "θ_SDE"))
     return [
         Step(
-            "A linear drift −aθ and a noise of strength ηC/S have 0 = −2aV + ηc/S. For L = λθ²/2 the modified drift is "
-            "linear with a = λ(1 + ηλ/2):",
-            sp.solve(sp.Eq(2 * drift / theta * V + eta * c / S, 0), V)[0],
-            formula,
-            name=Var(theta),
+            "For L = λθ²/2 the modified loss L + (η/4)|∇L|² is quadratic too, with the curvature",
+            sp.Derivative(loss, (theta, 2)) + sp.Derivative(eta / 4 * (lam * theta) ** 2, (theta, 2)),
+            bend,
         ),
         Step(
-            "SGD's variance satisfies V = (1 − ηλ)²V + η²c/S:",
-            sp.solve(sp.Eq((1 - eta * lam) ** 2 * V + eta**2 * c / S, V), V)[0],
+            "A linear drift −aθ and noise of the strength ηc/S change a variance V at the rate −2aV + ηc/S. With that "
+            "curvature for a, it comes to rest at V = Var θ:",
+            sp.Add(sp.Mul(-2, bend, formula, evaluate=False), eta * c / S, evaluate=False),
+            0,
+        ),
+        Step(
+            "A step of SGD makes (1 − ηλ)²V + η²c/S of a variance V. It comes to rest at V = ηc/(Sλ(2 − ηλ)):",
+            sp.Add((1 - eta * lam) ** 2 * sgd, eta**2 * c / S, evaluate=False),
             sgd,
+            name=of_sgd,
         ),
         Step(
             "Relative to the first-order SDE, which gives ηc/(2Sλ), SGD lies higher by ηλ/2:",
             sgd / ou,
             1 + eta * lam / 2,
             order=(eta, 2),
+            name=of_sgd / first,
         ),
-        Step("and the modified equation lower by the same amount:", formula / ou, 1 - eta * lam / 2, order=(eta, 2)),
         Step(
-            "The ratio of the two errors against SGD is, exactly, and so nearly 2 for small ηλ:",
-            (formula - sgd) / (ou - sgd),
+            "and the modified equation lower by as much:",
+            formula / ou,
+            1 - eta * lam / 2,
+            order=(eta, 2),
+            name=second / first,
+        ),
+        Step(
+            "So the error of the modified equation is nearly twice the first-order SDE's. Exactly, both in units of the "
+            "latter's variance:",
+            (formula / ou - sgd / ou) / (1 - sgd / ou),
             2 / (1 + eta * lam / 2),
+            name=(second - of_sgd) / (first - of_sgd),
         ),
     ]
 

@@ -12,7 +12,7 @@ f = sp.Symbol("f", nonnegative=True)  # finite-population factor
 slope = sp.Symbol("∇TrC", real=True)  # the component that belongs to g
 x, y = sp.symbols("x y", real=True)
 w = sp.Symbol("w", real=True)
-drift, eps, r0, r1 = sp.symbols("b epsilon r r'", real=True)
+drift, eps, r0, r1 = sp.symbols("b epsilon r r′", real=True)
 
 
 def gradient(function) -> Any:
@@ -30,16 +30,22 @@ def steps(formula):
     potential = sp.Function("u")(x, y)
     column = gradient(potential)
     density = sp.exp(-(w**2) / (2 * h)) / sp.sqrt(2 * sp.pi * h)
+    midpoint = eps * (r0 + r1 * eps * r0 * w / 2)
     turning = [sp.Matrix([sp.cos(x), sp.sin(x)]), sp.Matrix([-sp.sin(x), sp.cos(x)])]
     advected = [sp.MatMul(r.jacobian([x, y]), r) for r in turning]
     noise = f * eta / S
-    r_j, jacobian = sp.Symbol("r_j", commutative=False), sp.Symbol("Dr_j", commutative=False)
+    r_j, jacobian = sp.symbols("r_j Dr_j", commutative=False)
     return [
         Step(
-            "The Stratonovich integral takes ε r at the midpoint, where θ has moved by ½ε r w, w = ΔW ~ N(0, h). Its "
-            "mean over a step is not zero, unlike Itô's; in one dimension, with r′ the derivative of r:",
-            sp.Integral(eps * (r0 + r1 * eps * r0 * w / 2) * w * density, (w, -sp.oo, sp.oo)),
+            "The Stratonovich integral takes ε r at the midpoint, where θ has moved by ½ε r w, w = ΔW of density p, "
+            "N(0, h). Its mean over a step is not zero, unlike Itô's; in one dimension, with r′ the derivative of r:",
+            sp.Integral(midpoint * w * density, (w, -sp.oo, sp.oo)),
             eps**2 / 2 * r1 * r0 * h,
+            shown=sp.Eq(
+                sp.Integral(midpoint * w * sp.Function("p")(w), (w, -sp.oo, sp.oo)),
+                eps**2 / 2 * r1 * r0 * h,
+                evaluate=False,
+            ),
         ),
         Step(
             "In more dimensions the columns r_j of R have independent increments, so the mean is (ε²/2)h Σ_j (Dr_j) "

@@ -4,7 +4,7 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, N, S
+from derivations.symbols import Cov, N, S, Var
 
 F = sp.Symbol("F", nonnegative=True)  # variance (1/N form) of the per-example gradients along one direction
 psi = sp.Symbol("psi", real=True)
@@ -13,20 +13,32 @@ p1, p2 = sp.symbols("p_1 p_2", real=True)  # Σ x_i and Σ x_i² of the per-exam
 
 def steps(formula):
     """Counts of a batch are multinomial; ψ = (N/S) Σ n_i x_i − Σ x_i."""
-    variance, covariance = S * (1 / N) * (1 - 1 / N), -S / N**2
+    once, draw = sp.Symbol("n_i"), sp.Symbol("d", integer=True)
+    variance, covariance = S / N * (1 - 1 / N), -S / N**2
     population = p2 / N - (p1 / N) ** 2
-    count = sp.Symbol("n_i")
     return [
         Step(
-            "The count n_i of example i is multinomial, so each has variance (S/N)(1 − 1/N), each pair covariance "
-            "−S/N²; with Σ_{i≠j} x_i x_j = p_1² − p_2 the batch sum has S times the variance of the data:",
+            "Each of the S independent draws hits example i with chance 1/N, so the count n_i has the variance",
+            sp.Sum(1 / N - 1 / N**2, (draw, 1, S)),
+            variance,
+            name=Var(once),
+        ),
+        Step(
+            "and, as no draw hits two examples i ≠ j, the covariance",
+            sp.Sum(0 - 1 / N**2, (draw, 1, S)),
+            covariance,
+            name=Cov(once, sp.Symbol("n_j")),
+        ),
+        Step(
+            "In any one direction, with p_2 = Σ x_i² and Σ_{i≠j} x_i x_j = p_1² − p_2, the batch sum s_B = Σ n_i x_i has "
+            "S times the variance of the data:",
             variance * p2 + covariance * (p1**2 - p2),
             S * population,
-            name=Cov(count * sp.Symbol("x_i")),
+            name=Var(sp.Symbol("s_B")),
         ),
         Step(
             "The sum loss's gradient is estimated by N/S times the batch sum; with F for the data's variance:",
-            (N / S) ** 2 * S * F,
+            sp.Mul(sp.Pow(N / S, 2, evaluate=False), S * F, evaluate=False),
             formula,
             name=Cov(psi),
         ),

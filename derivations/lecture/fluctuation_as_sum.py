@@ -27,27 +27,22 @@ def summed(index):
 
 
 def steps(formula):
-    """Both readings of the inner sum, with a batch of three."""
-    own = sp.symbols("x_1 x_2 x_3", real=True)  # of the three draws
-    right = N / 3 * sum(value - full / N for value in own)
-    printed = N / 3 * sum(value - sp.Sum(value, (n, 1, N)) / N for value in own)
+    """Both readings of the inner sum; x with an index is the gradient of that example."""
+    drawn = sp.Indexed("x", draw)
     return [
         Step(
-            "Inside the sum over the batch the full mean p_1/N must be taken off. For S = 3:",
-            right,
-            formula.subs({batch_sum: sum(own), S: 3}),
+            "Let x_i be the gradient of example i, and i_1, …, i_S the batch. With k inside, the inner sum is "
+            "p_1 = Σ_k x_k; its share p_1/N is taken off S times, and ψ = ∇ℓ̂ − ∇ℓ is left:",
+            sp.Mul(N / S, sp.Sum(drawn - full / N, (j, 1, S)), evaluate=False),
+            formula.subs(batch_sum, sp.Sum(drawn, (j, 1, S))),
             name=psi,
         ),
         Step(
-            "For any S, the S copies of p_1/N add up to Sp_1/N, and ψ = ∇ℓ̂ − ∇ℓ is left:",
-            N / S * (batch_sum - S * (full / N)),
-            formula,
-            name=psi,
-        ),
-        Step(
-            "With the outer index i in the inner sum its N terms are all x_i, so is their mean, and nothing is left:",
-            printed,
+            "With the outer index inside, the N terms of the inner sum are all the same, so is their mean, and nothing "
+            "is left:",
+            sp.Mul(N / S, sp.Sum(drawn - sp.Sum(drawn, (n, 1, N)) / N, (j, 1, S)), evaluate=False),
             0,
+            name=psi,
         ),
     ]
 

@@ -4,10 +4,12 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, E
+from derivations.symbols import Cov, E, N, S
 
 m11, m12, m22, mu1, mu2 = sp.symbols("M_11 M_12 M_22 mu_1 mu_2", real=True)
 psi = sp.MatrixSymbol("psi", 2, 1)
+i = sp.Symbol("i", integer=True)
+x = sp.Indexed("x", i)
 mean = sp.Matrix([mu1, mu2])
 second = sp.Matrix([[m11, m12], [m12, m22]])  # E[ψψᵀ]
 
@@ -25,15 +27,30 @@ def steps(formula):
     centre = expected(lambda v: v)
     moments = expected(lambda v: v * v.T)
     known = {m11: moments[0, 0], m12: moments[0, 1], m22: moments[1, 1], mu1: centre[0], mu2: centre[1]}
+    off = psi - sp.MatrixSymbol("mu", 2, 1)
+    nothing = sp.UnevaluatedExpr(sp.S.Zero)
     return [
         Step(
-            "The covariance is E[(ψ − Eψ)(ψ − Eψ)ᵀ], the second moment less that of the mean; here for any "
-            "probabilities q and 1 − Σq of any three points of the plane:",
+            "With μ = E ψ and M = E ψψᵀ the covariance is the second moment less that of the mean; worked out for any "
+            "three points of the plane with any probabilities:",
             expected(lambda v: (v - centre) * (v - centre).T),
             formula.xreplace(known),
             name=Cov(sp.Symbol("psi")),
+            shown=sp.Eq(E(off * off.T), formula, evaluate=False),
         ),
-        Step("The fluctuation has mean 0, so the second moment is all:", formula.subs({mu1: 0, mu2: 0}), second),
+        Step(
+            "The fluctuation is N/S times the batch sum, less the full one. Every example is S/N times in a batch on "
+            "average, so with x_i for its gradient, along any direction, the mean is",
+            sp.Mul(N / S, sp.Sum(S / N * x, (i, 1, N)), evaluate=False) - sp.Sum(x, (i, 1, N)),
+            0,
+            name=E(sp.Symbol("psi")),
+        ),
+        Step(
+            "and the second moment is all:",
+            formula.subs({mu1: nothing, mu2: nothing}),
+            second,
+            name=Cov(sp.Symbol("psi")),
+        ),
     ]
 
 
@@ -42,7 +59,7 @@ def check(formula):
     gradients = [sp.Matrix(v) for v in ((1, -2), (sp.Rational(1, 3), 4), (-5, sp.Rational(1, 2)))]
     total = sum(gradients, sp.zeros(2, 1))
     noisy = [
-        sum((gradients[i] for i in batch), sp.zeros(2, 1)) * sp.Rational(3, 2)
+        sum((gradients[n] for n in batch), sp.zeros(2, 1)) * sp.Rational(3, 2)
         for batch in oracles.batches(3, 2, replacement=True)
     ]
     comparisons = []

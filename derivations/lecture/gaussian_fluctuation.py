@@ -12,40 +12,58 @@ rest = sp.Symbol("r", positive=True, integer=True)  # N − S, the examples outs
 others = sp.Symbol("q", nonnegative=True, integer=True)  # S − 1
 
 
+def over(third, variance):
+    """The skewness third/variance^{3/2}, not yet worked out."""
+    return sp.Mul(third, sp.Pow(variance, -sp.Rational(3, 2), evaluate=False), evaluate=False)
+
+
 def steps(formula):
-    """Centred gradients x_i, Σ x_i² = Nκ_2, Σ x_i³ = Nγ_1κ_2^{3/2}. The factor N/S drops out of the skewness."""
-    x1, x2 = sp.symbols("x_1 x_2", real=True)
-    x = (x1, x2, -x1 - x2)
-    cubes = sum(v**3 for v in x)
+    """Centred gradients x_i with Σ x_i² = Nκ_2, Σ x_i³ = Nγ_1κ_2^{3/2}. The factor N/S drops out of the skewness."""
+    x = sp.symbols("x_1 x_2 x_3", real=True)
+    p, q = sp.symbols("p_1 p_2 p_3"), [S / N]
+    for drawn in (1, 2):
+        q.append(q[-1] * (S - drawn) / (N - drawn))
     pairs = sum(x[i] ** 2 * x[j] for i in range(3) for j in range(3) if i != j)
-    one, two, three = S / N, S * (S - 1) / (N * (N - 1)), S * (S - 1) * (S - 2) / (N * (N - 1) * (N - 2))
-    third = N * skew * spread ** sp.Rational(3, 2) * (one - 3 * two + 2 * three)
-    variance = N * spread * (one - two)
+    distinct = sp.Matrix([p[1] * p[0] - p[2], p[0] ** 3 - 3 * p[0] * p[1] + 2 * p[2]])
+    powers = {p[n - 1]: sum(v**n for v in x) for n in (1, 2, 3)}
+    cubes = N * skew * spread ** sp.Rational(3, 2)
+    third, variance = q[1] * (N - S) * (N - 2 * S) / ((S - 1) * (N - 2)), q[0] * (N - S) / (N - 1)
     split = {N: others + 1 + rest, S: others + 1}
+    left = formula[1].subs(N, S + rest)
     return [
         Step(
-            "With replacement the S draws are independent, so second and third cumulants are S times those of one:",
-            S * skew * spread ** sp.Rational(3, 2) / (S * spread) ** sp.Rational(3, 2),
+            "With replacement the S draws are independent, so the second cumulant κ_2 and the third, γ_1κ_2^{3/2}, "
+            "are S times those of one draw:",
+            over(S * skew * spread ** sp.Rational(3, 2), sp.Mul(S, spread, evaluate=False)),
             formula[0],
         ),
         Step(
-            "In a subset, one, two, three given examples are together with probabilities q_1, q_2, q_3. Since "
-            "Σ x_i = 0, the sum of x_i²x_j over i ≠ j is −Σ x_i³, "
-            "that of x_ix_jx_k over distinct indices 2Σ x_i³; for three:",
+            "Without, the third moment of the batch sum is q_1 Σ x_i³ + 3q_2 Σ x_i²x_j + q_3 Σ x_ix_jx_k over distinct "
+            "indices, if one, two, three given examples are in the batch with probabilities q_1, q_2, q_3. With "
+            "p_n = Σ x_i^n the last two sums, here for three examples, are",
             sp.Matrix([pairs, 6 * x[0] * x[1] * x[2]]),
-            sp.Matrix([-cubes, 2 * cubes]),
+            distinct.subs(powers),
+            shown=sp.Eq(sp.Matrix([pairs, 6 * x[0] * x[1] * x[2]]), distinct, evaluate=False),
         ),
         Step(
-            "So the batch sum has the third moment Σ x_i³ (q_1 − 3q_2 + 2q_3) and the variance Σ x_i² (q_1 − q_2). "
-            "Hence its skewness, with S = q + 1 and N = S + r:",
-            sp.factor(third.subs(split)) / sp.factor(variance.subs(split)) ** sp.Rational(3, 2),
-            formula[1].subs(split),
+            "The gradients are centred, p_1 = 0. So the third moment is p_3 times q_1 − 3q_2 + 2q_3, which is",
+            q[0] - 3 * q[1] + 2 * q[2],
+            third,
         ),
-        Step("It vanishes for half of the data, far from S ≪ N:", formula[1].subs(N, 2 * S), 0),
+        Step("and the variance, q_1 Σ x_i² + q_2 Σ x_ix_j, is p_2 times q_1 − q_2,", q[0] - q[1], variance),
+        Step(
+            "With p_3 = Nγ_1κ_2^{3/2} and p_2 = Nκ_2 the skewness is",
+            sp.factor((cubes * third).subs(split))
+            / sp.factor((N * spread * variance).subs(split)) ** sp.Rational(3, 2),
+            formula[1].subs(split),
+            shown=sp.Eq(over(cubes * third, N * spread * variance), formula[1], evaluate=False),
+        ),
+        Step("It vanishes for half of the data, far from S ≪ N:", sp.Subs(formula[1], N, 2 * S), 0),
         Step(
             "A subset and what it leaves out have opposite fluctuations, so their skewnesses are opposite:",
-            formula[1].subs(N, S + rest),
-            -formula[1].subs(N, S + rest).subs({S: rest, rest: S}, simultaneous=True),
+            left,
+            -left.subs({S: rest, rest: S}, simultaneous=True),
+            shown=sp.Eq(formula[1], -formula[1].subs(S, N - S), evaluate=False),
         ),
         Step("For N → ∞ it is that of draws with replacement:", sp.Limit(formula[1] ** 2, N, sp.oo), formula[0] ** 2),
     ]
@@ -79,7 +97,7 @@ def check(formula):
 
 def skewnesses(power):
     """With replacement, and of a random subset; the power of S is 1/2."""
-    subset = skew * (N - 2 * S) / (N - 2) * sp.sqrt((N - 1) / (N - S)) / S**power
+    subset = skew * (N - 2 * S) / (N - 2) * sp.sqrt(N - 1) / sp.sqrt(N - S) / S**power
     return sp.ImmutableDenseMatrix([skew / S**power, subset])
 
 
@@ -91,7 +109,7 @@ CLAIM = Claim(
     order="1/√S",
     summary="The fluctuation has skewness γ_1/√S for draws with replacement, γ_1 that of the per-example gradients, so "
     "it is Gaussian for large S only, at any N. S ≪ N is not needed: subsets of up to half of the data are less skew "
-    "still, half of the data not at all; larger ones are as skew as what they leave out, so N − S must be large too.",
+    "(for S > 1), half of the data not at all; larger ones are as skew as what they leave out, so N − S must be large too.",
     printed=sp.Eq(sp.Function("skewness")(sp.Symbol("psi")), 0, evaluate=False),
     assumptions=(
         Assumption("There are at least three examples.", sp.Ge(N, 3, evaluate=False)),

@@ -8,29 +8,24 @@ from derivations.symbols import S, eta, k, theta
 total = sp.Symbol("G", real=True)  # Σ_j Σ_{x∈B_j} ∇ℓ(x; w_{t+j}), every gradient taken along the way
 i, j, t = sp.symbols("i j t", integer=True)
 grad, position = sp.Function("∇ℓ"), sp.IndexedBase("w")
+one_batch = sp.Sum(grad(sp.Indexed("x", i, j), position[t + j]), (i, 1, S))
 
 
 def steps(formula):
-    """Induction over the steps."""
-    batch_sum = sp.Symbol("s_k", real=True)  # of the gradients of batch k, taken at w_{t+k}
+    """A telescoping sum of single steps."""
+    batch_sum = sp.Indexed("s", j)  # Σ_{x∈B_j} ∇ℓ(x; w_{t+j})
     return [
         Step(
-            "Whatever the steps, their sum telescopes:",
+            "Whatever the steps are, they add up to the displacement:",
             sp.Sum(position[t + j + 1] - position[t + j], (j, 0, k - 1)),
             position[t + k] - position[t],
         ),
         Step(
-            "Before the first step, with no gradient taken, the form holds: k = 0, G = 0 and θ = w_t give",
-            sp.Subs(formula, total, 0),
-            theta,
-            name=position[t],
-        ),
-        Step(
-            "One more step (1) moves w_{t+k} by −(η/S)s_k, s_k the sum of the gradients of its batch at w_{t+k}. The "
-            "form holds for k + 1 with that sum added to G:",
-            sp.Add(formula, -eta / S * batch_sum, evaluate=False),
-            formula.subs({total: total + batch_sum, k: k + 1}, simultaneous=True),
-            name=position[t + k + 1],
+            "Each is a step (1) from w_{t+j}, so −η/S times the sum s_j of its batch's gradients there. With θ = w_t and "
+            "G = Σ_j s_j, the sum of all gradients taken on the way:",
+            theta + sp.Sum(-eta / S * batch_sum, (j, 0, k - 1)),
+            formula.subs(total, sp.Sum(batch_sum, (j, 0, k - 1))),
+            name=position[t + k],
         ),
     ]
 
@@ -51,7 +46,7 @@ def check(formula):
         gradients = sum(curvature * (iterates[n] - point) for n in range(steps_taken) for point in batches[n])
         comparisons.append(
             Comparison(
-                f"the iterate after {steps_taken} steps on a quadratic, by its closed form",
+                f"the iterate on a quadratic for k = {steps_taken}, by its closed form",
                 formula.subs({theta: start, eta: rate, S: 2, k: steps_taken, total: gradients}),
                 iterates[-1],
             )
@@ -68,7 +63,7 @@ CLAIM = Claim(
     "taken at the parameters where its own step starts. No approximation is made.",
     printed=sp.Eq(
         position[t + k],
-        position[t] - eta / S * sp.Sum(grad(sp.Indexed("x", i, j), position[t + j]), (i, 1, S), (j, 0, k - 1)),
+        position[t] - eta / S * sp.Sum(sp.UnevaluatedExpr(one_batch), (j, 0, k - 1)),
         evaluate=False,
     ),
     assumptions=(

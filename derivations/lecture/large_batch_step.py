@@ -10,15 +10,13 @@ total = sp.Symbol("G", real=True)  # Σ_j Σ_{x∈B_j} ∇ℓ(x; w_t), all gradi
 i, j, t = sp.symbols("i j t", integer=True)
 shared = sp.Symbol("o", nonnegative=True, integer=True)  # examples that two batches share
 w, x, large = sp.Indexed("w", t), sp.Indexed("x", i, j), sp.Indexed("what", t + 1)
-grad = sp.Function("∇ℓ")
+one_batch = sp.Sum(sp.Function("∇ℓ")(x, w), (i, 1, S))
 
 
 def steps(formula):
     """The size and the sum over the union, then the mean step."""
-    a, b, c = sp.symbols("a b c", real=True)  # gradient sums over B_0 alone, over both, over B_1 alone
+    a, b, c = sp.symbols("a b c", real=True)  # gradient sums over B alone, over both, over B′ alone
     gradients = sp.Function("G")
-    first, second = sp.symbols("B_0 B_1")
-    both = gradients(sp.Symbol("B_0∩B_1"))
     return [
         Step("Disjoint batches of S examples each have a union of", sp.Sum(S, (j, 0, k - 1)), k * S),
         Step(
@@ -28,14 +26,19 @@ def steps(formula):
             name=large,
         ),
         Step(
-            "Of two batches that share examples, the double sum counts the shared ones twice, the union once:",
+            "But with batches B and B′ that share examples, the double sum counts the shared ones twice, the union "
+            "once:",
             sp.Add(a + b, b + c, evaluate=False),
             sp.Add(a + b + c, b, evaluate=False),
-            shown=sp.Eq(gradients(first) + gradients(second), gradients(sp.Symbol("B_0∪B_1")) + both, evaluate=False),
+            shown=sp.Eq(
+                sp.Add(*(gradients(sp.Symbol(name)) for name in ("B", "B′")), evaluate=False),
+                sp.Add(*(gradients(sp.Symbol(name)) for name in ("B∪B′", "B∩B′")), evaluate=False),
+                evaluate=False,
+            ),
         ),
         Step(
-            "and the union is smaller than 2S by their number o, being made of B_0 alone, the shared ones, B_1 alone:",
-            sp.Add(S - shared, shared, S - shared, evaluate=False),
+            "and B′ adds to the S examples of B its own ones alone, so with o shared ones the union has fewer than 2S:",
+            sp.Add(S, S - shared, evaluate=False),
             2 * S - shared,
         ),
     ]
@@ -65,7 +68,7 @@ CLAIM = Claim(
     "the shared ones twice.",
     printed=sp.Eq(
         large,
-        w - rate / (k * S) * sp.Sum(grad(x, w), (i, 1, S), (j, 0, k - 1)),
+        w - rate / (k * S) * sp.Sum(sp.UnevaluatedExpr(one_batch), (j, 0, k - 1)),
         evaluate=False,
     ),
     assumptions=(

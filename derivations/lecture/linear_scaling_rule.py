@@ -11,7 +11,7 @@ i, j = sp.symbols("i j", integer=True)
 
 def steps(formula):
     """Both displacements for the same gradient everywhere, set equal."""
-    double_sum = sp.Sum(g, (i, 1, S), (j, 0, k - 1))
+    double_sum = sp.Sum(sp.UnevaluatedExpr(sp.Sum(g, (i, 1, S))), (j, 0, k - 1))
     return [
         Step(
             "If every gradient is g, k small steps have kS terms and move by",
@@ -45,7 +45,9 @@ def check(formula):
         joined = [value for batch in batches for value in batch]
         large = -derived_rate * sum(joined) / sp.Integer(len(joined))
         comparisons.append(
-            Comparison(f"one large step against {number} steps of size {size} on linear losses", large, point)
+            Comparison(
+                f"one large step against the small ones on linear losses, k = {number}, S = {size}", large, point
+            )
         )
     return comparisons
 

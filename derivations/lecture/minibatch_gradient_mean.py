@@ -7,7 +7,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import E, N, P, S, g
 
 w = sp.Symbol("w", real=True)
-whole, noisy, batch_loss = sp.Function("∇ℓ"), sp.Function("∇ℓ̂"), sp.Function("ellhat")
+whole, noisy, batch_loss = sp.Function("∇ℓ"), sp.Function("∇ℓ̂"), sp.Function("ℓhat")
 i, b, n = sp.symbols("i b n", integer=True, positive=True)
 x = sp.Indexed("x", i)  # gradient of example i
 
@@ -24,7 +24,7 @@ def steps(formula):
         ),
         Step(
             "By (9) that is the derivative of ℓ. In the gradients x_i of the examples: ∇ℓ̂ = (N/S) Σ n_i x_i is linear "
-            "in the counts, each S/N on average, so its mean is N times the mean gradient g:",
+            "in the counts, each S/N on average, so its mean is Ng, g the mean gradient, the sum of all gradients:",
             sp.Mul(N / S, sp.Sum(S / N * x, (i, 1, N)), evaluate=False),
             formula.subs(g, sp.Sum(x, (i, 1, N)) / N),
             name=E(noisy(w)),

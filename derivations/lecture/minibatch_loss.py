@@ -9,13 +9,13 @@ from derivations.symbols import E, N, S
 i, d = sp.symbols("i d", integer=True)
 w = sp.Symbol("w", real=True)
 x, y, count = (sp.Indexed(name, i) for name in "xyn")
-loss, hat = sp.Function("ell"), sp.Function("ellhat")
+loss, hat = sp.Function("ell"), sp.Function("ℓhat")
 
 
 def steps(formula):
     """What the mean would be if the batch were a set, each example counted once."""
-    absent = sp.Product(1 - 1 / N, (d, 1, S))
-    ratio = E(sp.Symbol("ellhat_set")) / sp.Symbol("ell")
+    first_at = 1 / N * (1 - 1 / N) ** (d - 1)
+    ratio = E(sp.Symbol("ℓhat_set")) / sp.Symbol("ell")
     return [
         Step(
             "With repeats counted, an example is in S draws with replacement on average",
@@ -25,8 +25,8 @@ def steps(formula):
         ),
         Step(
             "times, and N/S times that is 1: the definition is made so that the mean of ℓ̂ is ℓ. Counted once however "
-            "often drawn, it would be there unless every draw misses it, and the mean of ℓ̂ would be ℓ times",
-            sp.Mul(N / S, 1 - absent, evaluate=False),
+            "often drawn, it would be there if some draw d is the first to hit it, and the mean of ℓ̂ would be ℓ times",
+            sp.Mul(N / S, sp.Sum(first_at, (d, 1, S)), evaluate=False),
             formula,
             name=ratio,
         ),

@@ -9,7 +9,7 @@ from derivations.symbols import E, N, S
 i, z = sp.Symbol("i", integer=True), sp.Symbol("z", real=True)
 example = sp.Indexed("ell", i)  # loss of example i
 w = sp.Symbol("w", real=True)
-loss, hat = sp.Function("ell"), sp.Function("ellhat")
+loss, hat = sp.Function("ell"), sp.Function("ℓhat")
 mean_loss = sp.Symbol("L", real=True)  # (1/N) Σ_i ℓ_i, so that ℓ = NL
 
 
@@ -31,7 +31,7 @@ def steps(formula):
             name=count,
         ),
         Step(
-            "ℓ̂ = (N/S) Σ n_i ℓ_i is linear in the counts, so either way its mean is N times the mean loss L:",
+            "ℓ̂ = (N/S) Σ n_i ℓ_i is linear in the counts, so either way its mean is NL, L the mean loss, the sum of all losses:",
             sp.Mul(N / S, sp.Sum(S / N * example, (i, 1, N)), evaluate=False),
             formula.subs(mean_loss, sp.Sum(example, (i, 1, N)) / N),
             name=E(hat(w)),

@@ -21,7 +21,7 @@ def steps(formula):
     F = A * A.T / scale
     values = {f11: F[0, 0], f12: F[0, 1], f22: F[1, 1]}
     noises = [A * sp.sqrt(eta / N) * sp.Matrix(signs) for signs in itertools.product((-1, 1), repeat=2)]
-    x, factor, F_ = sp.MatrixSymbol("x", 2, 1), sp.MatrixSymbol("A", 2, 2), sp.MatrixSymbol("F", 2, 2)
+    x, factor = sp.MatrixSymbol("x", 2, 1), sp.MatrixSymbol("A", 2, 2)
     duration = eta / N
     return [
         Step(
@@ -29,13 +29,13 @@ def steps(formula):
             "η/N; here each is ±√(η/N). A column times a row is a matrix:",
             oracles.mean(v * v.T for v in noises),
             formula.subs(values),
-            shown=sp.Eq(E(factor * x * x.T * factor.T), sp.MatMul(duration * scale, F_), evaluate=False),
+            shown=sp.Eq(E(factor * x * x.T * factor.T), duration * scale * sp.Symbol("F"), evaluate=False),
         ),
         Step(
             "A row times a column is a number, which forgets all directions:",
             oracles.mean((v.T * v)[0] for v in noises),
             sp.trace(formula).subs(values),
-            shown=sp.Eq(E(x.T * factor.T * factor * x), duration * scale * sp.Trace(F_), evaluate=False),
+            shown=sp.Eq(E(x.T * factor.T * factor * x), duration * scale * sp.Trace(sp.MatrixSymbol("F", 2, 2)), evaluate=False),
         ),
     ]
 

@@ -64,14 +64,14 @@ def steps(formula):
             formula,
         ),
         Step(
-            "Its trace is without bound as α → 0 or ∞, unless H is 0:",
+            "So at a minimum where H is not 0 the trace is without bound as α → 0 or ∞:",
             sp.Trace(formula),
             (H[0, 0] + H[1, 1]) / alpha**2 + alpha**2 * H[2, 2],
         ),
         Step(
             "The determinant changes too, unless both layers have as many weights; here 2 and 1:",
             sp.Determinant(formula),
-            sp.Determinant(H) / alpha**2,
+            sp.Mul(1 / alpha**2, sp.Determinant(H), evaluate=False),
         ),
         Step(
             "At a minimum, where the loss's slopes F_u and F_v are 0, the direction (a, −b), along which the outputs "

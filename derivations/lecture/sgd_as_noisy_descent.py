@@ -18,7 +18,9 @@ def steps(formula):
     return [
         Step(
             "With p_1 for the full gradient ∇ℓ and ĝ for ∇ℓ̂, the full gradient cancels:",
-            sp.Mul(-eta / N, sp.Add(full, sp.Add(noisy_gradient, -full, evaluate=False), evaluate=False), evaluate=False),
+            sp.Mul(
+                -eta / N, sp.Add(full, sp.Add(noisy_gradient, -full, evaluate=False), evaluate=False), evaluate=False
+            ),
             -eta / N * noisy_gradient,
             name=step,
         ),
@@ -42,12 +44,16 @@ def check(formula):
     for batch in ((0, 3), (1, 1, 2)):
         # (8): the losses (6) and (7) are differentiated.
         ell, ell_hat = sum(losses), sp.Rational(4, len(batch)) * sum(losses[n] for n in batch)
-        printed = [(-rate / 4 * (sp.diff(ell, v) + (sp.diff(ell_hat, v) - sp.diff(ell, v)))).subs(point) for v in (w1, w2)]
+        printed = [
+            (-rate / 4 * (sp.diff(ell, v) + (sp.diff(ell_hat, v) - sp.diff(ell, v)))).subs(point) for v in (w1, w2)
+        ]
         # (1): residual times input, summed over the batch.
         residuals = [a * point[w1] + b * point[w2] - target for a, b, target in data]
         sums = [sum(residuals[n] * data[n][axis] for n in batch) for axis in (0, 1)]
         derived = [formula.subs({eta: rate, S: len(batch), batch_sum: value, N: 4}) for value in sums]
-        comparisons.append(Comparison(f"the step with batch {batch} of a regression on four examples", derived, printed))
+        comparisons.append(
+            Comparison(f"the step with batch {batch} of a regression on four examples", derived, printed)
+        )
     return comparisons
 
 

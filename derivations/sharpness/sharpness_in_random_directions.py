@@ -34,9 +34,7 @@ def steps(formula):
     end = sp.Mul(a, eps, evaluate=False)
     u, v = sp.symbols("f_+ f_-", real=True)
     gap = sp.Symbol("d", positive=True)
-    corners = [
-        sp.Subs(100 * x**2 + y**8, (x, y), (eps * (a11 + s * a12), eps * (a21 + s * a22))) for s in (1, -1)
-    ]
+    corners = [sp.Subs(100 * x**2 + y**8, (x, y), (eps * (a11 + s * a12), eps * (a21 + s * a22))) for s in (1, -1)]
     return [
         Step(
             "In one dimension the largest of 100(az)² is at the end z = ε of the box. In percent:",
@@ -132,15 +130,15 @@ CLAIM = Claim(
     summary="The lecture does not print its random A, but one number a and one 2×2 matrix give all eight rows: every "
     "one-dimensional row holds for a² between 0.2834 and 0.2842, |a| ≈ 0.533. The sharpness of a minimum is thus a "
     "property of the drawn A too: the same 100x² has 1.0e-2 for a = 1 and 2.8e-3 here.",
-    printed=sp.ImmutableDenseMatrix(
-        [[eps, *columns], *([sp.Float(value, 2) for value in row] for row in table)]
-    ),
+    printed=sp.ImmutableDenseMatrix([[eps, *columns], *([sp.Float(value, 2) for value in row] for row in table)]),
     assumptions=(
         Assumption(
             "The sharpness is taken at the minimum, the origin, so the box is [−ε, ε]^p.", sp.Eq(sp.Symbol("x"), 0)
         ),
         Assumption("A has as many columns as rows.", sp.Eq(sp.Symbol("p"), sp.Symbol("n"))),
-        Assumption("In one dimension a² is between 0.2834 and 0.2842.", sp.And(sp.Ge(a**2, 0.2834), sp.Le(a**2, 0.2842))),
+        Assumption(
+            "In one dimension a² is between 0.2834 and 0.2842.", sp.And(sp.Ge(a**2, 0.2834), sp.Le(a**2, 0.2842))
+        ),
         Assumption(
             "In two, (|a_11| + |a_12|)² is between 1.90 and 1.94: the first row decides φ of 100x² + y⁸.",
             sp.And(sp.Ge((sp.Abs(a11) + sp.Abs(a12)) ** 2, 1.90), sp.Le((sp.Abs(a11) + sp.Abs(a12)) ** 2, 1.94)),

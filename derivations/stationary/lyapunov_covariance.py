@@ -56,7 +56,12 @@ def steps(formula):
             eta / S * C,
             shown=sp.Eq(H2 * G2 + G2 * H2, eta / S * C2, evaluate=False),
         ),
-        Step("Its off-diagonal entry in the eigenbasis is the same number:", plane[0, 1].subs(diagonal), formula),
+        Step(
+            "Its off-diagonal entry in the eigenbasis, where H_12 = 0, is the same number:",
+            plane[0, 1].subs(diagonal),
+            formula,
+            shown=sp.Eq(sp.Symbol("Gamma_12"), formula, evaluate=False),
+        ),
     ]
 
 

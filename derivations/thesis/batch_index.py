@@ -11,7 +11,7 @@ from derivations.symbols import E, N, S, eta, theta
 i = sp.Symbol("i", integer=True)
 SIZE = 4
 gradients = sp.symbols(f"g_1:{SIZE + 1}", real=True)  # per-example gradients of four examples
-estimate = sp.Symbol("ghat^S")
+estimate = sp.Symbol("ĝ^S")
 x = sp.IndexedBase("∇L")
 batch = sp.IndexedBase("b")  # the indices drawn
 RESULT = -eta * sp.Add(*gradients) / SIZE
@@ -28,9 +28,9 @@ def steps(formula):
             1 / N,
         ),
         Step(
-            "So the mean step of (2.4), here over all six subsets of two of four examples, is −η times the full "
-            "gradient:",
-            sp.Mul(-eta / 6, sp.Add(*(sp.Add(*s) / 2 for s in subsets), evaluate=False), evaluate=False),
+            "So the mean step of (2.4) is −η times the full gradient. Here each of four examples is in three of the six "
+            "subsets of two:",
+            sp.Mul(-eta / (2 * len(subsets)), sp.Add(*itertools.chain(*subsets), evaluate=False), evaluate=False),
             formula,
         ),
         Step(

@@ -21,12 +21,12 @@ def steps(formula):
     of_logits = formula.subs(dict(zip(predictions, softmax, strict=True)))
     return [
         Step(
-            "The model gives a label the likelihood Π ŷ_k^{y_k}; maximising it is minimising minus its logarithm:",
+            "Among the classes the model gives the labels y this likelihood; maximising it is minimising minus its logarithm:",
             -sp.log(likelihood),
             formula,
         ),
         Step(
-            "A certain and correct prediction costs nothing, a prediction of probability e^{−1} costs one:",
+            "A certain and correct prediction costs nothing, a prediction of probability 1/e costs one:",
             sp.Matrix([sp.Subs(formula.subs(one_hot), predictions[0], p) for p in (1, sp.exp(-1))]),
             sp.Matrix([0, 1]),
         ),

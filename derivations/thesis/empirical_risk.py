@@ -18,25 +18,30 @@ RESULT = lam * v / 2 * sp.Matrix([1 - 1 / N, 1 + 1 / N])
 def steps(formula):
     """ℓ_i = λ(θ − x_i)²/2 with independent x_i of mean 0 and variance v: θ* is the sample mean."""
     training = lam / 2 * (theta**2 - 2 * theta * p1 / N + p2 / N)
-    best = p1 / N
+    best, total = p1 / N, sp.Sum(v, (i, 1, N))
     return [
         Step(
-            "The training loss is stationary at the sample mean:", sp.Subs(sp.Derivative(training, theta), theta, best), sp.S.Zero
+            "The training loss is stationary at the sample mean p_1/N:", sp.Subs(sp.Derivative(training, theta), theta, best), sp.S.Zero
         ),
         Step(
-            "There it is λ/2 (Σx²/N − (Σx)²/N²). Both sums have the mean Nv:",
-            sp.expand(training.subs(theta, best)).subs({p1**2: N * v, p2: N * v}),
+            "There it is",
+            sp.Subs(training, theta, best),
+            lam / 2 * (p2 / N - p1**2 / N**2),
+        ),
+        Step(
+            "Both p_2 = Σx_i² and the square of p_1 = Σx_i have the mean Σv = Nv, since the x_i are independent:",
+            lam / 2 * (total / N - total / N**2),
             formula[0],
         ),
         Step(
             "On unseen data, independent of θ*, the expected loss is λ(E θ*² + v)/2, and E θ*² = v/N:",
-            lam / 2 * (sp.Sum(v, (i, 1, N)) / N**2 + v),
+            lam / 2 * (total / N**2 + v),
             formula[1],
         ),
         Step(
             "The gap is λv/N. With H = λ and C = λ²v that is Tr(H⁻¹C)/N:",
             formula[1] - formula[0],
-            lam**2 * v / lam / N,
+            sp.Mul(1 / lam, lam**2 * v, 1 / N, evaluate=False),
         ),
     ]
 

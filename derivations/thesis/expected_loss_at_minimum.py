@@ -21,26 +21,30 @@ def steps(formula):
     v11, v22 = sp.symbols("v_11 v_22", positive=True)
     v12 = sp.Symbol("v_12", real=True)
     V = sp.Matrix([[v11, v12], [v12, v22]])
-    C = sp.Matrix(2, 2, sp.symbols("C_11 C_12 C_12 C_22"))
-    x = sp.Matrix(sp.symbols("x_1 x_2", real=True))
-    moments = {x[0] ** 2: v11, x[1] ** 2: v22, x[0] * x[1]: v12}
+    C = sp.ImmutableDenseMatrix(2, 2, sp.symbols("C_11 C_12 C_12 C_22"))
+    B = sp.Matrix(2, 2, sp.symbols("b_11 b_12 b_21 b_22", real=True))
+    points = [B * sp.Matrix(signs) for signs in itertools.product((-1, 1), repeat=2)]
+    x, cov, noise = sp.MatrixSymbol("x", 2, 1), sp.MatrixSymbol("V", 2, 2), sp.MatrixSymbol("C", 2, 2)
     stationary = sp.solve(list(hessian * V + V * hessian - eta / S * C), (v11, v12, v22))
     return [
         Step(
-            "On a parabola with the minimum L_min the mean loss follows from the covariance V of θ: L_min + Tr(HV)/2.",
-            sp.expand(floor + (x.T * hessian * x)[0] / 2).subs(moments),
-            floor + sp.trace(hessian * V) / 2,
+            "Let θ be at x from the minimum, with mean 0 and covariance V. The mean loss knows V alone (here for "
+            "x = B(±1, ±1), V = BBᵀ with any B):",
+            floor + oracles.mean((p.T * hessian * p)[0] / 2 for p in points),
+            floor + sp.trace(hessian * B * B.T) / 2,
+            shown=sp.Eq(floor + E(x.T * H * x) / 2, floor + sp.Trace(H * cov) / 2, evaluate=False),
         ),
         Step(
-            "In equilibrium HV + VH = (η/S)C. Half its trace is Tr(HV) = (η/2S) Tr C; the Hessian itself drops out:",
+            "In equilibrium HV + VH = (η/S)C. Half the trace of that, and of its solution in the plane, is",
             sp.trace(hessian * V.subs(stationary)),
             eta / (2 * S) * sp.trace(C),
+            shown=sp.Eq(sp.Trace(H * cov), eta / (2 * S) * sp.Trace(noise), evaluate=False),
         ),
         Step(
-            "So the mean loss is L_min + (η/4S) Tr C, and only C = H, or at least Tr C = Tr H, brings the Hessian "
-            "back:",
-            (floor + eta / (4 * S) * sp.trace(C)).subs({C[0, 0]: h11, C[1, 1]: h22}),
+            "The Hessian has dropped out. Only C = H, or at least Tr C = Tr H, brings it back:",
+            floor + eta / (4 * S) * sp.Trace(C.subs({C[0, 0]: h11, C[0, 1]: h12, C[1, 1]: h22})),
             formula,
+            name=E(sp.Symbol("L")),
         ),
     ]
 

@@ -6,27 +6,28 @@ from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, Var, c, eta
 
-theta_next = sp.Symbol("theta'", real=True)
-x = sp.symbols("x_1:5", real=True)  # per-example gradients of four examples
+theta_next = sp.Symbol("θ′", real=True)
+p1, p2 = sp.symbols("p_1 p_2", real=True)  # Σ x_i and Σ x_i² of the per-example gradients x_i
 
 
 def steps(formula):
     """The variance of a step with a random subset, and the fraction by which (3.2) overstates it."""
-    size, n = 3, len(x)
-    means = [sp.Add(*(x[i] for i in batch)) / size for batch in oracles.batches(n, size, replacement=False)]
+    inside, pair = S / N * (1 - S / N), -S * (N - S) / (N**2 * (N - 1))
     return [
         Step(
-            "All but one of four examples: the variance of a step −η × (mean of the batch), over all four subsets:",
-            eta**2 * oracles.variance(means),
-            formula.subs({N: n, S: size, c: oracles.variance(x)}),
+            "A step is −η/S times the sum over a subset, which holds example i or not: variance (S/N)(1 − S/N), each "
+            "pair covariance −S(N − S)/(N²(N − 1)). With Σ_{i≠j} x_i x_j = p_1² − p_2:",
+            (eta / S) ** 2 * (inside * p2 + pair * (p1**2 - p2)),
+            formula.subs(c, p2 / N - (p1 / N) ** 2),
+            name=Var(theta_next),
         ),
         Step(
             "(3.2) gives a step the variance η²C/S. It is too large by the fraction (S − 1)/(N − 1) of itself, which "
             "is no small error unless S ≪ N:",
-            1 - formula / (eta**2 * c / S),
+            sp.Mul(eta**2 * c / S - formula, 1 / (eta**2 * c / S), evaluate=False),
             (S - 1) / (N - 1),
         ),
-        Step("A step with all data has no noise at all:", formula.subs(S, N), sp.S.Zero),
+        Step("A step with all data has no noise at all:", sp.Subs(formula, S, N), sp.S.Zero),
     ]
 
 

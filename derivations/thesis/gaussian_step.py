@@ -7,14 +7,14 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import E, P, S, c, eta, g, theta
 
 third = sp.Symbol("kappa_3", real=True)  # third cumulant of the per-example gradients
-f1, f2, f3 = sp.symbols("varphi' varphi'' varphi'''", real=True)  # derivatives of a test function φ at θ
+f1, f2, f3 = sp.symbols("φ′ φ″ φ‴", real=True)  # derivatives of a test function φ at θ
 noise = sp.Symbol("epsilon", real=True)
-psi = sp.Function("varphi")
+test, i = sp.Function("φ"), sp.Symbol("i", integer=True)
 
 
 def steps(formula):
     """The mean of φ(θ − η(g + ε)) to third order, for a batch's noise and for a Gaussian's."""
-    f0 = sp.Symbol("varphi", real=True)
+    f0 = sp.Symbol("φ", real=True)
     move = -eta * (g + noise)
     taylor = sp.Poly(sp.expand(f0 + f1 * move + f2 * move**2 / 2 + f3 * move**3 / 6), noise)
 
@@ -22,24 +22,25 @@ def steps(formula):
         return sum(taylor.coeff_monomial(noise**p) * moment for p, moment in enumerate(moments))
 
     own, gaussian = mean([1, 0, c / S, third / S**2]), mean([1, 0, c / S, 0])
+    cubes = [(-eta) ** 3 * (g**3 + 3 * g * c / S + skew) for skew in (third / S**2, 0)]  # E(θ′ − θ)³ of both
     return [
         Step(
-            "The mean of S independent gradients has variance C/S and third cumulant Sκ₃/S³ = κ₃/S²:",
-            S * third / S**3,
+            "Cumulants of independent gradients add. The mean of S of them has the variance C/S and the third cumulant",
+            sp.Sum(third / S**3, (i, 1, S)),
             third / S**2,
         ),
         Step(
-            "Up to the second order in η only mean and variance of ε enter, which agree:",
+            "Taylor's series of E φ(θ − η(g + ε)) for SGD, up to the third order, against that for a Gaussian ε. Up to "
+            "the second order only mean and variance of ε enter, which agree:",
             own,
             gaussian,
             order=(eta, 3),
         ),
         Step(
-            "A Gaussian has no third cumulant. That is the difference at the third order; the fourth cumulant comes "
-            "with η⁴.",
-            own - gaussian,
+            "At the third order stands φ‴/6 times the mean cube of the step, and a Gaussian has no third cumulant. (The "
+            "fourth comes with η⁴.)",
+            sp.Mul(f3 / 6, sp.Add(cubes[0], -cubes[1], evaluate=False), evaluate=False),
             formula,
-            order=(eta, 4),
         ),
     ]
 
@@ -71,10 +72,14 @@ CLAIM = Claim(
     summary="Replacing the noise of a step by a Gaussian of the same covariance changes the mean of any smooth "
     "function by −η³κ₃φ‴/(6S²) and higher orders: per unit of SDE time η²/S², so the Gaussian is the better the "
     "smaller the rate, even at S = 1.",
-    printed=sp.Eq(P(noise), sp.exp(-(noise**2) * S / (2 * c)) / sp.sqrt(2 * sp.pi * c / S), evaluate=False),
+    printed=sp.Eq(P(noise), sp.Mul(
+            sp.Pow(2 * sp.pi * c / S, -sp.Rational(1, 2), evaluate=False),
+            sp.exp(-(noise**2) * S / (2 * c)),
+            evaluate=False,
+        ), evaluate=False),
     assumptions=(
         Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("The test function is smooth.", sp.Eq(f3, sp.Derivative(psi(theta), theta, 3), evaluate=False)),
+        Assumption("The test function is smooth.", sp.Eq(f3, sp.Derivative(test(theta), theta, 3), evaluate=False)),
         Assumption("The noise has mean zero and is independent from step to step.", sp.Eq(E(noise), 0, evaluate=False)),
     ),
     formula=-(eta**3) * third * f3 / (6 * S**2),

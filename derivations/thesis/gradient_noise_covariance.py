@@ -6,6 +6,7 @@ from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, c, theta
 
+i = sp.Symbol("i", integer=True)
 p1, p2 = sp.symbols("p_1 p_2", real=True)  # Σ x_i and Σ x_i² of the per-example gradients x_i
 estimate, data = sp.Function("C^S"), sp.Function("C")
 
@@ -17,17 +18,18 @@ def steps(formula):
     return [
         Step(
             "With replacement the S gradients are independent, each of variance C; their mean has S of them over S²:",
-            S * c / S**2,
+            sp.Sum(c, (i, 1, S)) / S**2,
             formula,
         ),
         Step(
-            "The same from the counts of a batch, which are multinomial (variance (S/N)(1 − 1/N), covariance −S/N²):",
+            "The same from the counts of the examples in a batch, which are multinomial (variance (S/N)(1 − 1/N), each "
+            "pair −S/N²). With Σ_{i≠j} x_i x_j = p_1² − p_2 for the gradients x_i:",
             (S / N * (1 - 1 / N) * p2 - S / N**2 * (p1**2 - p2)) / S**2,
             formula.subs(c, population),
         ),
         Step(
-            "A random subset holds no example twice. Its gradients are anticorrelated, and a factor (N − S)/(N − 1) "
-            "appears:",
+            "A random subset holds no example twice (variance (S/N)(1 − S/N), each pair −S(N − S)/(N²(N − 1))), and a "
+            "factor (N − S)/(N − 1) appears:",
             (inside * p2 + pair * (p1**2 - p2)) / S**2,
             (N - S) / (N - 1) * formula.subs(c, population),
         ),

@@ -7,7 +7,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import N, S, c, eta, k, lam, t
 
 RESULT = (2 - eta * lam / k) / (2 - eta * lam)
-v = sp.Symbol("v", positive=True)
+v, j = sp.Symbol("v", positive=True), sp.Symbol("j", integer=True)
 variance = sp.Function("V")
 
 
@@ -17,10 +17,15 @@ def steps(formula):
     larger, smaller = stationary.subs(S, k * S), stationary.subs(eta, eta / k)
     return [
         Step(
-            "The noise of the equation depends on η/S alone, and an epoch of N/S steps lasts (N/S)η: (η, kS) and "
-            "(η/k, S) have one law as functions of time, or of epochs.",
-            sp.Matrix([sp.Integral(eta / (k * S) * c, (t, 0, N / (k * S) * eta))]),
-            sp.Matrix([sp.Integral(eta / k / S * c, (t, 0, N / S * (eta / k)))]),
+            "An epoch lasts as long with (η, kS), which takes N/(kS) steps, as with (η/k, S), which takes N/S:",
+            sp.Sum(eta, (j, 1, N / (k * S))),
+            sp.Sum(eta / k, (j, 1, N / S)),
+        ),
+        Step(
+            "It brings the same noise, since the equation depends on η/S alone. So both have one law as functions of "
+            "time, or of epochs:",
+            sp.Sum(eta**2 * (c / (k * S)), (j, 1, N / (k * S))),
+            sp.Sum((eta / k) ** 2 * (c / S), (j, 1, N / S)),
         ),
         Step(
             "SGD itself is a recursion. On a parabola with constant noise v ← (1 − ηλ)²v + η²c/S stops at",
@@ -29,7 +34,7 @@ def steps(formula):
         ),
         Step(
             "so the larger batch ends with a slightly larger variance than the smaller rate, in the ratio",
-            larger / smaller,
+            sp.Mul(larger, 1 / smaller, evaluate=False),
             formula,
         ),
         Step(

@@ -15,12 +15,12 @@ surplus = sp.Symbol("s", nonnegative=True)
 
 def steps(formula):
     """The least loss a misclassified example can have."""
-    true = (1 - lead - rest) / 2
+    true, chance = (1 - lead - rest) / 2, sp.Symbol("yhat_y", nonnegative=True)
     return [
         Step(
             "A misclassified example has a class with probability ŷ_y + d, d ≥ 0; with q for all others, the three "
             "sum to one, so ŷ_y = (1 − d − q)/2 ≤ 1/2 whatever the number of classes:",
-            sp.Add(true, sp.Add(true, lead, evaluate=False), rest, evaluate=False),
+            sp.Subs(chance + (chance + lead) + rest, chance, true),
             sp.S.One,
         ),
         Step(
@@ -29,9 +29,9 @@ def steps(formula):
             sp.S.One,
         ),
         Step(
-            "With ŷ_y = e^{−s}/2 it is exceeded by s/ln 2 ≥ 0; an example that is not misclassified counts 0 and costs "
-            "at least 0. The mean over examples keeps the inequality:",
-            formula.subs(loss, sp.expand_log(-sp.log(sp.exp(-surplus) / 2), force=True)),
+            "Any other has ŷ_y = exp(−s)/2 with s ≥ 0, and the bound exceeds one by s/ln 2. An example that is not "
+            "misclassified counts 0 and costs at least 0, so the mean over examples keeps the inequality:",
+            sp.Subs(formula, loss, -sp.log(sp.exp(-surplus) / 2)),
             1 + surplus / sp.log(2),
         ),
     ]

@@ -9,28 +9,29 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import N, S, Var, c, eta, k, t
 
 displacement = sp.Symbol("Delta_theta", real=True)
-F = sp.Symbol("F", nonnegative=True)  # the lecture's name for C
+j = sp.Symbol("j", integer=True)
 
 
 def steps(formula):
     """The variance the coefficient gives in a time, in k steps, and in the lecture's units."""
     return [
         Step(
-            "k steps take the time kη and have the variance k η²C/S; the noise formula·R dW has that variance:",
+            "k steps take the time kη, and the variance of each is η²C/S. √(η/S) R dW has the same:",
             sp.Integral(formula**2 * c, (t, 0, k * eta)),
-            k * eta**2 * c / S,
+            sp.Sum(eta**2 * c / S, (j, 1, k)),
+            name=Var(displacement),
         ),
         Step(
             "Four times the ratio η/S doubles the coefficient and so the standard deviation; the variance grows "
             "fourfold:",
-            formula.subs(eta, 4 * eta) / formula,
-            sp.Integer(2),
+            sp.Subs(formula, eta, 4 * eta),
+            2 * formula,
         ),
         Step(
-            "The lecture's g is another quantity, the strength ηN/S of a variance in a time N times shorter. Both "
-            "equations give one step the same variance:",
-            sp.Integral(eta * N / S * F, (t, 0, eta / N)),
-            sp.Integral(formula**2 * F, (t, 0, eta)),
+            "The lecture's g is another quantity, the strength ηN/S of a variance. Its time is that of the sum loss, in "
+            "which a step lasts η/N. Both equations give a step the same variance:",
+            sp.Integral(eta * N / S * c, (t, 0, eta / N)),
+            sp.Integral(formula**2 * c, (t, 0, eta)),
         ),
     ]
 
@@ -57,7 +58,7 @@ CLAIM = Claim(
     summary="√(η/S) is what multiplies R dW. The linear dependence on η/S holds for the variance of the noise in a "
     "given SDE time; its standard deviation grows as the square root. The lecture's g, though of the same name, is N "
     "times the square of this one.",
-    printed=sp.Eq(sp.Symbol("g"), sp.sqrt(eta / S), evaluate=False),
+    printed=sp.Eq(sp.Symbol("g"), sp.Pow(eta / S, sp.Rational(1, 2), evaluate=False), evaluate=False),
     assumptions=(
         Assumption("The noise's scale means its variance.", sp.Eq(Var(displacement), eta / S * c * t, evaluate=False)),
         Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Lt(S / N, 1)),

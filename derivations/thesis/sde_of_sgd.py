@@ -4,13 +4,12 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import N, S, c, eta, g, t, theta
+from derivations.symbols import E, N, S, c, eta, g, t, theta
 
 c11, c22 = sp.symbols("C_11 C_22", nonnegative=True)
 c12 = sp.Symbol("C_12", real=True)
 RESULT = eta / S * sp.Matrix([[c11, c12], [c12, c22]])
-path, wiener = sp.Function("theta")(t), sp.Function("W")(t)
-d = sp.Function("d")
+dtheta, force, dt, factor, dW = sp.symbols("dθ g dt R dW", commutative=False)  # in this order on the page
 
 
 def steps(formula):
@@ -18,27 +17,32 @@ def steps(formula):
     A = sp.Matrix(2, 2, sp.symbols("r_11 r_12 r_21 r_22", real=True))
     C = A * A.T
     of_factor = formula.subs({c11: C[0, 0], c12: C[0, 1], c22: C[1, 1]}, simultaneous=True)
+    R, x = sp.MatrixSymbol("R", 2, 2), sp.MatrixSymbol("dW", 2, 1)
     signs = [sp.Matrix([a, b]) for a in (-1, 1) for b in (-1, 1)]
     coefficient = formula[0, 0].subs(c11, c)
-    h, f1, f2 = sp.symbols("h varphi' varphi''", real=True)  # slope of g; derivatives of a test function φ at θ
+    h, f1, f2 = sp.symbols("g′ φ′ φ″", real=True)  # slope of g; derivatives of a test function φ at θ
     sgd = -eta * g * f1 + eta**2 * (g**2 + c / S) * f2 / 2
     generator = -g * f1 + coefficient * f2 / 2
     twice = -g * (-h * f1 - g * f2)  # the generator twice, less what the noise adds at O(η³)
     return [
         Step(
-            "A step lasts η. Its noise has covariance η²C/S, so the squared coefficient, times η, must be that:",
+            "A step of SGD lasts η and its noise has the covariance η²C/S. The equation's noise, (η/S)C per unit of "
+            "time, must reach that. For any entry, such as C_11:",
             formula.applyfunc(lambda entry: sp.Integral(entry, (t, 0, eta))),
             eta**2 / S * sp.Matrix([[c11, c12], [c12, c22]]),
+            shown=sp.Eq(sp.Integral(formula[0, 0], (t, 0, eta)), eta**2 / S * c11, evaluate=False),
         ),
         Step(
-            "RdW has covariance RRᵀdt (here dW = ±√dt in each entry, dt = 1), so R must be a factor of C from the "
-            "left:",
+            "√(η/S) R dW has a covariance of η/S times RRᵀ per unit of time (entries of dW ±√dt over all four signs, "
+            "dt = 1). So RRᵀ must be C, whatever the shape of R:",
             eta / S * oracles.mean(A * s * (A * s).T for s in signs),
             of_factor,
+            shown=sp.Eq(eta / S * E(R * x * x.T * R.T), eta / S * sp.Symbol("C"), evaluate=False),
         ),
         Step(
-            "For a test function φ SGD's step gives −ηgφ′ + η²(g² + C/S)φ″/2 + O(η³). The equation's generator, "
-            "applied once and twice, agrees but for η²gg′φ′/2, because its gradient moves during the step:",
+            "A test function φ changes by −ηgφ′ + η²(g² + C/S)φ″/2 + O(η³) in the mean of a step of SGD. In the "
+            "equation it is the generator, applied once and twice, and η²gg′φ′/2 is added: the gradient moves during "
+            "the step.",
             eta * generator + eta**2 / 2 * twice,
             sgd + eta**2 * g * h * f1 / 2,
             order=(eta, 3),
@@ -90,7 +94,15 @@ CLAIM = Claim(
     summary="Read in Itô's sense, with RRᵀ = C and a step lasting η, the equation has SGD's mean and covariance of "
     "one step up to O(η²) in the mean and O(η³) in the covariance, hence order 1 over a fixed time. For draws "
     "without replacement the coefficient is √(fη/S) with f = (N − S)/(N − 1).",
-    printed=sp.Eq(d(path), -g * d(t) + sp.sqrt(eta / S) * sp.Function("R")(path) * d(wiener), evaluate=False),
+    printed=sp.Eq(
+        dtheta,
+        sp.Add(
+            -force * dt,
+            sp.Mul(sp.Pow(eta / S, sp.Rational(1, 2), evaluate=False), factor, dW, evaluate=False),
+            evaluate=False,
+        ),
+        evaluate=False,
+    ),
     assumptions=(
         Assumption(
             "R is a factor of C from the left.",
@@ -99,7 +111,7 @@ CLAIM = Claim(
             ),
         ),
         Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Lt(S / N, 1)),
-        Assumption("The equation is read in Itô's sense.", sp.Eq(sp.Function("E")(d(wiener)), 0, evaluate=False)),
+        Assumption("The equation is read in Itô's sense.", sp.Eq(E(dW), 0, evaluate=False)),
         Assumption("Gradient and covariance are smooth in θ.", sp.Eq(g, sp.Derivative(sp.Function("L")(theta), theta))),
     ),
     formula=RESULT,
