@@ -4,12 +4,15 @@ from typing import Any
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
+from sympy.printing.conventions import requires_partial
 from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.precedence import PRECEDENCE
 from sympy.simplify.radsimp import fraction
 
 # Characters of a sum that may stand in a numerator, and of one line of a page.
 _SHORT, _LINE = 40, 110
+# What sympy writes in glyphs that few fonts have.
+_GLYPHS = {"<mo>-</mo>": "<mo>−</mo>", "&dd;": "d", "&ExponentialE;": "e", "&ImaginaryI;": "i"}
 _ACCENTS = {"hat": "^", "bar": "¯", "tilde": "~", "dot": "˙"}
 _NAMES = {"ell": "ℓ", "hbar": "ℏ"}
 _FUNCTIONS = {"log": "ln", "E": "𝔼", "Trace": "Tr", "Determinant": "det", "DiracDelta": "δ", "KroneckerDelta": "δ"}
@@ -77,7 +80,10 @@ def _element(body: str) -> str:
 
 
 def _printed(expression: Any) -> str:
-    return _Printer({"ln_notation": True}).doprint(sp.sympify(expression)).replace("<mo>-</mo>", "<mo>−</mo>")
+    printed = _Printer({"ln_notation": True}).doprint(sp.sympify(expression))
+    for before, after in _GLYPHS.items():
+        printed = printed.replace(before, after)
+    return printed
 
 
 class _Printer(MathMLPresentationPrinter):
@@ -91,23 +97,34 @@ class _Printer(MathMLPresentationPrinter):
             node.appendChild(child)
         return node
 
+    def _space(self, width: str):
+        node = self._node("mspace")
+        node.setAttribute("width", width)
+        return node
+
     def _bracketed(self, *inside: Any):
         opening, closing = self._node("mo", text="("), self._node("mo", text=")")
         return self._node("mrow", opening, *inside, closing)
 
     def _print_Symbol(self, sym: Any, style: str = "plain"):
-        if sym.name in _NAMES:
-            return self._node("mi", text=_NAMES[sym.name])
         base, underscore, rest = sym.name.partition("_")
-        for accent, mark in _ACCENTS.items():
-            if base.endswith(accent) and base != accent:
-                core = super()._print_Symbol(sp.Symbol(base.removesuffix(accent)), style)
-                over = self._node("mover", core, self._node("mo", text=mark))
-                over.setAttribute("accent", "true")
-                if not underscore:
-                    return over
-                return self._node("msub", over, self._print(sp.Symbol(rest)))
-        return super()._print_Symbol(sym, style)
+        core = base.rstrip("'")
+        primes = "′" * (len(base) - len(core))
+        accent = next((a for a in _ACCENTS if core.endswith(a) and core != a), "")
+        if not primes and not accent and core not in _NAMES:
+            return super()._print_Symbol(sym, style)
+        letter = core.removesuffix(accent)
+        if letter in _NAMES:
+            shown = self._node("mi", text=_NAMES[letter])
+        else:
+            shown = super()._print_Symbol(sp.Symbol(letter), style)
+        if accent:
+            shown = self._node("mover", shown, self._node("mo", text=_ACCENTS[accent]))
+            shown.setAttribute("accent", "true")
+        upper = [self._node("mo", text=primes)] if primes else []
+        lower = [self._print(sp.Symbol(rest))] if underscore else []
+        tag = {(0, 0): "", (1, 0): "msub", (0, 1): "msup", (1, 1): "msubsup"}[len(lower), len(upper)]
+        return self._node(tag, shown, *lower, *upper) if tag else shown
 
     def _print_Dummy(self, sym: Any):
         return self._print_Symbol(sp.Symbol(sym.name))
@@ -143,7 +160,7 @@ class _Printer(MathMLPresentationPrinter):
         return self._product(expr)
 
     def _product(self, expr: Any):
-        """Numbers and powers as one fraction, sums in brackets behind it; exponentials with a minus stay on top."""
+        """Numbers and powers as one fraction, long sums in brackets behind it; exponentials with a minus on top."""
         if not isinstance(expr, sp.Mul):
             return self.parenthesize(expr, PRECEDENCE["Mul"])
         if expr.is_commutative is False:
@@ -154,10 +171,10 @@ class _Printer(MathMLPresentationPrinter):
         factors = list(sp.Mul.make_args(numerator))
         sums = [f for f in factors if isinstance(f, sp.Add)]
         plain = [f for f in factors if f not in sums and f != 1]
-        if denominator != 1 and not plain and len(sums) == 1 and len(str(sums[0])) <= _SHORT:
-            plain, sums = sums, []
         parts = []
         if denominator != 1:
+            if len(str(numerator)) <= _SHORT:
+                plain, sums = plain + sums, []
             top = self._row(plain) if plain else self._node("mn", text="1")
             parts.append(self._node("mfrac", top, self._print(denominator)))
         elif plain:
@@ -167,14 +184,107 @@ class _Printer(MathMLPresentationPrinter):
 
     def _as_written(self, factors: Any):
         nodes = []
-        for factor in factors:
+        for position, factor in enumerate(factors):
+            inner: Any = factor.args[0] if isinstance(factor, sp.UnevaluatedExpr) else factor
             if nodes:
-                number = sp.sympify(factor).as_coeff_Mul()[0] != 1 or factor.is_number
+                number = inner.is_number or inner.as_coeff_Mul()[0] != 1
                 nodes.append(self._node("mo", text="·" if number else "&InvisibleTimes;"))
-            minus = factor.could_extract_minus_sign() and (nodes or isinstance(factor, sp.Add))
-            nodes.append(
-                self._bracketed(self._print(factor)) if minus else self.parenthesize(factor, PRECEDENCE["Mul"])
+            open_ended = isinstance(inner, sp.Sum | sp.Integral | sp.Limit | sp.Derivative) and factor != factors[-1]
+            minus = position > 0 and inner.could_extract_minus_sign()
+            bracketed = isinstance(inner, sp.Add | sp.MatAdd) or open_ended or minus
+            nodes.append(self._bracketed(self._print(inner)) if bracketed else self._print(inner))
+        return self._node("mrow", *nodes)
+
+    def _print_Add(self, expr: Any, order: Any = None):
+        """A positive term first, unless the sum was built unevaluated in an order of its own."""
+        if expr != expr.func(*expr.args):
+            terms = list(expr.args)
+        else:
+            terms = list(self._as_ordered_terms(expr, order=order))
+            first = next((t for t in terms if not t.could_extract_minus_sign()), terms[0])
+            terms.remove(first)
+            terms.insert(0, first)
+        nodes = []
+        for term in terms:
+            inner: Any = term.args[0] if isinstance(term, sp.UnevaluatedExpr) else term
+            minus = not isinstance(inner, sp.Add) and inner.could_extract_minus_sign()
+            if nodes or minus:
+                nodes.append(self._node("mo", text="−" if minus else "+"))
+            printed = self._print(-inner if minus else inner)
+            nodes.append(self._bracketed(printed) if isinstance(inner, sp.Add) else printed)
+        return self._node("mrow", *nodes)
+
+    def _print_MatAdd(self, expr: Any):
+        nodes = []
+        for term in sorted(expr.args, key=lambda t: t.could_extract_minus_sign()):
+            minus = term.could_extract_minus_sign()
+            if nodes or minus:
+                nodes.append(self._node("mo", text="−" if minus else "+"))
+            nodes.append(self._print(-term if minus else term))
+        return self._node("mrow", *nodes)
+
+    def _print_MatMul(self, expr: Any):
+        coefficient, matrices = expr.as_coeff_matrices()
+        nodes = []
+        if coefficient.could_extract_minus_sign():
+            nodes.append(self._node("mo", text="−"))
+            coefficient = -coefficient
+        if coefficient != 1:
+            printed = self._print(coefficient)
+            nodes.append(self._bracketed(printed) if isinstance(coefficient, sp.Add) else printed)
+        for matrix in matrices:
+            printed = self._print(matrix)
+            nodes.append(self._bracketed(printed) if isinstance(matrix, sp.MatAdd) else printed)
+        return self._node("mrow", *nodes)
+
+    def _print_Identity(self, e: Any):
+        return self._node("mi", text="I")
+
+    def _print_Derivative(self, e: Any):
+        """∂ⁿ/∂xⁿ, and brackets round a sum, a product that would be torn, a minus."""
+        d, total, below = "∂" if requires_partial(e.expr) else "d", 0, []
+        for variable, count in e.variable_count:
+            total += count
+            power = (
+                self._node("msup", self._print(variable), self._print(count)) if count != 1 else self._print(variable)
             )
+            below += [self._node("mi", text=d), power]
+        above = self._node("mi", text=d)
+        if total != 1:
+            above = self._node("msup", above, self._print(sp.sympify(total)))
+        plain = isinstance(e.expr, sp.Function | sp.Symbol | sp.Subs) and not isinstance(e.expr, sp.log)
+        body = self._print(e.expr) if plain else self._bracketed(self._print(e.expr))
+        return self._node("mrow", self._node("mfrac", above, self._node("mrow", *below)), body)
+
+    def _print_Integral(self, expr: Any):
+        """Signs from the outermost in, differentials from the innermost out."""
+        nodes = []
+        for _, *limits in reversed(expr.limits):
+            sign = self._node("mo", text="∫")
+            if len(limits) == 2:
+                # A space keeps the upper limit off the sign.
+                upper = self._node("mrow", self._space("0.25em"), self._print(limits[1]))
+                sign = self._node("msubsup", sign, self._print(limits[0]), upper)
+            nodes.append(sign)
+        body = self._print(expr.function)
+        nodes.append(self._bracketed(body) if isinstance(expr.function, sp.Add) else body)
+        for variable, *_ in expr.limits:
+            nodes += [self._space("0.17em"), self._node("mi", text="d"), self._print(variable)]
+        return self._node("mrow", *nodes)
+
+    def _print_Sum(self, e: Any):
+        return self._with_limits("∑", e)
+
+    def _print_Product(self, e: Any):
+        return self._with_limits("∏", e)
+
+    def _with_limits(self, sign: str, e: Any):
+        nodes = []
+        for variable, low, high in reversed(e.limits):
+            start = self._node("mrow", self._print(variable), self._node("mo", text="="), self._print(low))
+            nodes.append(self._node("munderover", self._node("mo", text=sign), start, self._print(high)))
+        body = self._print(e.function)
+        nodes.append(self._bracketed(body) if isinstance(e.function, sp.Add) else body)
         return self._node("mrow", *nodes)
 
     def _row(self, factors: list):
@@ -197,7 +307,8 @@ class _Printer(MathMLPresentationPrinter):
         for variable, point in zip(variables, points, strict=True):
             equations += [self._print(variable), self._node("mo", text="="), self._print(point)]
         bar = self._node("msub", self._node("mo", text="|"), self._node("mrow", *equations))
-        return self._node("mrow", self._print(body), bar)
+        shown = self._print(body)
+        return self._node("mrow", self._bracketed(shown) if isinstance(body, sp.Add) else shown, bar)
 
     def _print_AppliedPredicate(self, e: Any):
         words = str(e.function.name).replace("_", " ")

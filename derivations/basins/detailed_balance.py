@@ -8,7 +8,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import D, P, T, theta
 
 L_A, L_B, L_s = sp.symbols("L_A L_B L_s", real=True)  # losses at the minima and at the saddle
-det_A, det_B, det_s = sp.symbols("det_A det_B det_s", positive=True)  # |det H| there
+det_A, det_B, det_s = (sp.Symbol(x, positive=True) for x in ("det H_A", "det H_B", "|det H_s|"))
 mu = sp.Symbol("mu", positive=True)  # |negative eigenvalue| of H at the saddle
 k_AB, k_BA = sp.symbols("k_AB k_BA", positive=True)  # rates
 
@@ -32,23 +32,25 @@ def steps(formula):
         ),
         Step(
             "In D dimensions the rate out of a basin is μ/(2π) √(det H/|det H_s|) exp(−(L_s − L)/T), which is "
-            "Kramers' for D = 1. Both ways lead over one saddle, so all that belongs to it cancels:",
-            rate(det_A, L_A) / rate(det_B, L_B),
-            formula,
-            name=k_AB / k_BA,
+            "Kramers' for D = 1, where |det H_s| = μ. Both ways lead over one saddle. The formula times the rate from "
+            "B to A is the rate from A to B:",
+            sp.Mul(formula, rate(det_B, L_B), evaluate=False),
+            rate(det_A, L_A),
+            name=k_AB,
         ),
         Step(
-            "The weights of Laplace's method have the same ratio, at every T and with no error: what Laplace neglects "
-            "of a basin, the rate out of it neglects too:",
-            weight(det_B, L_B) / weight(det_A, L_A),
-            formula,
-            name=P(sp.Symbol("B")) / P(sp.Symbol("A")),
+            "The formula times Laplace's weight of A is that of B, at every T and with no error: what Laplace's method "
+            "neglects of a basin, the rate out of it neglects too:",
+            sp.Mul(formula, weight(det_A, L_A), evaluate=False),
+            weight(det_B, L_B),
         ),
         Step(
-            "So the two-state chain with these rates has the Gibbs law's occupancies:",
+            "So the formula is both k_AB/k_BA and P(B)/P(A), and the two-state chain with these rates has the "
+            "occupancies that Laplace's method gives:",
             rate(det_B, L_B) / (rate(det_A, L_A) + rate(det_B, L_B)),
             1 / (1 + formula),
             name=P(sp.Symbol("A")),
+            shown=sp.Eq(k_BA / (k_AB + k_BA), 1 / (1 + formula), evaluate=False),
         ),
     ]
 

@@ -7,49 +7,55 @@ import sympy as sp
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import theta
 
-group, stabiliser = sp.symbols("|G| |stab|", positive=True, integer=True)  # orders of G and of what fixes θ
-units = sp.Symbol("n_h", positive=True, integer=True)  # hidden units
-n1, n2, dead = sp.symbols("n_1 n_2 n_0", positive=True, integer=True)  # units alike, up to sign; units that are zero
+# Orders of the group and of the subgroup that fixes θ.
+group, stabiliser = (sp.Symbol(name, positive=True, integer=True) for name in ("|G|", "|Stab θ|"))
 
 
 def steps(formula):
-    """Orbit and stabiliser, then a direct count of the distinct placements."""
-    order = 2**units * sp.factorial(units)
-    fixed = 2**dead * sp.factorial(dead) * sp.factorial(n1) * sp.factorial(n2)
-    total = dead + n1 + n2
-    a, b, p, q = sp.symbols("a b p q", real=True)
-    hessian = sp.Matrix([[p, a], [a, q]])
-    move = sp.Matrix([[0, -1], [1, 0]])  # exchanges two coordinates and flips one sign
+    """Orbit and stabiliser; the group of a layer of tanh units; a direct count of the distinct placements."""
+    a, w, x, p, q, r = sp.symbols("a w x p q r", real=True)
+    n, n0, n1, n2, j = sp.symbols("n n_0 n_1 n_2 j", positive=True, integer=True)
+    order = 2**n * sp.factorial(n)
+    total, fixed = n0 + n1 + n2, 2**n0 * sp.factorial(n0) * sp.factorial(n1) * sp.factorial(n2)
+    placements = sp.factorial(total) / (sp.factorial(n0) * sp.factorial(n1) * sp.factorial(n2))
+    hessian = sp.ImmutableMatrix([[p, r], [r, q]])
+    move = sp.ImmutableMatrix([[0, -1], [1, 0]])  # exchanges two coordinates and flips one sign
     return [
         Step(
-            "A unit a tanh(w·x) is unchanged when w and a change sign together:",
-            -b * sp.tanh(-a),
-            b * sp.tanh(a),
+            "If g takes θ to some image, so do g times each element that fixes θ, and no others. Summed over the "
+            "images these are all of G, which gives their number:",
+            sp.Sum(stabiliser, (j, 1, formula)),
+            group,
         ),
         Step(
-            "A signed permutation moves the last of n units to one of n places with one of two signs, so the order of "
-            "the group is 2n times that of n − 1 units, which is 2ⁿ n!:",
-            2 * units * order.subs(units, units - 1),
+            "A hidden unit a tanh(w·x) is unchanged when w and a change sign together:",
+            sp.Mul(-a, sp.tanh(-w * x, evaluate=False), evaluate=False),
+            a * sp.tanh(w * x),
+        ),
+        Step(
+            "So permutations with signs leave the output of n units alone. The last unit goes to one of n places with "
+            "one of two signs, the others as n − 1 units do. If only the identity fixes θ, this is the number of "
+            "copies:",
+            sp.Mul(2 * n, order.subs(n, n - 1), evaluate=False),
             order,
             name=group,
         ),
         Step(
-            "The map g ↦ gθ takes each image as often as there are g that fix θ. If no two units agree up to sign and "
-            "none is zero, that is once:",
-            formula.subs({group: order, stabiliser: 1}),
-            order,
+            "With n₁ and n₂ units alike up to sign and n₀ that are zero, permutations among these, and the signs of "
+            "zero units, fix θ. A direct count of placements, and of signs of the units that aren't zero, agrees:",
+            formula.subs({group: order.subs(n, total), stabiliser: fixed}),
+            placements * 2 ** (n1 + n2),
+            shown=sp.Eq(
+                sp.Mul(order.subs(n, total), sp.Pow(fixed, -1, evaluate=False), evaluate=False),
+                sp.Mul(placements, 2 ** (n1 + n2), evaluate=False),
+                evaluate=False,
+            ),
         ),
         Step(
-            "With n₁ and n₂ units alike up to sign and n₀ that are zero, placements and signs can be counted directly: "
-            "a multinomial coefficient times a sign for each unit that isn't zero. |G|/|G_θ| agrees:",
-            formula.subs({group: order.subs(units, total), stabiliser: fixed}),
-            sp.factorial(total) / (sp.factorial(dead) * sp.factorial(n1) * sp.factorial(n2)) * 2 ** (n1 + n2),
-        ),
-        Step(
-            "G acts by orthogonal matrices, so all images have the same determinant of the Hessian, and the weight of "
-            "the class is the number of images times that of one:",
-            (move * hessian * move.T).det(),
-            hessian.det(),
+            "G acts by orthogonal matrices, so the Hessians at all images have one determinant, and the weight of the "
+            "class is the number of images times that of one:",
+            sp.Determinant(sp.MatMul(move, hessian, move.T, evaluate=False)),
+            p * q - r**2,
         ),
     ]
 
@@ -84,9 +90,9 @@ CLAIM = Claim(
     title="Number of equivalent minima under a finite symmetry",
     sources=(Source("orbit–stabiliser theorem"), Source("Bishop 2006", place="section 5.1.1")),
     verdict=Verdict.EXACT,
-    summary="A finite symmetry group G makes |G|/|G_θ| copies of a minimum θ, where G_θ are the elements that fix it. "
-    "For n hidden tanh units that is 2ⁿ n! if no two units agree up to sign and none is zero, else fewer.",
-    printed=sp.Eq(sp.Symbol("|orbit|"), group / stabiliser, evaluate=False),
+    summary="A finite symmetry group G makes |G|/|Stab θ| copies of a minimum θ, where Stab θ are the elements that "
+    "fix it. For n hidden tanh units that is 2ⁿ n! if no two units agree up to sign and none is zero, else fewer.",
+    printed=sp.Eq(sp.Symbol("|Gθ|"), group / stabiliser, evaluate=False),
     assumptions=(
         Assumption(
             "The loss is invariant under the group.",

@@ -7,14 +7,14 @@ from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, T, eta, sigma, theta
 
-height = sp.Symbol("Delta_L", positive=True)  # L at the barrier's top minus L at the bottom of A
+height = sp.Symbol("ΔL", positive=True)  # L at the barrier's top minus L at the bottom of A
 lam_A, lam_s = sp.symbols("lambda_A lambda_s", positive=True)  # L″ at the bottom, |L″| at the top
 
 
 def steps(formula):
     """The double integral splits into a Gaussian about the bottom and one about the top."""
     eps = sp.Symbol("epsilon", positive=True)  # √T
-    x, L_3, L_4 = sp.symbols("x L_3 L_4", real=True)
+    x, L_3, L_4, M_3, M_4 = sp.symbols("x L_3 L_4 M_3 M_4", real=True)  # higher derivatives at bottom and top
     y, z = sp.symbols("y z", real=True)
     bottom = sp.exp(-lam_A * z**2 / (2 * T))
     top = sp.exp((height - lam_s * y**2 / 2) / T)
@@ -22,30 +22,31 @@ def steps(formula):
     well = sp.Integral(bottom, (z, -sp.oo, sp.oo))
     return [
         Step(
-            "The mean time from the bottom of A to that of B is (1/T)∫exp(L(y)/T) ∫exp(−L(z)/T) dz dy, z from −∞ to y. "
-            "Near the top, z has the whole well below it. About the bottom, with z = εx and ε = √T:",
+            "The mean time from the bottom of A to that of B is (1/T)∫∫ exp((L(y) − L(z))/T) dz dy with z < y. Most "
+            "comes from y near the top and z in the well. About the bottom, at a distance z = εx with ε = √T:",
             sp.exp(-lam_A * x**2 / 2 - eps * L_3 * x**3 / 6 - eps**2 * L_4 * x**4 / 24),
             sp.exp(-lam_A * x**2 / 2) * (1 - eps * L_3 * x**3 / 6),
             order=(eps, 2),
         ),
         Step(
-            "About the top likewise; the terms odd in x integrate to zero, so both Gaussian integrals are right up to "
-            "a relative ε² = T:",
-            sp.exp(-lam_s * x**2 / 2 + eps * L_3 * x**3 / 6 + eps**2 * L_4 * x**4 / 24),
-            sp.exp(-lam_s * x**2 / 2) * (1 + eps * L_3 * x**3 / 6),
+            "About the top likewise, with y = εx. The terms odd in x integrate to zero, so both Gaussian integrals are "
+            "right up to a relative ε² = T:",
+            sp.exp(-lam_s * x**2 / 2 + eps * M_3 * x**3 / 6 + eps**2 * M_4 * x**4 / 24),
+            sp.exp(-lam_s * x**2 / 2) * (1 + eps * M_3 * x**3 / 6),
             order=(eps, 2),
         ),
-        Step("Their product is the mean time, and the rate is its inverse:", whole * well / T, 1 / formula),
+        Step("Their product over T is the mean time, and the rate is its inverse:", whole * well / T, 1 / formula),
         Step(
-            "The time to the top alone has half the outer Gaussian: from there one falls to either side with equal "
-            "chance, so the top is reached twice as often as it is crossed:",
+            "The time to the top alone has half the outer Gaussian: the top is reached twice as often as it is "
+            "crossed. In the half-integral the odd term stays, so this is right up to a relative √T only:",
             half * well / T,
             1 / (2 * formula),
         ),
         Step(
-            "In SGD's terms T = ησ²/(2S), and the exponent is 2SΔL/(ησ²); the mean number of steps is the time over η:",
+            "The mean number n of SGD steps is the time over η. With T = ησ²/(2S) its logarithm is:",
             sp.log(1 / (eta * formula)).subs(T, eta * sigma**2 / (2 * S)),
             2 * S * height / (eta * sigma**2) + sp.log(2 * sp.pi / (eta * sp.sqrt(lam_A * lam_s))),
+            name=sp.log(sp.Symbol("n")),
         ),
     ]
 
@@ -87,7 +88,7 @@ CLAIM = Claim(
     order="T",
     summary="The rate of going from one bottom to the next over a barrier is √(L″_A |L″_s|)/(2π) exp(−ΔL/T) per unit "
     "of SDE time, with a relative error O(T). Multiply by η for the rate per SGD step. The top is reached at twice "
-    "this rate.",
+    "this rate, up to O(√T).",
     printed=sp.Eq(sp.Symbol("k_AB"), sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.exp(-height / T), evaluate=False),
     assumptions=(
         Assumption(

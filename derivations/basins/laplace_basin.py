@@ -25,15 +25,15 @@ def steps(formula):
     hessian = sp.MatMul(turn, sp.ImmutableMatrix([[a, 0], [0, d]]), turn.T, evaluate=False)
     return [
         Step(
-            "At θ = θ_A + ε(u, v) with ε = √T, the exponent (L − L_A)/T is the quadratic form Q, the cubic Taylor term "
-            "times ε, and the rest of L times ε²:",
+            "At θ = θ_A + ε(u, v), for two directions and with ε = √T, the exponent (L − L_A)/T is the quadratic form "
+            "Q, the cubic Taylor term times ε, and the rest of L times ε²:",
             sp.exp(-Q - eps * L3 - eps**2 * L4),
             sp.exp(-Q) * (1 - eps * L3),
             order=(eps, 2),
         ),
         Step(
-            "The cubic term is odd, so its integral against the Gaussian vanishes and the relative error is O(ε²) = O(T) "
-            "(here in the axes of H, with its eigenvalues a and d):",
+            "The cubic term is odd, so its integral against the Gaussian vanishes and the relative error is O(ε²) = "
+            "O(T) (here in the axes of H, with its eigenvalues a and d):",
             sp.Integral(odd, *plane),
             0,
         ),

@@ -3,112 +3,101 @@
 import itertools
 import math
 
+import numpy as np
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, E, T, theta
+from derivations.symbols import D, E, T, lam, theta
 
-# With P = H⁻¹ and repeated indices summed: L_ijk L_lmn P_ij P_kl P_mn, L_ijk L_lmn P_il P_jm P_kn, L_ijkl P_ij P_kl.
-alpha, beta, kappa = sp.symbols("alpha beta kappa", real=True)
-INDICES = range(2)
+alpha, beta, kappa = sp.symbols("alpha beta kappa", real=True)  # the contractions, as the summary has them
+uv = sp.symbols("u v", real=True)
 
 
-def contractions(third, fourth, inverse):
-    """α, β, κ for two parameters; third and fourth take sorted index tuples."""
-    t3, t4 = (lambda *i: third[tuple(sorted(i))]), (lambda *i: fourth[tuple(sorted(i))])
-    six = list(itertools.product(INDICES, repeat=6))
+def contractions(loss, inverse):
+    """α, β, κ of a loss of two parameters at the origin, where its Hessian has this inverse."""
+    tensors = [loss]
+    for _ in range(4):
+        tensors.append(sp.derive_by_array(tensors[-1], uv))
+    third, fourth = (np.array(x.subs(dict.fromkeys(uv, 0)).tolist(), dtype=object) for x in tensors[3:])
+    P = np.array(inverse.tolist(), dtype=object)
     return {
-        alpha: sum(
-            t3(i, j, k) * t3(n, p, q) * inverse[i, j] * inverse[k, n] * inverse[p, q] for i, j, k, n, p, q in six
-        ),
-        beta: sum(
-            t3(i, j, k) * t3(n, p, q) * inverse[i, n] * inverse[j, p] * inverse[k, q] for i, j, k, n, p, q in six
-        ),
-        kappa: sum(
-            t4(i, j, k, n) * inverse[i, j] * inverse[k, n] for i, j, k, n in itertools.product(INDICES, repeat=4)
-        ),
+        alpha: np.einsum("ijk,lmn,ij,kl,mn", third, third, P, P, P),
+        beta: np.einsum("ijk,lmn,il,jm,kn", third, third, P, P, P),
+        kappa: np.einsum("ijkl,ij,kl", fourth, P, P),
     }
-
-
-def derivatives(name, order):
-    """A symbol for each partial derivative of this order."""
-    tuples = itertools.combinations_with_replacement(INDICES, order)
-    return {t: sp.Symbol(f"{name}_{''.join('uv'[i] for i in t)}", real=True) for t in tuples}
 
 
 def steps(formula):
-    """The exponential to order T, then Gaussian moments of covariance H⁻¹ in the Hessian's eigenbasis."""
-    eps, a, d = sp.symbols("epsilon a d", positive=True)  # ε = √T, eigenvalues of H
-    x = sp.symbols("u v", real=True)
-    third, fourth = derivatives("L", 3), derivatives("L", 4)
-    weight = {
-        t: math.factorial(len(t)) // math.prod(math.factorial(t.count(i)) for i in INDICES) for t in third | fourth
-    }
-    cubic, quartic = (
-        sum(weight[t] * s * sp.prod(x[i] for i in t) for t, s in tensor.items()) / sp.factorial(n)
-        for n, tensor in ((3, third), (4, fourth))
-    )
+    """The exponential to order T, then Gaussian means as derivatives."""
+    eps, p, q = sp.symbols("epsilon p q", positive=True)  # ε = √T; P's entries, in the axes of H
+    x, third, fourth = sp.symbols("x L_3 L_4", real=True)
+    u, v = uv
+    c, d = sp.symbols("L_uuu L_uuv L_uvv L_vvv", real=True), sp.symbols("L_uuuu L_uuuv L_uuvv L_uvvv L_vvvv", real=True)
+    cubic = sum(sp.binomial(3, j) * c[j] * u ** (3 - j) * v**j for j in range(4)) / 6
+    quartic = sum(sp.binomial(4, j) * d[j] * u ** (4 - j) * v**j for j in range(5)) / 24
+    L3, L4 = sp.Function("L_3")(u, v), sp.Function("L_4")(u, v)
+    density, line = sp.exp(-(x**2) / (2 * p)) / sp.sqrt(2 * sp.pi * p), (x, -sp.oo, sp.oo)
+    orders = sp.Matrix([(p / 2) ** n / sp.factorial(n) * sp.Derivative(x ** (2 * n), (x, 2 * n)) for n in (2, 3)])
+    contracted = contractions(cubic + quartic, sp.diag(p, q))
 
-    def gaussian_mean(polynomial):
-        terms = sp.Poly(sp.expand(polynomial), *x).terms()
-        return sum(
-            s * sp.factorial2(i - 1) * sp.factorial2(j - 1) * a ** (-i // 2) * d ** (-j // 2)
-            for (i, j), s in terms
-            if i % 2 == j % 2 == 0
-        )
+    def gaussian_mean(form, n):
+        for _ in range(n):
+            form = (p * sp.diff(form, u, 2) + q * sp.diff(form, v, 2)) / 2
+        return form / sp.factorial(n)
 
-    contracted = contractions(third, fourth, sp.diag(1 / a, 1 / d))
-    density = sp.exp(-a * theta**2 / 2) * sp.sqrt(a / (2 * sp.pi))
+    means = gaussian_mean(sp.expand(cubic**2), 3), gaussian_mean(quartic, 2)
+    scalar = sp.Add(third**2 / (8 * lam**3), third**2 / (12 * lam**3), -fourth / (8 * lam**2), evaluate=False)
     return [
         Step(
-            "At θ_A + ε(u, v), ε = √T, what multiplies the Gaussian exp(−½ uᵀHu) is, with the cubic and quartic "
-            "Taylor terms of L, to order ε²:",
-            sp.exp(-eps * cubic - eps**2 * quartic),
-            1 - eps * cubic + eps**2 * (cubic**2 / 2 - quartic),
+            "At θ_A + ε(u, v) with ε = √T, exp(−(L − L_A)/T) is a Gaussian of covariance P times a factor that is near "
+            "one. With the cubic and quartic Taylor terms of L (the next are odd, or beyond order T):",
+            sp.exp(-eps * L3 - eps**2 * L4),
+            1 - eps * L3 + eps**2 * (L3**2 / 2 - L4),
             order=(eps, 3),
         ),
         Step(
-            "In the eigenbasis the directions are independent Gaussians of variance 1/a and 1/d, with even moments:",
-            sp.Matrix([sp.Integral(theta**n * density, (theta, -sp.oo, sp.oo)) for n in (2, 4, 6)]),
-            sp.Matrix([1 / a, 3 / a**2, 15 / a**3]),
+            "A form f of degree 2n has the Gaussian mean (½ P_ij ∂_i ∂_j)ⁿ f/n!. In one direction, of variance p, for "
+            "n = 2 and 3; directions in the axes of H are independent, and their operators commute:",
+            sp.Matrix([sp.Integral(x**n * density, line) for n in (4, 6)]),
+            orders,
+            shown=sp.Eq(sp.Matrix([E(x**4), E(x**6)]), orders, evaluate=False),
         ),
         Step(
-            "The quartic term has three equal pairings of its four indices:",
-            gaussian_mean(quartic),
+            "The quartic term has three pairings of its four indices, all equal:",
+            means[1],
             contracted[kappa] / 8,
-            name=E(sp.Symbol("L_4")),
+            shown=sp.Eq(E(L4), sp.Mul(3, kappa / 24, evaluate=False), evaluate=False),
         ),
         Step(
-            "Of the fifteen pairings of two cubic terms, nine join each to itself once and six join them throughout:",
-            gaussian_mean(cubic**2 / 2),
+            "Of the fifteen pairings of the indices of two cubic terms, nine join a term to itself and six do not:",
+            means[0] / 2,
             contracted[alpha] / 8 + contracted[beta] / 12,
-            name=E(sp.Symbol("L_3") ** 2 / 2),
+            shown=sp.Eq(
+                E(L3**2) / 2,
+                sp.Mul(9 * alpha + 6 * beta, sp.Pow(72, -1, evaluate=False), evaluate=False),
+                evaluate=False,
+            ),
         ),
         Step(
-            "Together, with ε² = T; the contractions don't depend on the basis:",
-            gaussian_mean(1 + T * (cubic**2 / 2 - quartic)),
+            "The odd term has mean zero. Together, with ε² = T:",
+            1 + T * (means[0] / 2 - means[1]),
             formula.subs(contracted),
+            shown=sp.Eq(1 + T * (E(L3**2) / 2 - E(L4)), formula, evaluate=False),
         ),
         Step(
-            "With one parameter α = β = L‴²/L″³, and the sum of the two is 5/24 of it:",
-            formula.subs({alpha: beta}),
-            1 + T * (sp.Rational(5, 24) * beta - kappa / 8),
+            "With one parameter α = β = L_3²/λ³, and the two add up to 5/24 of it:",
+            1 + T * scalar,
+            1 + T * (5 * third**2 / (24 * lam**3) - fourth / (8 * lam**2)),
         ),
     ]
 
 
 def check(formula):
     """A trapezium sum over a basin with a Hessian that is not diagonal."""
-    u, v = x = sp.symbols("u v")
+    u, v = uv
     loss = u**2 + u * v + v**2 + u**3 / 2 - u * v**2 / 3 + u**2 * v / 4 + u**4 + u**2 * v**2 / 2 + v**4
-
-    def partials(order):
-        tuples = itertools.combinations_with_replacement(INDICES, order)
-        return {t: sp.diff(loss, *(x[i] for i in t)).subs({u: 0, v: 0}) for t in tuples}
-
-    hessian = sp.hessian(loss, x).subs({u: 0, v: 0})
-    derived = (formula.subs(contractions(partials(3), partials(4), hessian.inv())) - 1) / T
-    function = sp.lambdify(x, loss, "math")
+    hessian = sp.hessian(loss, uv).subs({u: 0, v: 0})
+    function = sp.lambdify(uv, loss, "math")
     slopes = []
     for temperature in (0.02, 0.01, 0.005):
         spacing = 0.5 * math.sqrt(temperature)
@@ -120,7 +109,7 @@ def check(formula):
         Comparison(
             "relative error of the leading term divided by T for a basin in the plane with all third derivatives but "
             "one, at T = 1/50, 1/100, 1/200, extrapolated to T = 0",
-            sp.simplify(derived).evalf(),
+            sp.simplify((formula.subs(contractions(loss, hessian.inv())) - 1) / T).evalf(),
             (slopes[0] - 6 * slopes[1] + 8 * slopes[2]) / 3,
             1e-2,
         )
@@ -137,9 +126,11 @@ CLAIM = Claim(
     "a basin's weight is Laplace's leading term times 1 + T(α/8 + β/12 − κ/8), up to T². The contractions sum over "
     "all directions, so the correction may grow with D at fixed T.",
     printed=sp.Eq(
-        sp.Integral(sp.exp(-sp.Function("L")(theta) / T), theta)
-        / ((2 * sp.pi * T) ** (D / 2) * sp.exp(-sp.Symbol("L_A") / T) / sp.sqrt(sp.Symbol("det_A", positive=True))),
-        1 + T * (alpha / 8 + beta / 12 - kappa / 8),
+        sp.Integral(sp.exp(-sp.Function("L")(theta) / T), theta),
+        (2 * sp.pi * T) ** (D / 2)
+        * sp.exp(-sp.Symbol("L_A") / T)
+        / sp.sqrt(sp.Symbol("det H_A", positive=True))
+        * (1 + T * (alpha / 8 + beta / 12 - kappa / 8)),
         evaluate=False,
     ),
     assumptions=(

@@ -1,7 +1,6 @@
 """Mean first passage time of dθ = −L′ dt + √(2T) dW in one dimension: the double integral behind Kramers' law."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import mpmath
@@ -9,7 +8,7 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, T, h, theta
+from derivations.symbols import T, theta
 
 b = sp.Symbol("b", positive=True)  # the point to be reached
 s = sp.Symbol("s", real=True, nonzero=True)  # slope of a linear loss
@@ -19,46 +18,49 @@ tau = sp.Function("tau")
 def steps(formula):
     """First-step analysis gives the backward equation; the double integral solves it; then a linear loss."""
     eps = sp.Symbol("epsilon", positive=True)  # √h
-    slope, t1, t2, t3, t4 = sp.symbols("L' tau' tau'' tau_3 tau_4", real=True)
     r = sp.Symbol("r", real=True)  # reflecting wall
     v, y, z = sp.symbols("v y z", positive=True)
-    L = sp.Function("L")
-
-    def change(u):
-        return t1 * u + t2 * u**2 / 2 + t3 * u**3 / 6 + t4 * u**4 / 24
-
-    moves = [-slope * eps**2 + sign * sp.sqrt(2 * T) * eps for sign in (1, -1)]
+    L, at = sp.Function("L"), tau(theta)
+    drop, kick = sp.Derivative(L(theta), theta) * eps**2, sp.sqrt(2 * T) * eps
+    after = sum(tau(theta - drop + sign * kick) for sign in (1, -1)) / 2
+    backward = T * sp.Derivative(at, (theta, 2)) - sp.Derivative(L(theta), theta) * sp.Derivative(at, theta)
     inner = sp.Integral(sp.exp(-L(z) / T), (z, r, y))
     time = sp.Integral(sp.exp(L(y) / T) * inner, (y, theta, b)) / T
+    slope = -sp.exp(L(theta) / T) * inner.subs(y, theta) / T
     linear = sp.Integral(sp.exp(s * y / T) * sp.Integral(sp.exp(-s * z / T), (z, 0, y)), (y, theta, b)) / T
     return [
         Step(
-            "After a short time h = ε² the mean time left is shorter by h. The move is −L′h ± √(2Th) with equal "
-            "chance, so h + E τ(θ + move) − τ(θ), which must vanish, is h times 1 − L′τ′ + Tτ″:",
-            eps**2 + sum(change(u) for u in moves) / 2,
-            eps**2 * (1 - slope * t1 + T * t2),
+            "In a short time h = ε² the mean time left falls by h. The move is −L′h ± √(2Th) with equal chance, so the "
+            "left side vanishes:",
+            eps**2 + after - at,
+            eps**2 * (1 + backward),
             order=(eps, 4),
-            name=E(tau(theta + sp.Symbol("Delta"))) + h - tau(theta),
         ),
         Step(
-            "The double integral, from a reflecting wall at r to the target b, solves that equation for any L:",
-            T * time.diff(theta, 2) - sp.diff(L(theta), theta) * time.diff(theta),
+            "So Tτ″ − L′τ′ = −1. The double integral of the claim has the slope",
+            sp.Derivative(time, theta),
+            slope,
+            name=sp.Derivative(at, theta),
+        ),
+        Step(
+            "and solves the equation, for any L:",
+            T * sp.Derivative(slope, theta) - sp.Derivative(L(theta), theta) * slope,
             -1,
         ),
         Step(
-            "It has zero slope at the wall and is zero at the target, the two boundary conditions:",
-            sp.Matrix([time.diff(theta).subs(theta, r), time.subs(theta, b)]),
+            "It has zero slope at a reflecting wall r and is zero at the target b:",
+            sp.Matrix([slope.subs(theta, r), time.subs(theta, b)]),
             sp.zeros(2, 1),
         ),
-        Step("For L = sθ and a wall at 0 both integrals can be done:", linear, formula, name=tau(theta)),
+        Step("For L = sθ and a wall at 0 both integrals can be done:", linear, formula, name=at),
         Step(
             "On a flat loss it is free diffusion's:",
-            sp.Limit(formula, s, 0),
+            sp.Limit(sp.together(formula), s, 0),
             (b**2 - theta**2) / (2 * T),
         ),
         Step(
             "Downhill, s = −v, and from 0 it is the gradient flow's time as T → 0:",
-            sp.Limit(formula.subs({s: -v, theta: 0}), T, 0, "+"),
+            sp.Limit(sp.together(formula.subs({s: -v, theta: 0})), T, 0, "+"),
             b / v,
         ),
     ]
@@ -99,6 +101,7 @@ def check(formula):
     return comparisons
 
 
+loss, y_, z_ = sp.Function("L"), sp.Symbol("y"), sp.Symbol("z")
 CLAIM = Claim(
     module=__name__,
     title="Mean first passage time in one dimension",
@@ -109,14 +112,7 @@ CLAIM = Claim(
     "are time divided by η.",
     printed=sp.Eq(
         tau(theta),
-        sp.Integral(
-            sp.exp(sp.Function("L")(sp.Symbol("y")) / T)
-            * sp.Integral(
-                sp.exp(-sp.Function("L")(sp.Symbol("z")) / T), (sp.Symbol("z"), sp.Symbol("r"), sp.Symbol("y"))
-            ),
-            (sp.Symbol("y"), theta, b),
-        )
-        / T,
+        sp.Integral(sp.exp((loss(y_) - loss(z_)) / T), (z_, sp.Symbol("r"), y_), (y_, theta, b)) / T,
         evaluate=False,
     ),
     assumptions=(

@@ -7,48 +7,44 @@ from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, N, P, lam, theta
 
-cost = sp.Symbol(
-    "L_0", real=True
-)  # sum loss at the minimum, with its L2 term: −ln of likelihood times prior's exponential
-logdet = sp.Symbol("logdet", real=True)  # ln det H of that regularised sum loss: Σ ln λ_i
+cost = sp.Symbol("L_0", real=True)  # sum loss at the minimum with its L2 term: −ln(likelihood · prior's exponential)
+logdet = sp.Symbol("ln det H", real=True)  # of that regularised sum loss: Σ ln λ_i
 
 
 def steps(formula):
     """One Gaussian integral a direction, each over the prior's."""
     p, rho, eps = sp.symbols("p rho epsilon", positive=True)  # an eigenvalue; one per example; ε = 1/√N
-    x, c_3, c_4, e1, e2 = sp.symbols("x c_3 c_4 e_1 e_2", real=True)
-    prior = sp.sqrt(lam / (2 * sp.pi)) * sp.exp(-lam * theta**2 / 2)
-    direction = sp.sqrt(lam / (2 * sp.pi)) * sp.Integral(sp.exp(-p * theta**2 / 2), (theta, -sp.oo, sp.oo))
-    hessian = sp.Matrix([[e1, x], [x, e2]])
+    x, c_3, c_4 = sp.symbols("x c_3 c_4", real=True)
+    norm, line = sp.Pow(lam / (2 * sp.pi), sp.Rational(1, 2), evaluate=False), (theta, -sp.oo, sp.oo)
     u = eps * x
     return [
         Step(
-            "An L2 term λ|θ|²/2 is a Gaussian prior of variance 1/λ; normalised, its density in one direction is:",
-            sp.Integral(prior, (theta, -sp.oo, sp.oo)),
+            "An L2 term λθ²/2 for each parameter is a Gaussian prior of variance 1/λ. Its norm is a factor √(λ/(2π)) a "
+            "direction:",
+            sp.Integral(sp.Mul(norm, sp.exp(-lam * theta**2 / 2), evaluate=False), line),
             1,
-            name=P(theta),
         ),
-        Step("With no parameter the evidence is exp(−L₀):", formula.subs({D: 0, logdet: 0}), cost),
         Step(
-            "Each further eigendirection of H, of eigenvalue p, adds minus the log of a Gaussian integral over the "
-            "prior's norm, ½ ln(p/λ):",
-            formula - sp.log(direction),
+            "The evidence is the integral of likelihood times prior. About the minimum their exponent is −L₀ − pθ²/2; "
+            "with one parameter, minus the logarithm is:",
+            -sp.log(norm * sp.Integral(sp.exp(-cost - p * theta**2 / 2), line)),
+            formula.subs({D: 1, logdet: sp.log(p)}),
+        ),
+        Step(
+            "Each further eigendirection of H, of eigenvalue p, multiplies the evidence by such an integral and adds "
+            "½ ln(p/λ):",
+            formula - sp.log(norm * sp.Integral(sp.exp(-p * theta**2 / 2), line)),
             formula.subs({D: D + 1, logdet: logdet + sp.log(p)}, simultaneous=True),
         ),
         Step(
-            "H is the Hessian of the sum loss *with* the L2 term, so its eigenvalues are those of the data's part "
-            "plus λ:",
-            sp.expand((hessian + lam * sp.eye(2) - (p + lam) * sp.eye(2)).det()),
-            sp.expand((hessian - p * sp.eye(2)).det()),
-        ),
-        Step(
-            "A direction in which the data say nothing has p = λ and costs nothing:",
+            "H is the Hessian with the L2 term, which adds λ to each eigenvalue. A direction in which the data say "
+            "nothing has p = λ and costs nothing:",
             formula.subs({D: D + 1, logdet: logdet + sp.log(lam)}, simultaneous=True),
             formula,
         ),
         Step(
-            "Derivatives of the sum loss grow as N. With u = x/√N the quadratic term is of order one; the cubic term, "
-            "odd, is the next, and the error is O(1/N):",
+            "Derivatives of the sum loss grow as N. At θ_A + x/√N the quadratic term is of order one; the cubic term, "
+            "odd, is the next, and with ε = 1/√N the error is O(ε²) = O(1/N):",
             sp.exp(-sp.expand((rho * u**2 / 2 + c_3 * u**3 + c_4 * u**4) / eps**2)),
             sp.exp(-rho * x**2 / 2) * (1 - eps * c_3 * x**3),
             order=(eps, 2),

@@ -15,21 +15,22 @@ def steps(formula):
     """The telegraph process: its relaxation, its integrated autocovariance, its crossings."""
     s, r, x = sp.symbols("s r x", positive=True)  # lag, k_AB + k_BA, 1/t
     tau_AB, tau_BA, n = sp.symbols("tau_AB tau_BA n", positive=True)
-    share = k_BA / (k_AB + k_BA)
-    occupied = p + (1 - p) * sp.exp(-r * s)
-    variance = sp.Symbol("variance")
+    q, occupied = sp.Function("q")(s), p + (1 - p) * sp.exp(-r * s)
     crossings = 2 * p * (1 - p) * r * t
+    rates = {p: k_BA / (k_AB + k_BA), r: k_AB + k_BA}
+    steps_in = {t: eta * n, k_AB: 1 / tau_AB, k_BA: 1 / tau_BA}
     return [
         Step(
-            "Begun in A, the chance q of being in A obeys q′ = k_BA(1 − q) − k_AB q, and relaxes at the rate "
-            "r = k_AB + k_BA to p = k_BA/r:",
-            sp.Derivative(occupied, s).subs({p: share, r: k_AB + k_BA}),
-            (k_BA * (1 - occupied) - k_AB * occupied).subs({p: share, r: k_AB + k_BA}),
+            "With k_BA = pr and k_AB = (1 − p)r the chance q of being in A a time s after a start in A is "
+            "p + (1 − p)exp(−rs), for it is one at s = 0 and",
+            sp.Derivative(occupied, s),
+            p * r * (1 - occupied) - (1 - p) * r * occupied,
+            shown=sp.Eq(sp.Derivative(q, s), p * r * (1 - q) - (1 - p) * r * q, evaluate=False),
         ),
         Step(
-            "Times p and less p², that is the autocovariance p(1 − p)exp(−rs) of the indicator of A. The variance of "
-            "its mean over a time t, times t², is the double integral, with a weight 2(t − s) for the lag s:",
-            sp.Integral(2 * (t - s) * (p * occupied - p**2), (s, 0, t)),
+            "pq − p² is the autocovariance of the indicator of A. The variance of its mean over a time t, times t², is "
+            "the double integral of that, in which the lag s has the weight 2(t − s):",
+            sp.Integral(sp.Mul(2, t - s, p * occupied - p**2, evaluate=False), (s, 0, t)),
             2 * p * (1 - p) * (t / r - (1 - sp.exp(-r * t)) / r**2),
             name=t**2 * Var(sp.Symbol("phat")),
         ),
@@ -38,24 +39,27 @@ def steps(formula):
             2 * p * (1 - p) * (x / r - x**2 / r**2),
             2 * p * (1 - p) * x / r,
             order=(x, 2),
+            name=Var(sp.Symbol("phat")),
         ),
         Step(
-            "The mean number of crossings, out of A and out of B, in that time:",
-            (p * k_AB + (1 - p) * k_BA).subs(p, share) * t,
-            crossings.subs({p: share, r: k_AB + k_BA}),
+            "The mean number of crossings in that time, out of A at the rate (1 − p)r and out of B at the rate pr:",
+            t * (sp.Mul(p, (1 - p) * r, evaluate=False) + sp.Mul(1 - p, p * r, evaluate=False)),
+            crossings,
             name=K,
         ),
         Step(
-            "So the variance is 4p²(1 − p)²/K, and the rates drop out:",
-            2 * p * (1 - p) / (r * t),
-            (formula**2).subs(K, crossings),
-            name=variance,
+            "In the product of crossings and variance the rate and the time drop out, so the variance is 4p²(1 − "
+            "p)²/K, the square of the formula:",
+            sp.Mul(crossings, 2 * p * (1 - p) / (r * t), evaluate=False),
+            K * formula**2,
+            name=K * Var(sp.Symbol("phat")),
         ),
         Step(
-            "In SGD steps: with mean times τ_AB and τ_BA the n steps last ηn and hold 2ηn/(τ_AB + τ_BA) crossings:",
-            (crossings.subs(t, eta * n)).subs(r, k_AB + k_BA).subs(p, share).subs({k_AB: 1 / tau_AB, k_BA: 1 / tau_BA}),
+            "In SGD steps: with mean times τ_AB and τ_BA the n steps last ηn and hold this many crossings:",
+            crossings.subs(rates).subs(steps_in),
             2 * eta * n / (tau_AB + tau_BA),
             name=K,
+            shown=sp.Eq(crossings, 2 * eta * n / (tau_AB + tau_BA), evaluate=False),
         ),
     ]
 

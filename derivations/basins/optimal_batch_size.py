@@ -15,11 +15,12 @@ def steps(formula):
     rate = sp.Symbol("r", positive=True)  # effective learning rate η/(1 − m)
     scale = rate * (N / S - 1)
     linear = eta * N / ((1 - m) * g_best)
+    opt = sp.Function("B_opt")  # display only
     return [
         Step(
             "With momentum one gradient moves θ by η at once and then by m times as much in all again, a sum that is "
             "the effective learning rate:",
-            eta + m * (eta / (1 - m)),
+            sp.Add(eta, sp.Mul(m, eta / (1 - m), evaluate=False), evaluate=False),
             eta / (1 - m),
             name=rate,
         ),
@@ -28,9 +29,14 @@ def steps(formula):
             sp.Derivative(scale, S),
             -rate * N / S**2,
         ),
-        Step("The formula is that B:", scale.subs({S: formula, rate: eta / (1 - m)}), g_best, name=sp.Symbol("g")),
         Step(
-            "ηN/((1 − m)g_*) is too large by the relative amount B/N of the result, exactly:",
+            "The formula is that B:",
+            (eta / (1 - m)) * (N * sp.Pow(formula, -1, evaluate=False) - 1),
+            g_best,
+            name=sp.Symbol("g"),
+        ),
+        Step(
+            "The straight line ηN/((1 − m)g_*) is too large; the factor that corrects it is 1 − B/N, exactly:",
             linear * (1 - formula / N),
             formula,
             name=B_opt,
@@ -39,11 +45,12 @@ def steps(formula):
             "So k times the learning rate asks for less than k times the batch, and never for more than N:",
             formula.subs(eta, k * eta) / formula,
             k / (1 + (k - 1) * formula / N),
+            shown=sp.Eq(opt(k * eta) / opt(eta), k / (1 + (k - 1) * opt(eta) / N), evaluate=False),
         ),
         Step(
-            "N is no such limit when batches are drawn with replacement: their noise scale is η/(1 − m) N/B, without "
-            "the −1, and ηN/((1 − m)g_*) is exact:",
-            (rate * N / S).subs({S: linear, rate: eta / (1 - m)}),
+            "Drawn with replacement, a batch has the noise scale η/(1 − m) · N/B, without the −1 (F in its 1/N form). "
+            "There is no such limit, and the line B = ηN/((1 − m)g_*) is exact:",
+            sp.Mul(eta / (1 - m), N, sp.Pow(linear, -1, evaluate=False), evaluate=False),
             g_best,
         ),
     ]

@@ -10,23 +10,22 @@ from derivations.symbols import D, T, k, lam, theta
 
 volume = sp.Symbol("V", positive=True)  # k-dimensional volume of the orbit
 L_A = sp.Symbol("L_A", real=True)  # the loss on it
-det_A = sp.Symbol("det_A", positive=True)  # product of the D − k eigenvalues of H that aren't zero
+det_A = sp.Symbol("det′H_A", positive=True)  # product of the D − k eigenvalues of H that aren't zero
 
 
 def steps(formula):
     """A sphere of minima by its radial integral, then further normal directions one by one."""
     eps, rho, p = sp.symbols("epsilon rho p", positive=True)  # ε = √T, radius, a curvature
-    x, L_3, L_4, phi = sp.symbols("x L_3 L_4 phi", real=True)
+    x, L_3, L_4, phi, chi = sp.symbols("x L_3 L_4 phi chi", real=True)
     excess = lam * x**2 / 2 + eps * L_3 * x**3 / 6 + eps**2 * L_4 * x**4 / 24
     linear = (D - 1) * x / rho - L_3 * x**3 / 6
-    sphere = 2 * sp.pi ** (D / 2) / sp.gamma(D / 2) * rho ** (D - 1)
     gaussian = sp.exp(-lam * x**2 / 2)
     return [
         Step(
-            "L depends on r = |θ| alone and is least on the sphere r = ρ, an orbit of dimension k = D − 1. The volume "
-            "of that orbit is what the angles integrate to; for D = 2 it is the circle's length:",
-            sp.Integral(rho, (phi, 0, 2 * sp.pi)),
-            sphere.subs(D, 2),
+            "L depends on r = |θ| alone and is least on the sphere r = ρ, an orbit of dimension k = D − 1. Its "
+            "volume V is what the angles integrate to; for D = 3:",
+            sp.Integral(rho**2 * sp.sin(phi), (phi, 0, sp.pi), (chi, 0, 2 * sp.pi)),
+            4 * sp.pi * rho**2,
             name=volume,
         ),
         Step(
@@ -38,8 +37,8 @@ def steps(formula):
         ),
         Step(
             "So the relative error is O(T), and the weight is the volume times the one Gaussian integral left:",
-            sphere * eps * sp.exp(-L_A / eps**2) * sp.Integral(gaussian, (x, -sp.oo, sp.oo)),
-            formula.subs({k: D - 1, volume: sphere, det_A: lam}).subs(T, eps**2),
+            volume * eps * sp.exp(-L_A / eps**2) * sp.Integral(gaussian, (x, -sp.oo, sp.oo)),
+            formula.subs({k: D - 1, det_A: lam}).subs(T, eps**2),
         ),
         Step(
             "Each further direction normal to the orbit, of curvature p, multiplies by its own Gaussian integral. The "
@@ -49,9 +48,14 @@ def steps(formula):
         ),
         Step(
             "Against an isolated minimum of curvature p in place of one orbit direction, the weight grows by "
-            "V√(p/(2πT)): the odds of a continuous orbit rise without bound as T falls, at equal loss:",
-            formula.subs(k, 1) / (formula.subs({k: 0, volume: 1, det_A: p * det_A}, simultaneous=True)),
-            volume * sp.sqrt(p / (2 * sp.pi * T)),
+            "a factor, so at equal loss the odds of a continuous orbit rise without bound as T falls:",
+            sp.Mul(
+                volume,
+                sp.Pow(p / (2 * sp.pi * T), sp.Rational(1, 2), evaluate=False),
+                formula.subs({k: 0, volume: 1, det_A: p * det_A}, simultaneous=True),
+                evaluate=False,
+            ),
+            formula.subs(k, 1),
         ),
     ]
 
@@ -63,16 +67,6 @@ def check(formula):
         axes = [[spacing * i for i in range(-reach, reach + 1)] for reach in reaches]
         return spacing ** len(axes) * math.fsum(math.exp(-loss(*x) / temperature) for x in itertools.product(*axes))
 
-    def ratio(loss, denominator, spacing, reaches, values):
-        return (
-            weight(loss, 1 / denominator, spacing, reaches)
-            / formula.subs(values).subs(T, 1 / sp.Integer(denominator)).evalf()
-        )
-
-    ring = {D: 2, k: 1, volume: 2 * sp.pi, det_A: 2, L_A: 0}
-    sphere = {D: 3, k: 2, volume: 4 * sp.pi, det_A: 2, L_A: 0}
-    tilted = {D: 3, k: 1, volume: 2 * sp.pi, det_A: 5, L_A: 0}
-
     def hat(*x):
         return (sum(y * y for y in x) - 1) ** 2 / 4
 
@@ -80,10 +74,11 @@ def check(formula):
         return hat(x, y) + 1.5 * z * z + (x * x + y * y - 1) * z / 2
 
     def limit(loss, heights, values):
-        ratios = [
-            ratio(loss, n, 0.5 / math.sqrt(n), [round(4 * math.sqrt(n))] * heights[0] + [10] * heights[1], values)
-            for n in (10, 20, 40)
-        ]
+        ratios = []
+        for n in (10, 20, 40):
+            reaches = [round(4 * math.sqrt(n))] * heights[0] + [10] * heights[1]
+            number = weight(loss, 1 / n, 0.5 / math.sqrt(n), reaches)
+            ratios.append(number / formula.subs(values).subs(T, sp.Rational(1, n)).evalf())
         return (ratios[0] - 6 * ratios[1] + 8 * ratios[2]) / 3
 
     exact = sp.pi * sp.sqrt(sp.pi * T) * (1 + sp.erf(1 / (2 * sp.sqrt(T))))
@@ -91,20 +86,19 @@ def check(formula):
     return [
         Comparison(
             "the ring of (r² − 1)²/4 at T = 1/100 against its integral in closed form (its O(T) term vanishes)",
-            formula.subs(ring).subs(T, hundredth).evalf(),
+            formula.subs({D: 2, k: 1, volume: 2 * sp.pi, det_A: 2, L_A: 0}).subs(T, hundredth).evalf(),
             exact.subs(T, hundredth).evalf(),
             1e-10,
         ),
-        Comparison("the same ring, a trapezium sum over the plane", ratio(hat, 50, 0.05, [30, 30], ring), 1, 1e-6),
         Comparison(
             "the sphere of (r² − 1)²/4 in three dimensions: sum/formula at T = 1/10, 1/20, 1/40 extrapolated to 0",
-            limit(hat, (3, 0), sphere),
+            limit(hat, (3, 0), {D: 3, k: 2, volume: 4 * sp.pi, det_A: 2, L_A: 0}),
             1,
             1e-2,
         ),
         Comparison(
             "a ring in three dimensions whose two normal directions are coupled, extrapolated alike",
-            limit(coupled, (2, 1), tilted),
+            limit(coupled, (2, 1), {D: 3, k: 1, volume: 2 * sp.pi, det_A: 5, L_A: 0}),
             1,
             1e-2,
         ),

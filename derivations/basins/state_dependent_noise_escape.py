@@ -10,7 +10,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import S, T, eta, g, sigma, theta
 
 lam_A, lam_s, c_A, c_s = sp.symbols("lambda_A lambda_s c_A c_s", positive=True)  # |L″| and C at bottom and top
-rise = sp.Symbol("Delta_Phi", positive=True)  # ∫ L′/C from the bottom to the top
+rise = sp.Symbol("ΔΦ", positive=True)  # ∫ L′/C from the bottom to the top
 C_theta = sp.Function("C")(theta)
 
 
@@ -19,7 +19,7 @@ def steps(formula):
     eps = sp.Symbol("epsilon", positive=True)  # ε² = η/(2S)
     x, c_1, c_2, p_3, p_4, r, b = sp.symbols("x c_1 c_2 Phi_3 Phi_4 r b", real=True)
     y, z = sp.symbols("y z", real=True)
-    lam_B, c_B, rise_B, height = sp.symbols("lambda_B c_B Delta_Phi_B Delta_L", positive=True)
+    lam_B, c_B, rise_B, height = sp.symbols("lambda_B c_B ΔΦ_B ΔL", positive=True)
     Psi, D = sp.Function("Psi"), sp.Function("D")
     inner = sp.Integral(sp.exp(-Psi(z)) / D(z), (z, r, y))
     time = sp.Integral(sp.exp(Psi(y)) * inner, (y, theta, b))
@@ -49,13 +49,13 @@ def steps(formula):
         ),
         Step(
             "With C = σ² everywhere it is Kramers' rate at T = ησ²/(2S):",
-            formula.subs({c_A: sigma**2, c_s: sigma**2, rise: height / sigma**2}).subs(S, eta * sigma**2 / (2 * T)),
+            sp.Subs(formula, (c_A, c_s, rise, eta), (sigma**2, sigma**2, height / sigma**2, 2 * S * T / sigma**2)),
             sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.exp(-height / T),
         ),
         Step(
             "The rates both ways over one top, times the odds √(C_B λ_B/(C_A λ_A)) exp(−(2S/η)(Φ_A − Φ_B)) of the "
             "stationary law (1/C) exp(−(2S/η)Φ), balance:",
-            formula * odds,
+            sp.Mul(formula, odds, evaluate=False),
             back,
         ),
     ]
@@ -85,7 +85,9 @@ def check(formula):
             S: 1,
             eta: sp.Rational(1, n),
         }
-        walk = oracles.passage_time(lambda x: -slope(x), lambda x, n=n: covariance(x) / (2 * n), left, right, 0.4, 300 * n)
+        walk = oracles.passage_time(
+            lambda x: -slope(x), lambda x, n=n: covariance(x) / (2 * n), left, right, 0.4, 300 * n
+        )
         products.append(walk * formula.subs(values).evalf())
     return [
         Comparison(

@@ -10,7 +10,7 @@ from derivations.symbols import P, S, eta, g, lam, sigma, theta
 
 A, B = sp.symbols("A B")
 lam_A, lam_B, c_A, c_B = sp.symbols("lambda_A lambda_B c_A c_B", positive=True)  # L″ and C at the minima
-drop = sp.Symbol("Delta_Phi", real=True)  # Φ_A − Φ_B, where Φ = ∫ L′/C dθ
+drop = sp.Symbol("ΔΦ", real=True)  # Φ_A − Φ_B, where Φ = ∫ L′/C dθ
 
 
 def steps(formula):
@@ -20,7 +20,8 @@ def steps(formula):
     L_A, L_B, h_A, h_B = sp.symbols("L_A L_B h_A h_B", real=True)
     C, Phi, slope = (sp.Function(name)(theta) for name in ("C", "Phi", "g"))
     law = sp.exp(-2 * S / eta * Phi) / C
-    flux = -C * sp.diff(Phi, theta) * law - eta / (2 * S) * sp.Derivative(C * law, theta)
+    carried = sp.Mul(sp.Derivative(Phi, theta), sp.Mul(C, law, evaluate=False), evaluate=False)
+    spread = eta / (2 * S) * sp.Derivative(sp.Mul(C, law, evaluate=False), theta)
 
     def weight(curvature, covariance):
         gaussian = sp.exp(-2 * S / eta * curvature / covariance * x**2 / 2)
@@ -31,14 +32,15 @@ def steps(formula):
         Step(
             "The Itô equation dθ = −L′dt + √(ηC/S) dW has the flux −L′p − (η/2S)(Cp)′. With L′ = CΦ′ the law "
             "(1/C) exp(−(2S/η)Φ) has none, for any C:",
-            flux,
+            -carried - spread,
             0,
         ),
         Step(
-            "So Φ takes the place of L. Its minima are those of L, and its second derivative there is λ/C:",
-            sp.diff(slope / C, theta).subs(sp.diff(slope, theta), lam).subs(slope, 0).subs(C, c_A),
-            lam / c_A,
-            name=sp.Derivative(sp.Function("Phi")(theta), (theta, 2)),
+            "So Φ takes the place of L. With g = L′ its slope g/C vanishes where g does, and there its second "
+            "derivative is λ/C, the first term:",
+            sp.Derivative(slope / C, theta),
+            sp.diff(slope, theta) / C - slope * sp.diff(C, theta) / C**2,
+            name=sp.Derivative(Phi, (theta, 2)),
         ),
         Step(
             "With θ = θ_A + εx, ε² = η/(2S), what goes beyond a Gaussian is odd in x at order ε, so the relative "
@@ -55,7 +57,7 @@ def steps(formula):
         ),
         Step(
             "With C = σ² everywhere Φ is L/σ², and this is the Gibbs law's ratio, T = ησ²/(2S):",
-            formula.subs({c_A: sigma**2, c_B: sigma**2, drop: (L_A - L_B) / sigma**2}),
+            sp.Subs(formula, (c_A, c_B, drop), (sigma**2, sigma**2, (L_A - L_B) / sigma**2)),
             sp.sqrt(lam_B / lam_A) * sp.exp(-2 * S * (L_A - L_B) / (eta * sigma**2)),
         ),
         Step(

@@ -11,7 +11,7 @@ eps = sp.Symbol("epsilon", positive=True)  # added to the root
 u = sp.Symbol("u", positive=True)  # S v: the second-moment average times the batch size
 average = sp.Symbol("mu", real=True)  # the average of ĝ
 rate1 = sp.Symbol("c_1", positive=True)  # (1 − β₁) over the time of a step
-new = sp.symbols("eta__′ beta__′_1 beta__′_2 epsilon__′", positive=True)  # for the batch κS
+new = sp.symbols("η′ β₁′ β₂′ ε′", positive=True)  # for the batch κS
 moves = sp.symbols("Δu Δμ Δθ")
 
 
@@ -102,7 +102,7 @@ CLAIM = Claim(
     title="Square root scaling rule of Adam",
     sources=(Source("Malladi et al. 2022"),),
     verdict=Verdict.CONDITIONAL,
-    summary="Where noise dominates the second moment, v ≈ σ²/S, Adam with batch κS keeps its equation with η√κ, 1 − "
+    summary="Where noise dominates the second moment, E ĝ² ≈ σ²/S, Adam with batch κS keeps its equation with η√κ, 1 − "
     "κ(1−β₁), 1 − κ(1−β₂) and ε/√κ: each step then does what κ steps did. The linear rule of SGD does not hold, "
     "because Adam divides by √v, which itself falls as 1/√S.",
     printed=sp.Eq(

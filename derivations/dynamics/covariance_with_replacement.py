@@ -17,7 +17,8 @@ i = sp.Symbol("i", integer=True, positive=True)
 def steps(formula):
     """The S² pairs of draws: S of a draw with itself, S(S − 1) of independent draws."""
     population = E(x * y) - E(x) * E(y)
-    pairs: Any = sp.Sum(E(x * y), (i, 1, S)) + sp.Sum(E(x) * E(y), (i, 1, S * (S - 1)))
+    same: Any = sp.Sum(E(x * y), (i, 1, S))
+    pairs = same + sp.Sum(E(x) * E(y), (i, 1, S * (S - 1)))
     return [
         Step(
             "Let x, y be two components of an example's gradient, 𝔼 the mean over the N examples, and C their "

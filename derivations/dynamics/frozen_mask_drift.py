@@ -51,8 +51,8 @@ def steps(formula):
         ),
         Step(
             "Example: ℓ = aθ²/2 with a = 0 or 2, equally likely, has g = Hg = θ and Cov = θ². The flow multiplies θ by "
-            "1 or exp(−2η). At η = 0.2 the mean is 0.406 after time 1, against Itô's 1/e = 0.368 and SGD's 0.8⁵ = "
-            "0.328.",
+            "1 or exp(−2η). From θ = 1, at η = 0.2, the mean is 0.406 after time 1, against Itô's 1/e = 0.368 and "
+            "SGD's 0.8⁵ = 0.328.",
             (1 + sp.exp(-2 * eta)) / 2 * theta - theta,
             formula.subs({g: theta, hg: theta, slope: 2 * theta}),
             order=(eta, 3),

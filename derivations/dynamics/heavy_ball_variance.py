@@ -33,14 +33,14 @@ def steps(formula):
             "kick cancels from u − r, which is therefore",
             sp.Add(*of_v.args, *(-mixed).args, evaluate=False),
             a * q - m * r,
-            name=u - r,
+            name=sp.Symbol("u − r"),
         ),
         Step(
             "θ − v is the position before the step and has the variance of θ, so q − 2r + u = q and r = u/2. The last "
             "line is then solved by r = aq/(1 + m):",
             a * q - m * (a * q / (1 + m)),
             a * q / (1 + m),
-            name=u - r,
+            name=sp.Symbol("u − r"),
         ),
         Step(
             "That leaves the equation of u, u = a²q − 2amr + m²u + η²c/S, with q = Var θ and u = 2aq/(1 + m):",

@@ -28,11 +28,11 @@ def steps(formula):
     def covariance(number, population: Any = C) -> Any:
         return number * eta**2 / S * population
 
-    second = covariance(k) + mean(k) * mean(k).T
     slices = [sp.Matrix([[third[i], third[i + 1]], [third[i + 1], third[i + 2]]]) for i in range(2)]
-    bend = sp.Matrix([(part * second).trace() / 2 for part in slices])
+    bend = sp.Matrix([(part * (covariance(k) + mean(k) * mean(k).T)).trace() / 2 for part in slices])
     shrink = sp.eye(2) - eta * hessian
     g, H, M, identity = sp.symbols("g H C I", commutative=False)
+    large_variance = sp.Mul((k * eta) ** 2, sp.Symbol("C") / (k * S), evaluate=False)
     overshoot = sp.Sum(i * eta**2, (i, 0, k - 1))
     return [
         Step(
@@ -70,9 +70,7 @@ def steps(formula):
             C.applyfunc(lambda entry: sp.Mul((k * eta) ** 2, entry / (k * S), evaluate=False)),
             covariance(k),
             name=Cov(large),
-            shown=sp.Eq(
-                sp.Mul((k * eta) ** 2, sp.Symbol("C") / (k * S), evaluate=False), covariance(k, M), evaluate=False
-            ),
+            shown=sp.Eq(large_variance, covariance(k, M), evaluate=False),
         ),
     ]
 

@@ -7,113 +7,96 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.dynamics.heavy_ball_variance import variance
+from derivations.dynamics.momentum_order_two_drift import L3, H, along_the_path, c1, delta, drift, gamma, p, x, y
 from derivations.symbols import Cov, S, Var, c, eta, g, lam, m, theta
 
-delta = sp.Symbol("delta", positive=True)  # √η, the time of one step
-gamma, p, H = sp.symbols("gamma p H", real=True)  # friction (1 − m)/δ; velocity v/δ; L''
-L3, c1, x, y = sp.symbols("L_3 c_1 x y", real=True)  # L''', C'; displacements of θ and p
 a, b, n = sp.symbols("a b n", real=True)  # shares of the noise to be found; the gradient's noise
-q, r, u = sp.symbols("q r u", real=True)  # stationary Var θ, Cov(θ, p), Var p
-noise = sp.symbols("n_1 n_2", real=True)
-kick = sp.Matrix([[delta**4, delta**3], [delta**3, delta**2]])  # a heavy-ball step's covariance in units of C/S
-MOVED = Cov(sp.Symbol(r"\Delta\theta,\Delta p"))
+bare, shares = sp.Matrix([0, 1]), sp.Matrix([delta / 2, 1 + gamma * delta / 2])
+kick = sp.Matrix([[delta**4, delta**3], [delta**3, delta**2]])  # a heavy-ball step's covariance in units of c/S
+moved = Cov(*sp.symbols("Δθ Δp"))
+linear = drift.subs(g, H * theta).jacobian([theta, p]).subs(H, lam)  # on a quadratic
 
 
-def covariance():
-    """The covariance over a time δ, below δ⁴ and in units of C/S, for noise (n₁, n₂), C = c + c₁x, any smooth loss."""
-    gradient, velocity = g + H * x + L3 * x**2 / 2, p + y
-    drift = sp.Matrix(
-        [
-            velocity - delta / 2 * (gamma * velocity + gradient),
-            -gamma * velocity
-            - gradient
-            + delta / 2 * ((sp.diff(gradient, x) - gamma**2) * velocity - gamma * gradient),
-        ]
-    )
-
-    first = drift.subs(delta, 0)
-
-    def generator(f):
-        curved = noise[0] ** 2 * f.diff(x, 2) + 2 * noise[0] * noise[1] * f.diff(x, y) + noise[1] ** 2 * f.diff(y, 2)
-        return drift[0] * f.diff(x) + drift[1] * f.diff(y) + delta / 2 * (c + c1 * x) * curved
-
-    def expectation(f):
-        once, calm = generator(f), f
-        for _ in range(3):  # δ³ stands before the third power, and what isn't the first-order drift is O(δ)
-            calm = first[0] * calm.diff(x) + first[1] * calm.diff(y)
-        terms = (delta * once, delta**2 / 2 * generator(once), delta**3 / 6 * calm)
-        return below(sum(term.subs({x: 0, y: 0}) for term in terms))
-
-    def below(f):
-        f = sp.expand(f)
-        return sum(f.coeff(delta, k) * delta**k for k in range(4))
-
-    means = sp.Matrix([expectation(x), expectation(y)])
-    products = sp.Matrix([[expectation(x**2), expectation(x * y)], [expectation(x * y), expectation(y**2)]])
-    return (products - means * means.T).applyfunc(below) / c
+def covariance(push):
+    """δr + (δ²/2)(Br + rBᵀ + (b·∇)r) below δ⁴ in units of c/S, with r = δ(C/c) push pushᵀ, itself O(δ)."""
+    flow, rate = along_the_path(drift), delta * (1 + c1 / c * x)
+    carried = flow.jacobian([x, y]) * push * push.T
+    whole = delta * rate * push * push.T
+    whole += delta**2 / 2 * (rate * (carried + carried.T) + flow[0] * sp.diff(rate, x) * push * push.T)
+    whole = whole.subs({x: 0, y: 0}).applyfunc(sp.expand)
+    return whole.applyfunc(lambda f: sp.expand(sum(delta**k * f.coeff(delta, k) for k in range(4))))
 
 
-def stationary(M, share):
-    """Var θ from the Lyapunov equation of an SDE, in units of C/S."""
+def stationary(M, rate):
+    """Var θ where MQ + QMᵀ + rate = 0."""
+    q, r, u = sp.symbols("q r u")
     Q = sp.Matrix([[q, r], [r, u]])
-    residual = M * Q + Q * M.T + delta * share * share.T
+    residual = M * Q + Q * M.T + rate
     return sp.solve([residual[0, 0], residual[0, 1], residual[1, 1]], [q, r, u], dict=True)[0][q]
-
-
-def linear(curvature):
-    """The second-order drift on a quadratic, as a matrix on (θ, p)."""
-    first = sp.Matrix([[0, 1], [-curvature, -gamma]])
-    return first + delta / 2 * sp.Matrix([[-curvature, -gamma], [-gamma * curvature, curvature - gamma**2]])
 
 
 def steps(formula):
     """Both covariances to the same order in δ."""
-    push, unknown = sp.Matrix([-(delta**2) * n, -delta * n]), sp.Matrix([a * delta, 1 + b * delta])
-    ball = delta**2 / (2 * lam * gamma * delta * (1 - delta**2 * lam / (2 * (2 - gamma * delta))))
-    bare = sp.Matrix([0, 1])
-    general = covariance()
-    with_noise = lambda pair: general.subs(dict(zip(noise, pair, strict=True))).applyfunc(sp.expand)  # noqa: E731
+    hit = sp.ImmutableMatrix([-(delta**2) * n, -delta * n])
+    ball = variance.subs({eta: delta**2, m: 1 - gamma * delta}) * S / c
+    Q = sp.Matrix([[1 / lam, delta / 2], [delta / 2, 1 + delta * gamma / 2]]) * delta / (2 * gamma)
+    old = stationary(linear, delta * bare * bare.T)
+    B, Bt, s, st = sp.symbols("B Bᵀ σ σᵀ", commutative=False)
+    series = delta**2 * s * st + delta**3 / 2 * (B * s * st + s * st * Bt)
+    off = delta**3 * (a + sp.S.Half)
+    unknown = sp.Matrix([[0, off], [off, delta**2 + delta**3 * (2 * b - gamma)]])
     return [
         Step(
-            "A gradient noise n, of variance C/S, moves p by −δn and, in the same step, θ by −δ²n. In units of n²:",
-            push * push.T / n**2,
-            kick,
-            name=MOVED,
+            "A gradient noise n, of variance c/S, moves p by −δn and, in the same step, θ by −δ²n. The products are",
+            sp.MatMul(hit, hit.T, evaluate=False),
+            n**2 * kick,
         ),
         Step(
-            "The SDE's noise be √(δC/S)(aδ, 1 + bδ) dW with constant C. Over a time δ the drift carries noise from p "
-            "to θ and damps it; in units of C/S:",
-            with_noise(unknown).subs(c1, 0),
-            sp.Matrix(
-                [[0, delta**3 * (a + sp.S.Half)], [delta**3 * (a + sp.S.Half), delta**2 + delta**3 * (2 * b - gamma)]]
-            ),
+            "Let the SDE's noise be √(δC/S) σ dW with σ = (aδ, 1 + bδ), and C constant. It raises the covariance Q of (θ, p) "
+            "at the rate (δc/S)σσᵀ, and the drift carries it along: Q' = BQ + QBᵀ + (δc/S)σσᵀ with B the derivative of "
+            "the drift, to leading order ((0, 1), (−H, −γ)). Over a time δ, in units of c/S:",
+            covariance(sp.Matrix([a * delta, 1 + b * delta])).subs(c1, 0),
+            unknown,
             order=(delta, 4),
+            name=moved,
+            shown=sp.Eq(series, unknown, evaluate=False),
         ),
         Step(
             "So a = 1/2 and b = γ/2 give the heavy ball's, up to δ⁴:",
-            with_noise(formula).subs(c1, 0),
+            covariance(formula).subs(c1, 0),
             kick,
             order=(delta, 4),
+            name=moved,
+            shown=sp.Eq(series, kick, evaluate=False),
         ),
         Step(
-            "Where C varies a term remains, since the SDE meets C on its way and the heavy ball only at the start:",
-            with_noise(formula) - kick,
+            "Where C varies a term remains, since the SDE meets C on its way and the heavy ball only at the start. In "
+            "units of c/S the difference is",
+            covariance(formula) - kick,
             sp.Matrix([[0, 0], [0, delta**3 * p * c1 / (2 * c)]]),
             order=(delta, 4),
         ),
         Step(
-            "On a quadratic the stationary variance relative to the heavy ball's is then right to O(η), no better than "
-            "the first-order SDE's:",
-            stationary(linear(lam), formula) / ball,
-            1 - delta**2 * lam / 4,
-            order=(delta, 3),
-            name=Var(theta),
+            "On a quadratic the covariance rests where BQ + QBᵀ + (δc/S)σσᵀ = 0. With this drift and noise that is solved, "
+            "in units of c/S, by",
+            linear * Q + Q * linear.T + delta * formula * formula.T,
+            sp.zeros(2, 2),
+            shown=sp.Eq(sp.Symbol("Q"), Q, evaluate=False),
         ),
         Step(
-            "With the first order's noise (0, 1) it is too small by 2γδ = 2(1 − m), some fifth at m = 0.9:",
-            stationary(linear(lam), bare) / stationary(linear(lam), formula),
+            "So Var θ is the first-order SDE's, exactly, and right to O(η) relative to the heavy ball's:",
+            Q[0, 0] / ball,
+            1 - delta**2 * lam / 4,
+            order=(delta, 3),
+            name=Var(theta) / Var(sp.Symbol("θ_ball")),
+        ),
+        Step(
+            "With this drift and the first order's noise (0, 1) it is too small by 2γδ = 2(1 − m), some fifth at m = 0.9:",
+            sp.factor(old / Q[0, 0]),
             1 - 2 * gamma * delta,
             order=(delta, 2),
+            name=Var(sp.Symbol("θ_old")) / Var(theta),
         ),
     ]
 
@@ -121,8 +104,8 @@ def steps(formula):
 def check(formula):
     """The noise carried along by matrix exponentials, against an enumerated step; two Lyapunov equations, rational."""
     d, friction, curvature = sp.Rational(1, 1000), sp.Rational(3, 2), 2
-    values = {delta: d, gamma: friction}
-    share, M = formula.subs(values), linear(curvature).subs(values)
+    values = {delta: d, gamma: friction, lam: curvature}
+    share, M = formula.subs(values), linear.subs(values)
     with mpmath.workdps(30):
         matrix = mpmath.matrix([[mpmath.mpf(entry.p) / entry.q for entry in M.row(i)] for i in (0, 1)])
         vector = mpmath.matrix([mpmath.mpf(entry.p) / entry.q for entry in share])
@@ -132,12 +115,10 @@ def check(formula):
             sp.Float(time * mpmath.quad(lambda s: carried(s)[i] * carried(s)[j], [0, time], maxdegree=3), 25)  # noqa: B023
             for i, j in ((0, 0), (0, 1), (1, 1))
         ]
-    ends = [sp.Matrix([-(d**2) * k, -d * k]) for k in (1, -1)]
+    ends = [sp.Matrix([-(d**2) * sign, -d * sign]) for sign in (1, -1)]
     enumerated: Any = oracles.mean([e * e.T for e in ends])
     step = sp.Matrix([[1 - curvature * d**2, d - friction * d**2], [-curvature * d, 1 - friction * d]])
-    Q = sp.Matrix([[q, r], [r, u]])
-    residual = step * Q * step.T + enumerated - Q
-    ball = sp.solve([residual[0, 0], residual[0, 1], residual[1, 1]], [q, r, u], dict=True)[0][q]
+    ball = (sp.eye(4) - sp.kronecker_product(step, step)).LUsolve(enumerated.reshape(4, 1))[0]
     return [
         Comparison(
             "covariance of one step on a quadratic, δ = 10⁻³, up to 10 δ⁴",
@@ -147,14 +128,13 @@ def check(formula):
         ),
         Comparison(
             "stationary Var θ over the heavy ball's, δ = 10⁻³, up to 2 δ²",
-            stationary(M, share).subs(values) / ball,
+            stationary(M, d * share * share.T) / ball,
             1,
             2 * d**2,
         ),
     ]
 
 
-dW = sp.Symbol("dW")
 CLAIM = Claim(
     module=__name__,
     title="Noise of the second-order SDE of heavy-ball SGD",
@@ -165,11 +145,7 @@ CLAIM = Claim(
     "step's covariance up to O(δ⁴). Keeping the first order's (0, 1) costs O(δ³), too little to change "
     "the absolute weak order at fixed time, but the variance is itself O(δ): it would be wrong by O(√η) "
     "of itself, at stationarity by 2(1 − m).",
-    printed=sp.Eq(
-        sp.MatrixSymbol("dN", 2, 1),
-        sp.MatMul(sp.sqrt(delta * c / S) * dW, sp.Matrix([delta / 2, 1 + gamma * delta / 2])),
-        evaluate=False,
-    ),
+    printed=sp.Eq(sp.Symbol("σ"), shares, evaluate=False),
     assumptions=(
         Assumption("One step lasts δ = √η.", sp.Eq(delta, sp.sqrt(eta), evaluate=False)),
         Assumption(
@@ -178,9 +154,9 @@ CLAIM = Claim(
         Assumption("C doesn't depend on θ.", sp.Eq(c1, 0, evaluate=False)),
         Assumption("The drift is that of second order, on a loss with three derivatives.", sp.Q.finite(L3)),
     ),
-    formula=sp.Matrix([delta / 2, 1 + gamma * delta / 2]),
+    formula=shares,
     arguments=(delta, gamma),
     steps=steps,
     check=check,
-    slip=Slip("the first order's noise, on the velocity alone", sp.Matrix([0, 1])),
+    slip=Slip("the first order's noise, on the velocity alone", bare),
 )

@@ -24,6 +24,11 @@ def series(f, formula, order):
     return sum(delta**n * (sp.factor(part.coeff(c, 0)) + c * sp.factor(part.coeff(c, 1))) for n, part in enumerate(parts))
 
 
+def less(a, b):
+    """a − b, left to the reader."""
+    return sp.Add(*sp.Add.make_args(a), *sp.Add.make_args(-b), evaluate=False)
+
+
 def steps(formula):
     """The recursion in (θ, p), then the generator's series for the SDE."""
     v = sp.Symbol("v", real=True)
@@ -59,14 +64,14 @@ def steps(formula):
         Step(
             "At the next order the means part. The equation's has besides (δ²/2)𝓛² of θ and p: it moves θ with the mean "
             "of old and new velocity, the heavy ball with the new one. The equation's less the heavy ball's is",
-            sp.Matrix([sp.Add(*a.args, *sp.expand(-b).args, evaluate=False) for a, b in zip(means, heavy_ball)]),
+            sp.Matrix([less(means[i], heavy_ball[i]) for i in (0, 1)]),
             delta**2 / 2 * sp.Matrix([gamma * p + g, gamma * (gamma * p + g) - H * p]),
             order=(delta, 3),
         ),
         Step(
             "The covariance, E of the products less the means' products, is the heavy ball's up to O(δ³). So a step is "
             "wrong by O(δ²), and a fixed time, t/δ steps, by O(δ):",
-            sp.Matrix(2, 2, lambda i, j: sp.Add(*products[i, j].args, -leading[i] * leading[j], evaluate=False)),
+            sp.Matrix(2, 2, lambda i, j: less(products[i, j], leading[i] * leading[j])),
             kick,
             order=(delta, 3),
             name=Cov(moved, pushed),
@@ -115,7 +120,7 @@ CLAIM = Claim(
     verdict=Verdict.ORDER,
     order="√η",
     summary="With δ = √η, γ = (1 − m)/δ and p = v/δ, a heavy-ball step is a time δ of dθ = p dt, dp = −(γp + g) "
-    "dt + η^{1/4} √(C/S) dW. One step is off by O(δ²) in the mean, so at fixed γ and fixed time the weak "
+    "dt + √(δC/S) dW. One step is off by O(δ²) in the mean, so at fixed γ and fixed time the weak "
     "error is O(√η), and without momentum O(η).",
     printed=sp.Eq(
         sp.Matrix([sp.Symbol("dθ"), dp]),

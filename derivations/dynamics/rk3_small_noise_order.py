@@ -36,15 +36,16 @@ def below(f, order=4):
     return sp.expand(sum(f.coeff_monomial(h**k) * h**k for k in range(order)))
 
 
-def exact(f):
-    """E f after a time h, below h⁴ with ε² = ρ²h: the generator's series; its cube needs no noise."""
+def exact(f) -> Any:
+    """E f − f after a time h, below h⁴ with ε² = ρ²h: the generator's series; its cube needs no noise."""
 
     def generator(q, strength):
         return drift(x) * sp.diff(q, x) + strength / 2 * noise(x) ** 2 * sp.diff(q, x, 2)
 
     once = generator(f, rho**2 * h)
-    terms = h * once, h**2 / 2 * generator(once, rho**2 * h), h**3 / 6 * generator(generator(generator(f, 0), 0), 0)
-    return below(sp.expand(sum(term.subs(x, 0) for term in terms)))
+    powers = once, generator(once, rho**2 * h), generator(generator(generator(f, 0), 0), 0)
+    at_start = (below(sp.expand(power.subs(x, 0)), 4 - n) for n, power in enumerate(powers, 1))
+    return sum(h**n / sp.factorial(n) * sp.collect(power, h, sp.factor) for n, power in enumerate(at_start, 1))
 
 
 def displacement():
@@ -64,48 +65,73 @@ def gaussian(f) -> Any:
 def steps(formula):
     """Exact moments and the scheme's, in powers of h with ε² = ρ²h; ρ tells the powers of ε apart."""
     first = displacement()
-    second = below(first * first)
-    scheme = [gaussian(f).subs(shares) for f in (first, second, below(first * second))]
+    second = below(below(first, 3) ** 2)
+    general = [gaussian(f) for f in (first, second, below(below(first, 2) * below(second, 3)))]
+    scheme = [sp.collect(sp.expand(f.subs(shares)), h, sp.factor) for f in general]
     true = [exact(x**k) for k in (1, 2, 3)]
-    third = lambda mu: below(sp.expand(mu[2] - 3 * mu[0] * mu[1] + 2 * mu[0] ** 3))  # noqa: E731
-    spread = rho**2 * h / 2 * noise(x) ** 2
-    once = [spread * sp.diff(x**k, x, 2) for k in (2, 3)]
-    calm = [h * f.subs(x, 0) + h**2 / 2 * (spread * sp.diff(f, x, 2)).subs(x, 0) for f in once]
+    means = below(true[0], 3), below(scheme[0], 3)
+    cumulants = [sp.expand(f[2] - 3 * f[0] * f[1] + 2 * f[0] ** 3) for f in (true, scheme)]
+    one = h * a0
+    spread = epsilon**2 / 2 * noise(x) ** 2
+    lost = [h**2 / 2 * sp.Subs(spread * sp.diff(spread * sp.diff(x**k, x, 2), x, 2), x, 0) for k in (2, 3)]
+    halves, moved = sp.Matrix([sp.S.Half, sp.S.Half]), sp.Symbol("x_RK")
+    left_out = epsilon**4 * h**2 / 2 * sp.Matrix([b0**2 * b1**2 + b0**3 * b2, 6 * b0**3 * b1])
+    less = lambda a, b: sp.Add(*sp.Add.make_args(a), -b, evaluate=False)  # noqa: E731
+    equal = lambda left, right: sp.Eq(left, right, evaluate=False)  # noqa: E731
     return [
         Step(
-            "The mean of the SDE after a time h, from its generator:",
+            "Write a, a₁, a₂ for the drift and its derivatives at the start, b, b₁, b₂ for the noise, and ε² = ρ²h. With the "
+            "generator 𝓛 = a∂ + (ε²/2)b²∂² the displacement x has after a time h the mean h𝓛x + (h²/2)𝓛²x + (h³/6)𝓛³x + …:",
             true[0],
             formula[0].subs(small),
             order=(h, 4),
             name=E(x),
         ),
         Step(
-            "and its variance:",
-            below(sp.expand(true[1] - true[0] ** 2)),
+            "and, from the same series for x², the variance",
+            less(true[1], means[0] ** 2),
             formula[1].subs(small),
             order=(h, 4),
             name=Var(x),
         ),
         Step(
-            "α and β are made so that the noise in the stages has the right mean and mean square of a Brownian path's "
+            "With α = (24 − √96)/40 and β = 3 − 4α the noise of the stages has the mean and mean square of a Brownian path's "
             "over the step, ∫W ds/(hW_h) = 1/2 and ∫W² ds/h² = 1/2:",
-            sp.Matrix([4 * alpha + beta, 4 * alpha**2 + beta**2]).subs(shares) / 6,
-            sp.Matrix([sp.S.Half, sp.S.Half]),
+            (sp.Matrix([4 * alpha + beta, 4 * alpha**2 + beta**2]) / 6).subs(shares),
+            halves,
+            shown=equal(sp.Matrix([4 * alpha + beta, 4 * alpha**2 + beta**2]) / 6, halves),
         ),
-        Step("So the scheme has the same mean,", scheme[0], formula[0].subs(small), order=(h, 4), name=E(x)),
+        Step(
+            "So the scheme's displacement has the same mean,",
+            scheme[0],
+            formula[0].subs(small),
+            order=(h, 4),
+            name=E(moved),
+            shown=equal(sp.collect(general[0], h, lambda f: sp.collect(sp.factor(f), a2)), formula[0].subs(small)),
+        ),
         Step(
             "the same variance,",
-            below(sp.expand(scheme[1] - scheme[0] ** 2)),
+            less(scheme[1], means[1] ** 2),
             formula[1].subs(small),
             order=(h, 4),
-            name=Var(x),
+            name=Var(moved),
         ),
-        Step("and the same third cumulant, none at this order:", third(scheme), third(true), order=(h, 4)),
         Step(
-            "What it leaves out at the next order is, for ε⁴, the noise met by noise. Without drift the scheme is"
-            " X + n; the second and the third moment lack, with ε² = ρ²h:",
-            sp.Matrix([f - gaussian((rho * h * b0 * xi) ** k) for k, f in zip((2, 3), calm, strict=True)]),
-            rho**4 * h**4 / 2 * sp.Matrix([b0**2 * b1**2 + b0**3 * b2, 6 * b0**3 * b1]),
+            "and the same third cumulant, E x³ − 3 E x E x² + 2(E x)³, none for both at this order:",
+            sp.Matrix(cumulants),
+            sp.zeros(2, 1),
+            order=(h, 4),
+            name=sp.Matrix([sp.Symbol("κ₃(x)"), sp.Symbol("κ₃(x_RK)")]),
+            shown=equal(
+                less(scheme[2] - 3 * sp.Mul(one, below(scheme[1], 3), evaluate=False), -2 * one**3),
+                sp.S.Zero,
+            ),
+        ),
+        Step(
+            "What the scheme leaves out at the next order is, for ε⁴, the noise met by noise: (h²/2)𝓛² without drift. A step "
+            "X + εbΔW has none of it, and its second and third moments lack",
+            sp.Matrix(lost),
+            left_out,
         ),
     ]
 

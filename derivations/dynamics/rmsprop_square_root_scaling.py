@@ -9,7 +9,7 @@ kappa = sp.Symbol("kappa", positive=True)  # factor on the batch size
 beta = sp.Symbol("beta", nonnegative=True)  # decay of the second-moment average
 eps = sp.Symbol("epsilon", positive=True)  # added to its root
 u = sp.Symbol("u", positive=True)  # S v: the second-moment average times the batch size
-new = sp.symbols("eta__′ beta__′ epsilon__′", positive=True)  # for the batch κS
+new = sp.symbols("η′ β′ ε′", positive=True)  # for the batch κS
 moves = sp.symbols("Δu Δθ")
 
 
@@ -59,7 +59,7 @@ def steps(formula):
         step(
             "Seen as an equation with the time η² a step, its constants are the drift's √S/η, (1 − β)/η² and εη. The "
             "rule leaves them as they are:",
-            sp.Matrix([root(kappa * S) / new_eta, (1 - new_beta) / new_eta**2, new_eps * new_eta]),
+            sp.Matrix([sp.sqrt(kappa * S) / new_eta, (1 - new_beta) / new_eta**2, new_eps * new_eta]),
             sp.Matrix([sp.sqrt(S) / eta, (1 - beta) / eta**2, eps * eta]),
         ),
     ]
@@ -93,9 +93,9 @@ CLAIM = Claim(
     title="Square root scaling rule of RMSprop",
     sources=(Source("Malladi et al. 2022"),),
     verdict=Verdict.CONDITIONAL,
-    summary="Where noise dominates the second moment, v ≈ σ²/S, RMSprop with batch κS, η√κ, 1 − κ(1−β) and ε/√κ does "
-    "in one step what κ steps do with S: same drift, same variance, same averaging time in examples. ε goes down, as "
-    "√v does. Where the gradient dominates, v does not depend on S and the rule is not right.",
+    summary="Where noise dominates the second moment, E ĝ² ≈ σ²/S, RMSprop with batch κS, η√κ, 1 − κ(1−β) and ε/√κ "
+    "does in one step what κ steps do with S: same drift, same variance, same averaging time in examples. ε goes down, "
+    "as √v does. Where the gradient dominates, v does not depend on S and the rule is not right.",
     printed=sp.Eq(
         sp.Matrix([new[0], 1 - new[1], new[2]]),
         sp.Matrix([sp.sqrt(kappa) * eta, kappa * (1 - beta), eps / sp.sqrt(kappa)]),

@@ -22,9 +22,9 @@ def steps(formula):
         ),
         Step(
             "A linear drift −aθ and noise of the strength ηc/S change a variance V at the rate −2aV + ηc/S. With that "
-            "curvature for a, it comes to rest at V = Var θ:",
-            sp.Add(sp.Mul(-2, bend, formula, evaluate=False), eta * c / S, evaluate=False),
-            0,
+            "curvature for a, it rests at V = Var θ, where 2aV is",
+            sp.Mul(2, lam, 1 + eta * lam / 2, formula, evaluate=False),
+            eta * c / S,
         ),
         Step(
             "A step of SGD makes (1 − ηλ)²V + η²c/S of a variance V. It comes to rest at V = ηc/(Sλ(2 − ηλ)):",
@@ -87,8 +87,8 @@ CLAIM = Claim(
     sources=(Source("Li, Tai & E 2019"),),
     verdict=Verdict.EXACT,
     summary="Relative to the Ornstein–Uhlenbeck value ηc/(2Sλ), SGD's stationary variance is larger by the factor"
-    " 1/(1 − ηλ/2), the order-2 equation's smaller by the factor 1/(1 + ηλ/2): its error is twice the "
-    "first-order SDE's, with the same sign. That doesn't contradict its order: at fixed S the variance is"
+    " 1/(1 − ηλ/2), the order-2 equation's smaller by the factor 1/(1 + ηλ/2): its error is nearly "
+    "twice the first-order SDE's, with the same sign. That doesn't contradict its order: at fixed S the variance is"
     " itself O(η), and both errors are O(η²).",
     printed=sp.Eq(Var(theta), eta * c / (2 * S * lam * (1 + eta * lam / 2)), evaluate=False),
     assumptions=(

@@ -47,8 +47,8 @@ def steps(formula):
             2 * sp.pi * warm * formula.subs(determinant, a * b),
         ),
         Step(
-            "The third and fourth derivatives of the loss, ℓ_3 and ℓ_4, enter at the next order in T. For one parameter "
-            "w = √T z and relative to the parabola:",
+            "The third and fourth derivatives of the loss, ℓ_3 and ℓ_4, enter at the next order in T. For one "
+            "parameter w = √T z and relative to the parabola:",
             sp.Integral(sp.expand(series), (z, -sp.oo, sp.oo)) * width.doit(),
             correction,
             order=(T, 2),

@@ -1,5 +1,7 @@
 """Lecture (14): the covariance of the fluctuation ψ of a batch gradient drawn with replacement."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations import oracles
@@ -30,8 +32,8 @@ def steps(formula):
             name=Cov(once, sp.Symbol("n_j")),
         ),
         Step(
-            "In any one direction, with p_2 = Σ x_i² and Σ_{i≠j} x_i x_j = p_1² − p_2, the batch sum s_B = Σ n_i x_i has "
-            "S times the variance of the data:",
+            "In any one direction, with p_2 = Σ x_i² and Σ_{i≠j} x_i x_j = p_1² − p_2, the batch sum s_B = Σ n_i x_i "
+            "has S times the variance of the data:",
             variance * p2 + covariance * (p1**2 - p2),
             S * population,
             name=Var(sp.Symbol("s_B")),
@@ -50,7 +52,7 @@ def check(formula):
     gradients = [sp.Matrix(v) for v in ((1, -2), (sp.Rational(1, 3), 4), (-5, sp.Rational(1, 2)))]
     n, size = len(gradients), 2
     total = sum(gradients, sp.zeros(2, 1))
-    psis = [
+    psis: list[Any] = [
         sp.Rational(n, size) * sum((gradients[i] for i in batch), sp.zeros(2, 1)) - total
         for batch in oracles.batches(n, size, replacement=True)
     ]

@@ -33,7 +33,7 @@ def steps(formula):
         Step(
             "Draws with replacement are independent: the variance of the batch sum is S times F, and N/S scales the "
             "sum. No limit is needed:",
-            sp.Mul((N / S) ** 2, sp.Sum(F, (i, 1, S)), evaluate=False),
+            (N / S) ** 2 * sp.Sum(F, (i, 1, S)),
             formula,
             name=Cov(psi),
         ),

@@ -25,8 +25,8 @@ def steps(formula):
             order=(eta, 2),
         ),
         Step(
-            "SGD says the same: it moves by −(η/N)(N/S) times the sum of S gradients, each of mean G/N.",
-            sp.Mul(-eta / N, N / S, sp.Sum(G / N, (j, 1, S)), evaluate=False),
+            "SGD says the same: it moves by −(η/N)(N/S) = −η/S times the sum of S gradients, each of mean G/N.",
+            -eta / S * sp.Sum(G / N, (j, 1, S)),
             formula,
         ),
     ]

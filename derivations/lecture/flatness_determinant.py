@@ -78,9 +78,9 @@ CLAIM = Claim(
     title="The determinant of the Hessian and flatness",
     sources=(Source("lecture", place="section 2"),),
     verdict=Verdict.CONDITIONAL,
-    summary="For a quadratic minimum in the plane the region less than Δ above it has area 2πΔ/√det H, so a small determinant means "
-    "a large basin. It does not mean small curvature: eigenvalues s and δ/s have determinant δ and one arbitrarily "
-    "sharp direction. The determinant also changes with the parametrisation.",
+    summary="For a quadratic minimum in the plane the region less than Δ above it has area 2πΔ/√det H, so a small "
+    "determinant means a large basin. It does not mean small curvature: eigenvalues s and δ/s have determinant δ and "
+    "one arbitrarily sharp direction. The determinant also changes with the parametrisation.",
     printed=sp.Implies(sp.Function("det")(sp.Symbol("H")) < det, sp.Symbol("flat")),
     assumptions=(
         Assumption("H is positive definite.", sp.Gt(h11 * h22 - h12**2, 0, evaluate=False)),
@@ -88,7 +88,7 @@ CLAIM = Claim(
         Assumption("Flatness is the size of the basin.", sp.Eq(sp.Symbol("flatness"), sp.Symbol("area"))),
     ),
     formula=2 * sp.pi * rise / sp.sqrt(h11 * h22 - h12**2),
-    arguments=(rise, h11, h12, h22),
+    arguments=(h12, h11, h22, rise),
     steps=steps,
     check=check,
     slip=Slip("det H for its root", 2 * sp.pi * rise / (h11 * h22 - h12**2)),

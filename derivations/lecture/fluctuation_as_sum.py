@@ -1,5 +1,7 @@
 """Lecture (13): the fluctuation as a sum over the batch; the index of the inner sum."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations import oracles
@@ -29,18 +31,20 @@ def summed(index):
 def steps(formula):
     """Both readings of the inner sum; x with an index is the gradient of that example."""
     drawn = sp.Indexed("x", draw)
+    right: Any = sp.Sum(drawn - full / N, (j, 1, S))
+    printed: Any = sp.Sum(drawn - sp.Sum(drawn, (n, 1, N)) / N, (j, 1, S))
     return [
         Step(
             "Let x_i be the gradient of example i, and i_1, …, i_S the batch. With k inside, the inner sum is "
             "p_1 = Σ_k x_k; its share p_1/N is taken off S times, and ψ = ∇ℓ̂ − ∇ℓ is left:",
-            sp.Mul(N / S, sp.Sum(drawn - full / N, (j, 1, S)), evaluate=False),
+            sp.Mul(N / S, right, evaluate=False),
             formula.subs(batch_sum, sp.Sum(drawn, (j, 1, S))),
             name=psi,
         ),
         Step(
             "With the outer index inside, the N terms of the inner sum are all the same, so is their mean, and nothing "
             "is left:",
-            sp.Mul(N / S, sp.Sum(drawn - sp.Sum(drawn, (n, 1, N)) / N, (j, 1, S)), evaluate=False),
+            sp.Mul(N / S, printed, evaluate=False),
             0,
             name=psi,
         ),

@@ -1,5 +1,7 @@
 """Lecture (12): the covariance of the fluctuation is its second moment, since its mean is zero."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations import oracles
@@ -27,7 +29,8 @@ def steps(formula):
     centre = expected(lambda v: v)
     moments = expected(lambda v: v * v.T)
     known = {m11: moments[0, 0], m12: moments[0, 1], m22: moments[1, 1], mu1: centre[0], mu2: centre[1]}
-    off = psi - sp.MatrixSymbol("mu", 2, 1)
+    off: Any = psi - sp.MatrixSymbol("mu", 2, 1)
+    summed: Any = sp.Sum(S / N * x, (i, 1, N))
     nothing = sp.UnevaluatedExpr(sp.S.Zero)
     return [
         Step(
@@ -41,7 +44,7 @@ def steps(formula):
         Step(
             "The fluctuation is N/S times the batch sum, less the full one. Every example is S/N times in a batch on "
             "average, so with x_i for its gradient, along any direction, the mean is",
-            sp.Mul(N / S, sp.Sum(S / N * x, (i, 1, N)), evaluate=False) - sp.Sum(x, (i, 1, N)),
+            sp.Mul(N / S, summed, evaluate=False) - sp.Sum(x, (i, 1, N)),
             0,
             name=E(sp.Symbol("psi")),
         ),

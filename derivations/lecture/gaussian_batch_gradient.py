@@ -88,8 +88,8 @@ CLAIM = Claim(
     verdict=Verdict.ORDER,
     order="S^(−1/2)",
     summary="The probability that ψ stays below z standard deviations is a Gaussian's plus "
-    "γ₃(1 − z²) exp(−z²/2)/(6√(2πS)) with γ₃ the skewness of the per-example gradients. Of the limits named, draws with "
-    "replacement need S → ∞ alone: neither N → ∞ nor S ≪ N.",
+    "γ₃(1 − z²) exp(−z²/2)/(6√(2πS)) with γ₃ the skewness of the per-example gradients. Of the limits named, draws "
+    "with replacement need S → ∞ alone: neither N → ∞ nor S ≪ N.",
     printed=sp.Eq(
         P(psi),
         sp.Mul(

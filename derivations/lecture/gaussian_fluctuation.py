@@ -38,9 +38,9 @@ def steps(formula):
             formula[0],
         ),
         Step(
-            "Without, the third moment of the batch sum is q_1 Σ x_i³ + 3q_2 Σ x_i²x_j + q_3 Σ x_ix_jx_k over distinct "
-            "indices, if one, two, three given examples are in the batch with probabilities q_1, q_2, q_3. With "
-            "p_n = Σ x_i^n the last two sums, here for three examples, are",
+            "Without replacement, the third moment of the batch sum is q_1 Σ x_i³ + 3q_2 Σ x_i²x_j + q_3 Σ x_ix_jx_k "
+            "over distinct indices, if one, two, three given examples are in the batch with probabilities q_1, q_2, "
+            "q_3. With p_n = Σ x_i^n the last two sums, here for three examples, are",
             sp.Matrix([pairs, 6 * x[0] * x[1] * x[2]]),
             distinct.subs(powers),
             shown=sp.Eq(sp.Matrix([pairs, 6 * x[0] * x[1] * x[2]]), distinct, evaluate=False),
@@ -63,7 +63,7 @@ def steps(formula):
             "A subset and what it leaves out have opposite fluctuations, so their skewnesses are opposite:",
             left,
             -left.subs({S: rest, rest: S}, simultaneous=True),
-            shown=sp.Eq(formula[1], -formula[1].subs(S, N - S), evaluate=False),
+            shown=sp.Eq(formula[1], -sp.Subs(formula[1], S, N - S), evaluate=False),
         ),
         Step("For N → ∞ it is that of draws with replacement:", sp.Limit(formula[1] ** 2, N, sp.oo), formula[0] ** 2),
     ]
@@ -109,7 +109,8 @@ CLAIM = Claim(
     order="1/√S",
     summary="The fluctuation has skewness γ_1/√S for draws with replacement, γ_1 that of the per-example gradients, so "
     "it is Gaussian for large S only, at any N. S ≪ N is not needed: subsets of up to half of the data are less skew "
-    "(for S > 1), half of the data not at all; larger ones are as skew as what they leave out, so N − S must be large too.",
+    "(for S > 1), half of the data not at all; larger ones are as skew as what they leave out, so N − S must be "
+    "large too.",
     printed=sp.Eq(sp.Function("skewness")(sp.Symbol("psi")), 0, evaluate=False),
     assumptions=(
         Assumption("There are at least three examples.", sp.Ge(N, 3, evaluate=False)),

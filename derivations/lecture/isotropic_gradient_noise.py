@@ -18,8 +18,8 @@ def steps(formula):
     inverse = HESSIAN.inv()
     return [
         Step(
-            "In equilibrium V = Cov(w) no longer changes: the noise adds gF = gσ²I = 2T I, with g = ηN/S, and the drift "
-            "takes the same away:",
+            "In equilibrium V = Cov(w) no longer changes: the noise adds gF = gσ²I = 2T I, with g = ηN/S, and the "
+            "drift takes the same away:",
             HESSIAN * formula + formula * HESSIAN,
             SCALE * sigma**2 * sp.eye(2),
             shown=sp.Eq(H * V + V * H, sp.diag(2 * T, 2 * T), evaluate=False),

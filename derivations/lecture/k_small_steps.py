@@ -1,5 +1,7 @@
 """Lecture (4): k steps of SGD in one line; every gradient is taken where its own step starts."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
@@ -7,7 +9,8 @@ from derivations.symbols import S, eta, k, theta
 
 total = sp.Symbol("G", real=True)  # Σ_j Σ_{x∈B_j} ∇ℓ(x; w_{t+j}), every gradient taken along the way
 i, j, t = sp.symbols("i j t", integer=True)
-grad, position = sp.Function("∇ℓ"), sp.IndexedBase("w")
+grad = sp.Function("∇ℓ")
+position: Any = sp.IndexedBase("w")
 one_batch = sp.Sum(grad(sp.Indexed("x", i, j), position[t + j]), (i, 1, S))
 
 
@@ -21,8 +24,8 @@ def steps(formula):
             position[t + k] - position[t],
         ),
         Step(
-            "Each is a step (1) from w_{t+j}, so −η/S times the sum s_j of its batch's gradients there. With θ = w_t and "
-            "G = Σ_j s_j, the sum of all gradients taken on the way:",
+            "Each is a step (1) from w_{t+j}, so −η/S times the sum s_j of its batch's gradients there. With θ = w_t, "
+            "and G = Σ_j s_j for the sum of all gradients taken on the way:",
             theta + sp.Sum(-eta / S * batch_sum, (j, 0, k - 1)),
             formula.subs(total, sp.Sum(batch_sum, (j, 0, k - 1))),
             name=position[t + k],

@@ -1,5 +1,7 @@
 """Lecture, after (5): the learning rate of a step with a k-fold batch that equals k steps with small ones."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
@@ -11,7 +13,7 @@ i, j = sp.symbols("i j", integer=True)
 
 def steps(formula):
     """Both displacements for the same gradient everywhere, set equal."""
-    double_sum = sp.Sum(sp.UnevaluatedExpr(sp.Sum(g, (i, 1, S))), (j, 0, k - 1))
+    double_sum: Any = sp.Sum(sp.UnevaluatedExpr(sp.Sum(g, (i, 1, S))), (j, 0, k - 1))
     return [
         Step(
             "If every gradient is g, k small steps have kS terms and move by",

@@ -1,5 +1,7 @@
 """Lecture, section 4, first caution: is scaling the loss the same as scaling the learning rate?"""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
@@ -9,7 +11,7 @@ s = sp.Symbol("s", positive=True)  # the factor
 decay = sp.Symbol("lambda_w", nonnegative=True)  # weight decay λ_w|θ|²/2, which is not scaled with the data's loss
 u = sp.Symbol("u", real=True)  # velocity before the change, without the learning rate: u ← m u + gradient, θ ← θ − η u
 j, n = sp.symbols("j n", integer=True, nonnegative=True)
-past = sp.IndexedBase("g")
+past = sp.Indexed("g", j)  # the gradient j steps ago
 
 
 def heavy_ball(rate, factor, velocity):
@@ -21,6 +23,8 @@ def steps(formula):
     """One step each way from the same state; then the cases."""
     v = sp.Symbol("v", real=True)  # velocity with the learning rate in it: v ← m v + η gradient, θ ← θ − v
     on_loss, on_rate = m * v + eta * (s * g + decay * theta), m * v + s * eta * (g + decay * theta)
+    scaled: Any = sp.Sum(m**j * s * past, (j, 0, n))
+    unscaled: Any = sp.Sum(m**j * past, (j, 0, n))
     difference = sp.Symbol("θ_loss") - sp.Symbol("θ_rate")
     return [
         Step(
@@ -45,8 +49,8 @@ def steps(formula):
         Step(
             "The old velocity is multiplied by the new rate, not by the new loss. A run scaled from its start has s "
             "times the velocity u = Σ_j m^j g_j, g_j the gradient j steps ago, and the same ηu:",
-            sp.Mul(eta, sp.Sum(m**j * s * past[j], (j, 0, n)), evaluate=False),
-            sp.Mul(s * eta, sp.Sum(m**j * past[j], (j, 0, n)), evaluate=False),
+            sp.Mul(eta, scaled, evaluate=False),
+            sp.Mul(s * eta, unscaled, evaluate=False),
         ),
         Step(
             "If the velocity holds the rate, v ← mv + η∇ and θ ← θ − v, only the weight decay is left, at a change on "

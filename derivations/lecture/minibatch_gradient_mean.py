@@ -1,5 +1,7 @@
 """Lecture (10): the gradient of the mini-batch loss is unbiased."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations import oracles
@@ -14,6 +16,7 @@ x = sp.Indexed("x", i)  # gradient of example i
 
 def steps(formula):
     """The mean over finitely many batches may be differentiated term by term."""
+    expected: Any = sp.Sum(S / N * x, (i, 1, N))
     return [
         Step(
             "There are finitely many batches b, each with its chance P(b), whatever the way of drawing. If the chances "
@@ -24,8 +27,8 @@ def steps(formula):
         ),
         Step(
             "By (9) that is the derivative of ℓ. In the gradients x_i of the examples: ∇ℓ̂ = (N/S) Σ n_i x_i is linear "
-            "in the counts, each S/N on average, so its mean is Ng, g the mean gradient, the sum of all gradients:",
-            sp.Mul(N / S, sp.Sum(S / N * x, (i, 1, N)), evaluate=False),
+            "in the counts, each S/N on average, so its mean is the sum of all gradients, Ng with their mean g:",
+            sp.Mul(N / S, expected, evaluate=False),
             formula.subs(g, sp.Sum(x, (i, 1, N)) / N),
             name=E(noisy(w)),
         ),

@@ -1,5 +1,7 @@
 """Lecture (7): the loss of a mini-batch; a batch drawn with replacement must count repeated examples."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations import oracles
@@ -14,7 +16,7 @@ loss, hat = sp.Function("ell"), sp.Function("ℓhat")
 
 def steps(formula):
     """What the mean would be if the batch were a set, each example counted once."""
-    first_at = 1 / N * (1 - 1 / N) ** (d - 1)
+    hit: Any = sp.Sum(1 / N * (1 - 1 / N) ** (d - 1), (d, 1, S))
     ratio = E(sp.Symbol("ℓhat_set")) / sp.Symbol("ell")
     return [
         Step(
@@ -26,7 +28,7 @@ def steps(formula):
         Step(
             "times, and N/S times that is 1: the definition is made so that the mean of ℓ̂ is ℓ. Counted once however "
             "often drawn, it would be there if some draw d is the first to hit it, and the mean of ℓ̂ would be ℓ times",
-            sp.Mul(N / S, sp.Sum(first_at, (d, 1, S)), evaluate=False),
+            sp.Mul(N / S, hit, evaluate=False),
             formula,
             name=ratio,
         ),

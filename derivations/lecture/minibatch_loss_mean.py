@@ -1,5 +1,7 @@
 """Lecture (9): the mini-batch loss is unbiased."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations import oracles
@@ -16,6 +18,7 @@ mean_loss = sp.Symbol("L", real=True)  # (1/N) Σ_i ℓ_i, so that ℓ = NL
 def steps(formula):
     """The mean count of an example in both modes of sampling; then linearity."""
     count = E(sp.Symbol("n_i"))
+    expected: Any = sp.Sum(S / N * example, (i, 1, N))
     return [
         Step(
             "With replacement the count n_i of example i is binomial, S draws with probability 1/N each. Its mean is "
@@ -31,8 +34,9 @@ def steps(formula):
             name=count,
         ),
         Step(
-            "ℓ̂ = (N/S) Σ n_i ℓ_i is linear in the counts, so either way its mean is NL, L the mean loss, the sum of all losses:",
-            sp.Mul(N / S, sp.Sum(S / N * example, (i, 1, N)), evaluate=False),
+            "ℓ̂ = (N/S) Σ n_i ℓ_i is linear in the counts, so either way its mean is the sum of all losses, NL with "
+            "their mean L:",
+            sp.Mul(N / S, expected, evaluate=False),
             formula.subs(mean_loss, sp.Sum(example, (i, 1, N)) / N),
             name=E(hat(w)),
         ),

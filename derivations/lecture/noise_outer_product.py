@@ -35,7 +35,9 @@ def steps(formula):
             "A row times a column is a number, which forgets all directions:",
             oracles.mean((v.T * v)[0] for v in noises),
             sp.trace(formula).subs(values),
-            shown=sp.Eq(E(x.T * factor.T * factor * x), duration * scale * sp.Trace(sp.MatrixSymbol("F", 2, 2)), evaluate=False),
+            shown=sp.Eq(
+                E(x.T * factor.T * factor * x), duration * scale * sp.Trace(sp.MatrixSymbol("F", 2, 2)), evaluate=False
+            ),
         ),
     ]
 

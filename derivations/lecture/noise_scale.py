@@ -39,9 +39,9 @@ def steps(formula):
         ),
         Step("A step with all data has no noise, and g vanishes there:", sp.Subs(formula, S, N), sp.S.Zero),
         Step(
-            "With replacement and a population's F: ψ = Σ(Nn_i/S − 1)x_i, where the count n_i of example i has the mean "
-            "S/N and the variance (S/N)(1 − 1/N). On average over the data g is η(N − 1)/S:",
-            sp.Mul((eta / N) ** 2, sp.Sum((N / S) ** 2 * (S / N * (1 - 1 / N)) * F, (i, 1, N)), evaluate=False),
+            "With replacement and a population's F: ψ = Σ(Nn_i/S − 1)x_i, where the count n_i of example i has the "
+            "mean S/N and the variance (S/N)(1 − 1/N). On average over the data g is η(N − 1)/S:",
+            (eta / N) ** 2 * sp.Sum((N / S) ** 2 * (S / N * (1 - 1 / N)) * F, (i, 1, N)),
             sp.Mul(eta / N, eta * (N - 1) / S, F, evaluate=False),
         ),
     ]

@@ -16,7 +16,7 @@ def steps(formula):
     return [
         Step(
             "A step is −(η/S) times a sum of S independent gradients of variance F; (23) says (η/N)gF:",
-            sp.Mul((eta / S) ** 2, sp.Sum(F, (i, 1, S)), evaluate=False),
+            (eta / S) ** 2 * sp.Sum(F, (i, 1, S)),
             sp.Mul(eta / N, formula, F, evaluate=False),
         ),
         Step(
@@ -53,8 +53,9 @@ CLAIM = Claim(
     title="Noise scale of draws with replacement",
     sources=(Source("lecture", "24"),),
     verdict=Verdict.EXACT,
-    summary="For draws with replacement g = ηN/S is exact, with F in its 1/N form; no condition on S/N is needed. For "
-    "draws without replacement it is too large by the learning rate, a fraction S/N.",
+    summary="For draws with replacement g = ηN/S is exact, with F in its 1/N form; no condition on S/N is needed. "
+    "With a population's F it is η(N − 1)/S. For draws without replacement it is too large by the learning rate, a "
+    "fraction S/N.",
     printed=sp.Eq(scale, eta * N / S, evaluate=False),
     assumptions=(
         Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),

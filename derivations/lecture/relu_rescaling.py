@@ -58,11 +58,7 @@ def steps(formula):
                 evaluate=False,
             ),
         ),
-        Step(
-            "In its entries:",
-            sp.MatMul(inverse, H, inverse, evaluate=False),
-            formula,
-        ),
+        Step("In its entries:", sp.MatMul(inverse, H, inverse, evaluate=False), formula),
         Step(
             "So at a minimum where H is not 0 the trace is without bound as α → 0 or ∞:",
             sp.Trace(formula),

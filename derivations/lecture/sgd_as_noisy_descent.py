@@ -25,8 +25,8 @@ def steps(formula):
             name=step,
         ),
         Step(
-            "ℓ̂ of (7) is N/S times the batch's loss, so ĝ is N/S times the sum s_B of the batch's gradients. The factors "
-            "N cancel as well, and the step of the iteration (1) is left:",
+            "ℓ̂ of (7) is N/S times the batch's loss, so ĝ is N/S times the sum s_B of the batch's gradients. The "
+            "factors N cancel as well, and the step of the iteration (1) is left:",
             sp.Mul(-eta / N, N / S, batch_sum, evaluate=False),
             formula,
             name=step,

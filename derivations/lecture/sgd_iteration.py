@@ -1,5 +1,7 @@
 """Lecture (1): one step of SGD; on average over batches it is a step of gradient descent."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations import oracles
@@ -16,6 +18,7 @@ def steps(formula):
     """The mean number of times an example is in the batch is S/N, in both modes of sampling."""
     count = sp.Symbol("n_i")
     gradients = sp.Sum(x, (i, 1, N))
+    expected: Any = sp.Sum(S / N * x, (i, 1, N))
     return [
         Step(
             "Let n_i be the number of times example i is in the batch. Without replacement, C(N−1, S−1) of the C(N, S) "
@@ -33,7 +36,7 @@ def steps(formula):
         Step(
             "The step is −(η/S) Σ n_i x_i with the gradients x_i at fixed w, linear in the counts. So its mean is −η "
             "times the mean gradient g:",
-            sp.Mul(-eta / S, sp.Sum(S / N * x, (i, 1, N)), evaluate=False),
+            sp.Mul(-eta / S, expected, evaluate=False),
             formula.subs(g, gradients / N),
             name=E(sp.Symbol("Δw")),
         ),

@@ -16,7 +16,6 @@ coordinate = (a1 * x1 + a2 * x2) / (a1**2 + a2**2)
 def steps(formula):
     """The pseudo-inverse by its defining property: A⁺x is the coordinate of the point of the line nearest to x."""
     inverse = a.T / (a1**2 + a2**2)
-    away = sp.Matrix([x1 - a1 * z, x2 - a2 * z])
     return [
         Step(
             "A⁺x is the coordinate z of the point az nearest to x. There x − az is normal to a; their product vanishes "
@@ -36,8 +35,8 @@ def steps(formula):
             name=sp.Function("max")(z),
         ),
         Step(
-            "At x = sa, s steps along the column, it does not depend on a. At the origin, s = 0, the box is [−ε, ε] for "
-            "every A; with another origin of the parameters the same point has another s and another box:",
+            "At x = sa, s steps along the column, it does not depend on a. At the origin, s = 0, the box is [−ε, ε] "
+            "for every A; with another origin of the parameters the same point has another s and another box:",
             formula.subs({x1: s * a1, x2: s * a2}),
             eps * (sp.Abs(s) + 1),
         ),

@@ -1,6 +1,7 @@
 """Lecture, section 3.3: does Keskar's sharpness depend on the dimension? A quadratic in p directions."""
 
 import itertools
+from typing import Any
 
 import sympy as sp
 
@@ -17,6 +18,7 @@ phi, n = sp.Function("phi"), sp.Symbol("n", positive=True, integer=True)
 def steps(formula):
     """Every curved direction adds the same rise, since a corner of the box is the worst in all of them at once."""
     frame = sp.Matrix([[sp.cos(angle), -sp.sin(angle)], [sp.sin(angle), sp.cos(angle)], [0, 0]])
+    rise: Any = sp.Sum(curv * eps**2, (i, 1, p))
     return [
         Step(
             "Orthonormal columns leave lengths alone, |Az|² = |z|², whatever n; here two in three dimensions:",
@@ -27,7 +29,7 @@ def steps(formula):
         Step(
             "So f(Az) = c Σ z_i² has p terms. Each is at most cε², all at the same corner of the box. In percent, at a "
             "minimum of height 0:",
-            sp.Mul(100, sp.Sum(curv * eps**2, (i, 1, p)), evaluate=False),
+            sp.Mul(100, rise, evaluate=False),
             formula,
             name=phi(eps),
         ),

@@ -20,8 +20,8 @@ def steps(formula):
     across = r / 2 * (1 - sp.exp(-tau / r)) ** 2
     return [
         Step(
-            "The δ function is the limit r → 0 of exp(−|t − t′|/r)/(2r), whose integral over t′ is one, twice that over "
-            "one side:",
+            "The δ function is the limit r → 0 of exp(−|t − t′|/r)/(2r), whose integral over t′ is one, twice that "
+            "over one side:",
             sp.Integral(sp.exp(-u / r) / r, (u, 0, sp.oo)),
             sp.S.One,
         ),
@@ -74,8 +74,8 @@ CLAIM = Claim(
     title="White noise of strength gF",
     sources=(Source("lecture", "17"),),
     verdict=Verdict.STATEMENT,
-    summary="This defines a stochastic differential equation; the lecture writes ∇_t(w) for dw/dt. What it says about a finite "
-    "time τ is that the integrated noise has covariance gFτ and is uncorrelated between disjoint times.",
+    summary="This defines a stochastic differential equation; the lecture writes ∇_t(w) for dw/dt. What it says about "
+    "a finite time τ is that the integrated noise has covariance gFτ and is uncorrelated between disjoint times.",
     printed=sp.Eq(sp.Derivative(w(t), t), -sp.Derivative(ell(w(t)), w(t)) + noise(t), evaluate=False),
     assumptions=(
         Assumption(

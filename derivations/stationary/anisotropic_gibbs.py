@@ -38,6 +38,9 @@ def steps(formula):
             "The current −λ_iθ_i p − (η/2S) C_ii ∂p/∂θ_i vanishes in each direction by itself (two directions):",
             sp.Matrix([-a * u * p - eta / (2 * S) * b * sp.Derivative(p, u) for u, a, b in ((x, l1, c1), (y, l2, c2))]),
             sp.zeros(2, 1),
+            shown=sp.Eq(
+                -lam_i * theta * P(theta) - eta / (2 * S) * c_ii * sp.Derivative(P(theta), theta), 0, evaluate=False
+            ),
         ),
         Step(
             "The variance is minus one over the second derivative of the exponent:",

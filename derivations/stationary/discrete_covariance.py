@@ -9,6 +9,15 @@ lam_i, lam_j = sp.symbols("lambda_i lambda_j", positive=True)  # eigenvalues of 
 c_ij = sp.Symbol("C_ij", real=True)  # entry of C in the eigenbasis of H
 
 
+def matrix_equation(entry):
+    """The (i, j) entry of the left side of the matrix equation, for an entry of Γ."""
+    return (
+        (1 - m) * (lam_i + lam_j) * entry
+        - eta * (1 + m**2) / (1 - m**2) * lam_i * lam_j * entry
+        + eta * m / (1 - m**2) * (lam_i**2 + lam_j**2) * entry
+    )
+
+
 def steps(formula):
     """Two-step recursion of a pair of directions → lagged moments → the covariance → its limits."""
     a_i, a_j = 1 + m - eta * lam_i, 1 + m - eta * lam_j
@@ -54,10 +63,9 @@ def steps(formula):
         Step(
             "In matrices: (1 − m)(HΓ + ΓH) − η(1 + m²)/(1 − m²) HΓH + ηm/(1 − m²) (H²Γ + ΓH²) = (η/S) C; its "
             "entry (i, j):",
-            (1 - m) * (lam_i + lam_j) * formula
-            - eta * (1 + m**2) / (1 - m**2) * lam_i * lam_j * formula
-            + eta * m / (1 - m**2) * (lam_i**2 + lam_j**2) * formula,
+            matrix_equation(formula),
             eta / S * c_ij,
+            shown=sp.Eq(matrix_equation(sp.Symbol("Gamma_ij")), eta / S * c_ij, evaluate=False),
         ),
         Step(
             "Plain SGD is wider than the SDE by a factor that depends on η:",

@@ -28,14 +28,14 @@ def steps(formula):
             1 / N,
         ),
         Step(
-            "So the mean step of (2.4) is −η times the full gradient. Here each of four examples is in three of the six "
-            "subsets of two:",
+            "So the mean step of (2.4) is −η times the full gradient. Here each of four examples is in three of the "
+            "six subsets of two:",
             sp.Mul(-eta / (2 * len(subsets)), sp.Add(*itertools.chain(*subsets), evaluate=False), evaluate=False),
             formula,
         ),
         Step(
             "With replacement each of the S draws has the mean of the data:",
-            sp.Mul(-eta / S, sp.Sum(sp.Add(*gradients) / SIZE, (i, 1, S)), evaluate=False),
+            -eta / S * sp.Sum(sp.Add(*gradients) / SIZE, (i, 1, S)),
             formula,
         ),
     ]
@@ -78,6 +78,8 @@ CLAIM = Claim(
     slip=Slip("the sum of the losses for their mean", RESULT * SIZE),
     printed_formula=-eta * sp.Add(*gradients[:2]) / 2,
     example=Example(
-        "mean step for η = 0.1, S = 2 and the gradients 1, 1, 1, 9, the index read literally", -sp.Rational(1, 10), -sp.Rational(3, 10)
+        "mean step for η = 0.1, S = 2 and the gradients 1, 1, 1, 9, the index read literally",
+        -sp.Rational(1, 10),
+        -sp.Rational(3, 10),
     ),
 )

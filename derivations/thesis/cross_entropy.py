@@ -21,7 +21,7 @@ def steps(formula):
     of_logits = formula.subs(dict(zip(predictions, softmax, strict=True)))
     return [
         Step(
-            "Among the classes the model gives the labels y this likelihood; maximising it is minimising minus its logarithm:",
+            "The model gives the labels y this likelihood; to maximise it is to minimise minus its logarithm:",
             -sp.log(likelihood),
             formula,
         ),

@@ -21,7 +21,9 @@ def steps(formula):
     best, total = p1 / N, sp.Sum(v, (i, 1, N))
     return [
         Step(
-            "The training loss is stationary at the sample mean p_1/N:", sp.Subs(sp.Derivative(training, theta), theta, best), sp.S.Zero
+            "The training loss is stationary at the sample mean p_1/N:",
+            sp.Subs(sp.Derivative(training, theta), theta, best),
+            sp.S.Zero,
         ),
         Step(
             "There it is",

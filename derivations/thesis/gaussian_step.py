@@ -37,8 +37,8 @@ def steps(formula):
             order=(eta, 3),
         ),
         Step(
-            "At the third order stands φ‴/6 times the mean cube of the step, and a Gaussian has no third cumulant. (The "
-            "fourth comes with η⁴.)",
+            "At the third order stands φ‴/6 times the mean cube of the step, and a Gaussian has no third cumulant. "
+            "(The fourth comes with η⁴.)",
             sp.Mul(f3 / 6, sp.Add(cubes[0], -cubes[1], evaluate=False), evaluate=False),
             formula,
         ),
@@ -72,11 +72,15 @@ CLAIM = Claim(
     summary="Replacing the noise of a step by a Gaussian of the same covariance changes the mean of any smooth "
     "function by −η³κ₃φ‴/(6S²) and higher orders: per unit of SDE time η²/S², so the Gaussian is the better the "
     "smaller the rate, even at S = 1.",
-    printed=sp.Eq(P(noise), sp.Mul(
+    printed=sp.Eq(
+        P(noise),
+        sp.Mul(
             sp.Pow(2 * sp.pi * c / S, -sp.Rational(1, 2), evaluate=False),
             sp.exp(-(noise**2) * S / (2 * c)),
             evaluate=False,
-        ), evaluate=False),
+        ),
+        evaluate=False,
+    ),
     assumptions=(
         Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
         Assumption("The test function is smooth.", sp.Eq(f3, sp.Derivative(test(theta), theta, 3), evaluate=False)),

@@ -6,9 +6,9 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, S, eta
+from derivations.symbols import E, S, eta, sigma
 
-wide, sharp = sp.symbols("h_w h_s", positive=True)  # two curvatures
+wide, sharp = sp.symbols("h_w h_s", positive=True)  # two curvatures, the first smaller
 barrier = sp.Symbol("Delta", positive=True)  # its height above both minima
 excess = sp.Symbol("epsilon", positive=True)  # E(L) − L_min
 ratio = sp.Symbol("r", positive=True)  # η/S
@@ -23,11 +23,12 @@ def steps(formula):
     h, top = sp.symbols("h K", positive=True)
     loss = sp.Function("L", real=True)(x)
     density = top / h * sp.exp(2 * S * (barrier - loss) / (eta * h))
-    mass = top / h * sp.exp(2 * S * barrier / (eta * h)) * sp.sqrt(sp.pi * eta / S)
+    mass = sp.Integral(density.subs(loss, h * x**2 / 2), (x, -sp.oo, sp.oo))
+    flat, steep = (sp.Integral(sp.exp(-S * k * x**2 / (eta * sigma**2)), (x, -sp.oo, sp.oo)) for k in (wide, sharp))
     width, odds = formula[0].subs(eta, ratio * S), formula[1].subs(eta, ratio * S)
     return [
         Step(
-            "Height is the mean loss, counted from the minimum: ε = E(L) − L_min = (η/4S) Tr H by (3.3). Solved for Tr H:",
+            "Height is the mean loss, counted from the minimum: ε = E(L) − L_min = (η/4S) Tr H by (3.3). For Tr H:",
             sp.Subs(eta / (4 * S) * trace_h, trace_h, formula[0]),
             excess,
         ),
@@ -39,8 +40,7 @@ def steps(formula):
         Step(
             "Two given minima of equal depth are another question. With the same noise C = σ² in both wells their odds "
             "are √(h_s/h_w), whatever η/S:",
-            sp.Integral(sp.exp(-S * wide * x**2 / eta), (x, -sp.oo, sp.oo))
-            / sp.Integral(sp.exp(-S * sharp * x**2 / eta), (x, -sp.oo, sp.oo)),
+            flat / steep,
             sp.sqrt(sharp / wide),
         ),
         Step(
@@ -50,18 +50,14 @@ def steps(formula):
             sp.S.Zero,
         ),
         Step(
-            "The mass of a well L = hx²/2; its width is the same for all h, since noise and curvature cancel:",
-            sp.Integral(density.subs(loss, h * x**2 / 2), (x, -sp.oo, sp.oo)),
-            mass,
-        ),
-        Step(
-            "The logarithm of the odds wide to sharp:",
+            "In a well L = hx²/2 the Gaussian has the same width for all h, since noise and curvature cancel. The "
+            "logarithm of the odds wide to sharp:",
             sp.log(mass.subs(h, wide) / mass.subs(h, sharp)),
             formula[1],
         ),
         Step(
-            "It falls as r = η/S grows: the noisier sharp well empties the better the weaker the noise. The wide one is "
-            "preferred, but the less the higher η/S.",
+            "It falls as r = η/S grows: the noisier sharp well empties the better the weaker the noise. The wide one "
+            "is preferred, but the less the higher η/S.",
             sp.Derivative(sp.log(sp.exp(odds)), ratio),
             -2 * barrier * (sharp - wide) / (ratio**2 * wide * sharp),
         ),
@@ -115,17 +111,10 @@ CLAIM = Claim(
     printed=sp.Eq(sp.Trace(sp.MatrixSymbol("H", 2, 2)), 4 * S * E(L) / eta, evaluate=False),
     assumptions=(
         Assumption("The height is E(L), counted from the minimum.", sp.Eq(excess, E(L) - sp.Symbol("L_min"))),
-        Assumption(
-            "The gradient covariance equals the Hessian, or has its trace.", sp.Eq(sp.Symbol("C"), sp.Symbol("H"))
-        ),
-        Assumption(
-            "The loss is quadratic around each minimum, and the process is stationary there.", sp.Q.positive(wide)
-        ),
+        Assumption("The noise is C = H, or has at least Tr C = Tr H.", sp.Eq(sp.Symbol("C"), sp.Symbol("H"))),
+        Assumption("The minima are quadratic, and the process is stationary.", sp.Q.positive(wide)),
         Assumption("The learning rate is small against the curvature.", sp.Lt(eta * sharp, 1)),
-        Assumption(
-            "For the odds: one dimension, and noise that is weak against the barrier.", sp.Lt(eta * sharp / S, barrier)
-        ),
-        Assumption("For the odds: the wide minimum is the wider.", sp.Lt(wide, sharp)),
+        Assumption("For the odds: one dimension, noise weak against the barrier.", sp.Lt(eta * sharp / S, barrier)),
     ),
     formula=RESULT,
     arguments=(eta, S, excess, barrier, wide, sharp),

@@ -28,8 +28,8 @@ def steps(formula):
             2 * formula,
         ),
         Step(
-            "The lecture's g is another quantity, the strength ηN/S of a variance. Its time is that of the sum loss, in "
-            "which a step lasts η/N. Both equations give a step the same variance:",
+            "The lecture's g is another quantity, the strength ηN/S of a variance. Its time is that of the sum loss, "
+            "in which a step lasts η/N. Both equations give a step the same variance:",
             sp.Integral(eta * N / S * c, (t, 0, eta / N)),
             sp.Integral(formula**2 * c, (t, 0, eta)),
         ),
