@@ -8,7 +8,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import D, P, T, theta
 
 L_A, L_B, L_s = sp.symbols("L_A L_B L_s", real=True)  # losses at the minima and at the saddle
-det_A, det_B, det_s = (sp.Symbol(x, positive=True) for x in ("det H_A", "det H_B", "|det H_s|"))
+det_A, det_B, det_s = (sp.Symbol(x, positive=True) for x in ("det H_A", "det H_B", "|det H|_s"))
 mu = sp.Symbol("mu", positive=True)  # |negative eigenvalue| of H at the saddle
 k_AB, k_BA = sp.symbols("k_AB k_BA", positive=True)  # rates
 
@@ -17,6 +17,7 @@ def steps(formula):
     """No flux under the Gibbs law; then the rates' ratio, the weights' ratio, the two-state chain."""
     L = sp.Function("L")(theta)
     gibbs = sp.exp(-L / T)
+    w_A, w_B = sp.symbols("w_A w_B")  # display only
 
     def rate(det, loss):
         return mu / (2 * sp.pi) * sp.sqrt(det / det_s) * sp.exp(-(L_s - loss) / T)
@@ -48,16 +49,16 @@ def steps(formula):
             "So the formula is both k_AB/k_BA and P(B)/P(A), and the two-state chain with these rates has the "
             "occupancies that Laplace's method gives:",
             rate(det_B, L_B) / (rate(det_A, L_A) + rate(det_B, L_B)),
-            1 / (1 + formula),
+            weight(det_A, L_A) / (weight(det_A, L_A) + weight(det_B, L_B)),
             name=P(sp.Symbol("A")),
-            shown=sp.Eq(k_BA / (k_AB + k_BA), 1 / (1 + formula), evaluate=False),
+            shown=sp.Eq(k_BA / (k_AB + k_BA), w_A / (w_A + w_B), evaluate=False),
         ),
     ]
 
 
 def check(formula):
     """Passage times of a random walk both ways over a lopsided barrier."""
-    loss = (theta**2 - 1) ** 2 * sp.exp(theta / 2) + theta / 10
+    loss = (theta**2 - 1) ** 2 * (theta**2 + theta + 2) / 2 + theta / 10
     slope, curvature = (sp.lambdify(theta, sp.diff(loss, theta, n), "math") for n in (1, 2))
     left, right = (float(mpmath.findroot(slope, x)) for x in (-1, 1))
     function = sp.lambdify(theta, loss)
@@ -73,7 +74,7 @@ def check(formula):
         ratios.append(back / there / derived)
     return [
         Comparison(
-            "(θ² − 1)² exp(θ/2) + θ/10: mean time B to A over mean time A to B of a random walk, over the formula; "
+            "(θ² − 1)²(θ² + θ + 2)/2 + θ/10: mean time B to A over mean time A to B of a random walk, over the formula; "
             "T = 1/16, 1/32, 1/64 extrapolated to T = 0",
             (ratios[0] - 6 * ratios[1] + 8 * ratios[2]) / 3,
             1,

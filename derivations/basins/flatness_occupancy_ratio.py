@@ -36,9 +36,9 @@ def steps(formula):
             order=(T, 2),
         ),
         Step(
-            "Stretching basin A by s in each of its D directions divides det H_A by s^{2D} and multiplies the odds by "
-            "s^D, the ratio of volumes:",
-            sp.Subs(formula, det_A, det_A / stretch ** (2 * D)),
+            "Stretching basin A by s in each of its D directions divides det H_A by s²ᴰ and multiplies the odds by "
+            "sᴰ, the ratio of volumes:",
+            sp.Pow(stretch ** (2 * D) * det_B / det_A, sp.Rational(1, 2), evaluate=False),
             stretch**D * formula,
         ),
     ]
@@ -46,7 +46,7 @@ def steps(formula):
 
 def check(formula):
     """Quadrature over both sides of a double well of equal depths and unequal widths."""
-    loss = (theta**2 - 1) ** 2 * sp.exp(theta / 2)
+    loss = (theta**2 - 1) ** 2 * (theta**2 + theta + 2) / 2
     function = sp.lambdify(theta, loss, "mpmath")
     second = [sp.diff(loss, theta, 2).subs(theta, x) for x in (-1, 1)]
     derived = formula.subs({det_A: second[0], det_B: second[1]}).evalf()
@@ -60,7 +60,7 @@ def check(formula):
         odds.append(left / right)
     return [
         Comparison(
-            "(θ² − 1)² exp(θ/2), both minima at zero loss: odds of the wider well by quadrature at T = 1/25, 1/50, "
+            "(θ² − 1)²(θ² + θ + 2)/2, both minima at zero loss: odds of the wider well by quadrature at T = 1/25, 1/50, "
             "1/100, extrapolated to T = 0",
             derived,
             (odds[0] - 6 * odds[1] + 8 * odds[2]) / 3,

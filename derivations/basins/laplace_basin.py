@@ -102,7 +102,7 @@ CLAIM = Claim(
     sources=(Source("lecture", place="running text before (26)"), Source("Bender & Orszag 1978", place="chapter 6")),
     verdict=Verdict.ORDER,
     order="T",
-    summary="The Gibbs weight of a basin is (2πT)^{D/2} exp(−L_A/T)/√det H_A with a relative error O(T), and exactly "
+    summary="The Gibbs weight of a basin is (2πT)^(D/2) exp(−L_A/T)/√det H_A with a relative error O(T), and exactly "
     "so where L is quadratic. In a basin with a flat direction, det H_A = 0, it says nothing.",
     printed=sp.Eq(
         sp.Integral(sp.exp(-sp.Function("L")(theta) / T), theta),

@@ -28,8 +28,7 @@ def steps(formula):
         ),
         Step(
             "Take a mean loss λθ²/2 with a gradient variance c that is the same everywhere. A step multiplies θ by "
-            "1 − ηλ and adds noise; batches are drawn without replacement. The stationary variance V of θ keeps "
-            "itself:",
+            "1 − ηλ and adds noise; batches are drawn without replacement. So the variance V of θ obeys",
             (1 - eta * lam) ** 2 * variance + kick,
             variance,
             shown=sp.Eq((1 - eta * lam) ** 2 * V + kick, V, evaluate=False),
@@ -95,7 +94,7 @@ CLAIM = Claim(
     "test loss is least at some noise scale g_* > 0, which is an observation on networks and no consequence of (24).",
     printed=sp.Implies(sp.Lt(sp.Derivative(noise_scale, S), 0), sp.Lt(S_opt, N), evaluate=False),
     corrected=sp.Implies(
-        sp.And(sp.Lt(sp.Derivative(noise_scale, S), 0), sp.Gt(sp.Symbol("g_*"), 0), evaluate=False),
+        sp.And(sp.Lt(sp.Derivative(noise_scale, S), 0), sp.Gt(sp.Symbol("g_*"), 0)),
         sp.Lt(S_opt, N),
         evaluate=False,
     ),

@@ -13,7 +13,8 @@ g_best = sp.Symbol("g_*", positive=True)  # the noise scale at which test accura
 def steps(formula):
     """Solve the noise scale for the batch size."""
     rate = sp.Symbol("r", positive=True)  # effective learning rate η/(1 − m)
-    scale = rate * (N / S - 1)
+    B = sp.Symbol("B", positive=True)
+    scale = rate * (N / B - 1)
     linear = eta * N / ((1 - m) * g_best)
     opt = sp.Function("B_opt")  # display only
     return [
@@ -26,8 +27,8 @@ def steps(formula):
         ),
         Step(
             "The noise scale g = η/(1 − m) (N/B − 1) falls with B, so at most one B has the value g_*:",
-            sp.Derivative(scale, S),
-            -rate * N / S**2,
+            sp.Derivative(scale, B),
+            -rate * N / B**2,
         ),
         Step(
             "The formula is that B:",
@@ -52,6 +53,7 @@ def steps(formula):
             "There is no such limit, and the line B = ηN/((1 − m)g_*) is exact:",
             sp.Mul(eta / (1 - m), N, sp.Pow(linear, -1, evaluate=False), evaluate=False),
             g_best,
+            shown=sp.Eq(sp.Mul(eta / (1 - m), N / B, evaluate=False), g_best, evaluate=False),
         ),
     ]
 

@@ -29,7 +29,7 @@ def steps(formula):
             name=volume,
         ),
         Step(
-            "In the radial integral r = ρ + εx, ε = √T; both the Jacobian (r/ρ)^{D−1} and the exponent start a "
+            "In the radial integral r = ρ + εx, ε = √T; both the Jacobian (r/ρ)^(D−1) and the exponent start a "
             "relative correction at order ε, and that one is odd in x:",
             (1 + eps * x / rho) ** (D - 1) * sp.exp(-sp.expand(excess)),
             gaussian * (1 + eps * linear),
@@ -82,12 +82,11 @@ def check(formula):
         return (ratios[0] - 6 * ratios[1] + 8 * ratios[2]) / 3
 
     exact = sp.pi * sp.sqrt(sp.pi * T) * (1 + sp.erf(1 / (2 * sp.sqrt(T))))
-    hundredth = sp.Rational(1, 100)
     return [
         Comparison(
             "the ring of (r² − 1)²/4 at T = 1/100 against its integral in closed form (its O(T) term vanishes)",
-            formula.subs({D: 2, k: 1, volume: 2 * sp.pi, det_A: 2, L_A: 0}).subs(T, hundredth).evalf(),
-            exact.subs(T, hundredth).evalf(),
+            formula.subs({D: 2, k: 1, volume: 2 * sp.pi, det_A: 2, L_A: 0, T: sp.Rational(1, 100)}).evalf(),
+            exact.subs(T, sp.Rational(1, 100)).evalf(),
             1e-10,
         ),
         Comparison(
@@ -111,7 +110,7 @@ CLAIM = Claim(
     sources=(Source("the method of collective coordinates in Laplace's method"),),
     verdict=Verdict.ORDER,
     order="T",
-    summary="A k-dimensional orbit of equivalent minima has weight V(2πT)^{(D−k)/2} exp(−L_A/T)/√det′H, with V its "
+    summary="A k-dimensional orbit of equivalent minima has weight V(2πT)^((D−k)/2) exp(−L_A/T)/√det′H, with V its "
     "volume and det′ the product of the eigenvalues that aren't zero, up to a relative O(T). An isolated minimum's "
     "formula would be infinite there.",
     printed=sp.Eq(

@@ -76,15 +76,8 @@ def check(formula):
     potential = sp.integrate(sp.expand(sp.diff(loss, theta) * sp.exp(-theta / 2)), (theta, left, top))
     products = []
     for n in (16, 32, 64):
-        values = {
-            lam_A: curvature(left),
-            lam_s: -curvature(top),
-            c_A: covariance(left),
-            c_s: covariance(top),
-            rise: potential,
-            S: 1,
-            eta: sp.Rational(1, n),
-        }
+        values = {lam_A: curvature(left), lam_s: -curvature(top), c_A: covariance(left), c_s: covariance(top)}
+        values |= {rise: potential, S: 1, eta: sp.Rational(1, n)}
         walk = oracles.passage_time(
             lambda x: -slope(x), lambda x, n=n: covariance(x) / (2 * n), left, right, 0.4, 300 * n
         )
@@ -111,10 +104,9 @@ CLAIM = Claim(
     "the barrier's height says.",
     printed=sp.Eq(
         sp.Symbol("k_AB"),
-        sp.sqrt(lam_A * lam_s)
+        sp.sqrt(lam_A * lam_s * c_A / c_s)
         / (2 * sp.pi)
-        * sp.sqrt(c_A / c_s)
-        * sp.exp(-2 * S / eta * sp.Integral(g / C_theta, theta)),
+        * sp.exp(sp.Mul(-2 * S / eta, sp.Integral(g / C_theta, theta), evaluate=False)),
         evaluate=False,
     ),
     assumptions=(

@@ -20,8 +20,6 @@ def steps(formula):
     L_A, L_B, h_A, h_B = sp.symbols("L_A L_B h_A h_B", real=True)
     C, Phi, slope = (sp.Function(name)(theta) for name in ("C", "Phi", "g"))
     law = sp.exp(-2 * S / eta * Phi) / C
-    carried = sp.Mul(sp.Derivative(Phi, theta), sp.Mul(C, law, evaluate=False), evaluate=False)
-    spread = eta / (2 * S) * sp.Derivative(sp.Mul(C, law, evaluate=False), theta)
 
     def weight(curvature, covariance):
         gaussian = sp.exp(-2 * S / eta * curvature / covariance * x**2 / 2)
@@ -30,10 +28,10 @@ def steps(formula):
     excess = lam / c_A * x**2 / 2 + eps * p_3 * x**3 / 6 + eps**2 * p_4 * x**4 / 24
     return [
         Step(
-            "The Itô equation dθ = −L′dt + √(ηC/S) dW has the flux −L′p − (η/2S)(Cp)′. With L′ = CΦ′ the law "
-            "(1/C) exp(−(2S/η)Φ) has none, for any C:",
-            -carried - spread,
-            0,
+            "The Itô equation dθ = −L′dt + √(ηC/S) dW has the flux −L′p − (η/2S)(Cp)′. With L′ = CΦ′ and any "
+            "C it vanishes for p = (1/C) exp(−(2S/η)Φ), as L′p is",
+            sp.Mul(C, sp.Derivative(Phi, theta), law, evaluate=False),
+            -eta / (2 * S) * sp.Derivative(sp.Mul(C, law, evaluate=False), theta),
         ),
         Step(
             "So Φ takes the place of L. With g = L′ its slope g/C vanishes where g does, and there its second "
@@ -94,14 +92,8 @@ def check(formula):
     left, top, right = (float(mpmath.findroot(slope, x)) for x in (-1, 0, 1))
     curvature = sp.lambdify(theta, sp.diff(loss, theta, 2))
     potential = sp.integrate(sp.expand(sp.diff(loss, theta) * sp.exp(-theta / 3)), (theta, right, left))
-    values = {
-        lam_A: curvature(left),
-        lam_B: curvature(right),
-        c_A: covariance(left),
-        c_B: covariance(right),
-        drop: potential,
-        S: 1,
-    }
+    values = {lam_A: curvature(left), lam_B: curvature(right), c_A: covariance(left), c_B: covariance(right)}
+    values |= {drop: potential, S: 1}
     ratios = []
     for n in (8, 16, 32):
         odds = (4 * walk(1 / n, 160 * n) - walk(1 / n, 80 * n)) / 3
@@ -127,7 +119,11 @@ CLAIM = Claim(
     summary="In one dimension the stationary law is (1/C) exp(−(2S/η)∫L′/C), not the Gibbs law, and the odds of two "
     "basins are √(C_B λ_B/(C_A λ_A)) exp(−(2S/η)(Φ_A − Φ_B)). A difference in noise acts through the exponent: the "
     "quieter of two wells equally far below the barrier is favoured exponentially in S/η.",
-    printed=sp.Eq(P(theta), sp.exp(-2 * S / eta * sp.Integral(g / C_theta, theta)) / C_theta, evaluate=False),
+    printed=sp.Eq(
+        P(theta),
+        sp.exp(sp.Mul(-2 * S / eta, sp.Integral(g / C_theta, theta), evaluate=False)) / C_theta,
+        evaluate=False,
+    ),
     assumptions=(
         Assumption(
             "One dimension, the Itô equation.", sp.Eq(sp.Symbol("D", positive=True, integer=True), 1, evaluate=False)

@@ -4,38 +4,39 @@ import mpmath
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import S, Var, c, eta, k, lam, t, theta
+from derivations.symbols import S, c, eta, k, lam, t, theta
 
-V, A, B = sp.symbols("V A B", real=True)  # A: the SDE's generator; B: the second-order term of an Euler step
-V_1, V_k, V_oo = sp.symbols("V_1 V_k V_oo")  # stationary variances with 1, with k, with ever more substeps
+A, B = sp.symbols("A B", real=True)  # A: the SDE's generator; B: the second-order term of an Euler step
+V_1, V_k, V_oo = sp.symbols("V_1 V_k V_∞")  # stationary variances with 1, with k, with ever more substeps
 share = (2 - eta * lam) / (2 * k - eta * lam)
 
 
 def steps(formula):
     """In general to leading order, then exactly for the Ornstein–Uhlenbeck process."""
     step = eta / k
-    scheme = sp.solve(sp.Eq((1 - lam * step) ** 2 * V + step * eta * c / S, V), V)[0]
     ou = eta * c / (2 * S * lam)
+    above = 1 / (1 - eta * lam / (2 * k))  # relative to the SDE
     return [
         Step(
             "An Euler step of length s changes E f by sA + s²B + …, the SDE by exp(sA) − 1, with A the generator."
             " After a time t in k steps the leading error is one k-th of that of one step, for any drift, noise "
-            "and f:",
+            "and f. (A and B needn't commute: no product of the two appears at this order.)",
             (1 + t / k * A + (t / k) ** 2 * B) ** k - sp.exp(t * A),
             t**2 / k * (B - A**2 / 2),
             order=(t, 3),
         ),
         Step(
             "On dθ = −λθ dt + √(ηc/S) dW, Euler's stationary variance satisfies V = (1 − λη/k)²V + (η/k)(ηc/S):",
-            scheme,
-            ou / (1 - eta * lam / (2 * k)),
-            name=Var(theta),
+            sp.Add((1 - lam * step) ** 2 * ou * above, step * eta * c / S, evaluate=False),
+            ou * above,
+            name=V_k,
         ),
         Step(
-            "With k = 1 it is Gaussian SGD, with k → ∞ the SDE. Of the gap between these two k substeps leave, "
-            "exactly:",
-            (scheme - ou) / (scheme.subs(k, 1) - ou),
+            "With k = 1 it is Gaussian SGD's, with k → ∞ the SDE's, ηc/(2Sλ). Of the gap between these two k substeps "
+            "leave, exactly:",
+            (above - 1) / (above.subs(k, 1) - 1),
             formula,
+            name=(V_k - V_oo) / (V_1 - V_oo),
         ),
         Step("That is 1/k for a small learning rate:", formula, 1 / k, order=(eta, 1)),
         Step(

@@ -10,8 +10,8 @@ from derivations.symbols import Cov, E, N, S, eta, h
 u = [sp.Matrix(sp.symbols(f"u_{i}1 u_{i}2", real=True)) for i in (1, 2, 3)]
 xi = sp.symbols("xi_1 xi_2 xi_3", real=True)  # standard Gaussians, one an example
 g1, g2, c11, c12, c22 = sp.symbols("g_1 g_2 C_11 C_12 C_22", real=True)
-moved = sp.Symbol(r"\Delta\theta")
-GRADIENT, COVARIANCE = sp.MatrixSymbol("g", 2, 1), sp.MatrixSymbol("C", 2, 2)
+moved = sp.Symbol("Δθ")
+GRADIENT, COVARIANCE = sp.symbols("g C", commutative=False)
 C = sp.Matrix([[c11, c12], [c12, c22]])
 result = sp.Matrix.hstack(-eta * sp.Matrix([g1, g2]), eta**2 / S * C)
 
@@ -23,38 +23,44 @@ def data(gradients):
 
 
 def steps(formula):
-    """A step of Euler–Maruyama is linear in ΔW ∈ R^N."""
+    """The covariance of a step of either kind is a product of the examples' gradients with that of its weights."""
     g, count = oracles.mean(u), len(u)
-    R = sp.Matrix.hstack(*[(v - g) / sp.sqrt(count) for v in u])
-    push = sp.sqrt(eta / S) * R * sp.sqrt(h) * sp.Matrix(xi)
+    U, R = sp.Matrix.hstack(*u), sp.Matrix.hstack(*[(v - g) / sp.sqrt(count) for v in u])
+    weights = (sp.eye(count) - sp.ones(count, count) / count) / (count * S)
     of_squares = {q**2: 1 for q in xi} | {p * q: 0 for p in xi for q in xi if p != q}
-    covariance = (push * push.T).applyfunc(lambda f: sp.expand(f).subs(of_squares))
-    pair = [sp.Rational(1, count) * v for v in u]
+    squares = h * (sp.Matrix(xi) * sp.Matrix([xi])).subs(of_squares)
+    r, rt, all_u, all_ut, A, b, one, ones = sp.symbols("R Rᵀ U Uᵀ C g I 11ᵀ", commutative=False)
+    equal = lambda left, right: sp.Eq(left, right, evaluate=False)  # noqa: E731
     return [
         Step(
-            "R = [∇ℓ_i − g]/√N has R Rᵀ = C, so it is a square root of C with one column an example:",
-            R * R.T,
+            "Let U be the matrix of the examples' gradients, a column each. Then R = [∇ℓ_i − g]/√N is a square root "
+            "of C (in this and what follows the entries are checked for three examples in the plane):",
+            sp.MatMul(R, R.T, evaluate=False),
             C.subs(data(u)),
-            name=COVARIANCE,
+            shown=equal(r * rt, A),
         ),
         Step(
-            "A step −gh + √(η/S) R ΔW has the mean −gh. ΔW has independent entries of variance h, and hence the "
-            "covariance is:",
-            covariance,
+            "ΔW has N independent entries of variance h, so E(ΔWΔWᵀ) = hI. The step −gh + √(η/S) RΔW of "
+            "Euler–Maruyama has the mean −gh and the covariance",
+            sp.MatMul(eta / S, R, squares, R.T, evaluate=False),
             (h * eta / S * C).subs(data(u)),
             name=Cov(moved),
+            shown=equal(eta / S * r * (h * one) * rt, h * eta / S * A),
         ),
         Step(
-            "A batch's mean of S independent draws has the mean g, each example counting 1/N, and 1/S times the "
-            "covariance of one draw; times −η that is SGD's step:",
-            sp.Matrix.hstack(-eta * sum(pair, sp.zeros(2, 1)), eta**2 / S * oracles.covariance(u)),
-            formula.subs(data(u)),
-            name=E(moved),
+            "SGD's step is −ηUw, w_i being the share of example i in a batch of S independent draws. One draw has the "
+            "mean 1/N and the covariance (I − 11ᵀ/N)/N, and the mean of S draws has Cov(w) = (I − 11ᵀ/N)/(NS):",
+            sp.MatMul(eta**2, U, weights, U.T, evaluate=False),
+            formula[:, 1:].subs(data(u)),
+            name=Cov(moved),
+            shown=equal(eta**2 / (N * S) * all_u * (one - ones / N) * all_ut, eta**2 / S * A),
         ),
         Step(
-            "With h = η the two have the same mean and covariance, exactly:",
-            sp.Matrix.hstack(-h * g, covariance).subs(h, eta),
+            "With h = η both mean and covariance are the same, exactly:",
+            sp.Matrix.hstack(-h * g, (h * eta / S * C).subs(data(u))).subs(h, eta),
             formula.subs(data(u)),
+            name=sp.Tuple(E(moved), Cov(moved)),
+            shown=equal(sp.Subs(sp.Tuple(-h * b, h * eta / S * A), h, eta), sp.Tuple(-eta * b, eta**2 / S * A)),
         ),
     ]
 

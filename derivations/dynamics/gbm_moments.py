@@ -6,7 +6,7 @@ import mpmath
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, t
+from derivations.symbols import E, Var, t
 
 a, s, w = sp.symbols("a s w", real=True)  # dX = −aX dt + sX dW; a standard Gaussian
 x0 = sp.Symbol("x_0", positive=True)
@@ -18,16 +18,17 @@ def steps(formula):
     """The solution by Itô's formula, then Gaussian integrals."""
     density = sp.exp(-(w**2) / 2) / sp.sqrt(2 * sp.pi)
     solution = x0 * sp.exp(-(a + s**2 / 2) * t + s * sp.sqrt(t) * w)
-    y = sp.Symbol("y", positive=True)
+    y = sp.Symbol("X", positive=True)
     return [
         Step(
-            "Itô's formula for ln X: the generator is −aX ∂ + (s²X²/2) ∂², so ln X is a Brownian motion with a drift:",
-            -a * y * sp.diff(sp.log(y), y) + s**2 * y**2 / 2 * sp.diff(sp.log(y), y, 2),
+            "Itô's formula: with the generator 𝓛 = −aX ∂ + (s²X²/2) ∂², d ln X = (𝓛 ln X) dt + s dW, where",
+            -a * y * sp.Derivative(sp.log(y), y) + s**2 * y**2 / 2 * sp.Derivative(sp.log(y), (y, 2)),
             -a - s**2 / 2,
-            name=sp.Function(r"\mathcal{L}")(sp.Function("ln")(sp.Symbol("X"))),
+            name=sp.Function("𝓛")(sp.log(y)),
         ),
         Step(
-            "Hence X is lognormal. The Gaussian integral of its solution is the mean; the s²/2 cancels:",
+            "So ln X is a Brownian motion with a constant drift, and X = x₀ exp(−(a + s²/2)t + s√t w) with a standard "
+            "Gaussian w. The Gaussian integral is the mean; the s²/2 cancels:",
             sp.Integral(solution * density, (w, -sp.oo, sp.oo)),
             formula[0],
             name=E(X),
@@ -39,15 +40,16 @@ def steps(formula):
             name=E(X**2),
         ),
         Step(
-            "In Stratonovich's reading the ordinary chain rule gives X = x₀ exp(−at + sW), and the mean keeps s²/2:",
+            "In Stratonovich's reading the ordinary chain rule gives X = x₀ exp(−at + s√t w), and the mean keeps s²/2:",
             sp.Integral(x0 * sp.exp(-a * t + s * sp.sqrt(t) * w) * density, (w, -sp.oo, sp.oo)),
             formula[2],
             name=sp.Function("E_S")(X),
         ),
         Step(
-            "The noise leaves Itô's mean alone and spreads X without bound relative to it:",
-            sp.log(formula[1] / formula[0] ** 2),
-            s**2 * t,
+            "The noise leaves Itô's mean alone, and spreads X ever wider relative to it:",
+            formula[1] / formula[0] ** 2 - 1,
+            sp.exp(s**2 * t) - 1,
+            name=Var(X) / E(X) ** 2,
         ),
     ]
 
@@ -83,9 +85,9 @@ CLAIM = Claim(
     title="Moments of geometric Brownian motion",
     sources=(Source("Kloeden & Platen 1992"),),
     verdict=Verdict.EXACT,
-    summary="Itô's geometric Brownian motion dX = −aX dt + sX dW has the mean x₀e^{−at}, free of the noise, and "
-    "the second moment x₀²e^{(s² − 2a)t}. The same equation read in Stratonovich's sense has the mean "
-    "x₀e^{(s²/2 − a)t}: a test of which of the two an integrator converges to.",
+    summary="Itô's geometric Brownian motion dX = −aX dt + sX dW has the mean x₀ exp(−at), free of the noise, and "
+    "the second moment x₀² exp((s² − 2a)t). The same equation read in Stratonovich's sense has the mean "
+    "x₀ exp((s²/2 − a)t): a test of which of the two an integrator converges to.",
     printed=sp.Eq(sp.Tuple(E(X), E(X**2)), sp.Tuple(moments[0], moments[1]), evaluate=False),
     assumptions=(
         Assumption("dX = −aX dt + sX dW with constant a and s.", sp.Eq(dX, -a * x * dt + s * x * dW, evaluate=False)),

@@ -91,7 +91,8 @@ CLAIM = Claim(
     sources=(Source("Liu, Ziyin & Ueda 2021"),),
     verdict=Verdict.EXACT,
     summary="On a quadratic with constant C, heavy-ball SGD has the stationary variance ηc/(2Sλ(1 − m)), the "
-    "Ornstein–Uhlenbeck value at the effective rate η/(1 − m), times 1/(1 − ηλ/(2(1 + m))). The recursion is stable for ηλ < 2(1 + m).",
+    "Ornstein–Uhlenbeck value at the effective rate η/(1 − m), times 1/(1 − ηλ/(2(1 + m))). The recursion is "
+    "stable for ηλ < 2(1 + m).",
     printed=sp.Eq(Var(theta), variance, evaluate=False),
     assumptions=(
         Assumption("A quadratic loss λθ²/2.", sp.Gt(lam, 0, evaluate=False)),

@@ -47,8 +47,8 @@ def steps(formula):
             sp.MatMul(one, sp.ImmutableMatrix(start), evaluate=False),
         ),
         Step(
-            "The linear equation whose flow over a time δ is M has the matrix log(M)/δ. With X = M − 1 = O(δ), log(M) is "
-            "δ times the matrix of the claimed drift:",
+            "The linear equation whose flow over a time δ is M has the matrix log(M)/δ. With X = M − 1 = O(δ), log(M) "
+            "is δ times the matrix of the claimed drift:",
             logarithm.applyfunc(sp.expand),
             delta * matrix,
             order=(delta, 3),
@@ -56,8 +56,8 @@ def steps(formula):
             shown=equal(X - X**2 / 2 + X**3 / 3, delta * matrix),
         ),
         Step(
-            "On any smooth loss: a step has the δ²-term (−(γp + g), 0). A flow over δ has (δ²/2)Bb, where b is its drift "
-            "and B the derivative of b; for the first-order drift (p, −γp − g) Bb is",
+            "On any smooth loss: a step has the δ²-term (−(γp + g), 0). A flow over δ has (δ²/2)Bb, where b is its "
+            "drift and B the derivative of b; for the first-order drift (p, −γp − g) Bb is",
             bend,
             sp.Matrix([-(gamma * p + g), gamma * (gamma * p + g) - H * p]),
             name=sp.Symbol("Bb"),

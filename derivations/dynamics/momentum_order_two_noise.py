@@ -30,10 +30,8 @@ def covariance(push):
 
 def stationary(M, rate):
     """Var θ where MQ + QMᵀ + rate = 0."""
-    q, r, u = sp.symbols("q r u")
-    Q = sp.Matrix([[q, r], [r, u]])
-    residual = M * Q + Q * M.T + rate
-    return sp.solve([residual[0, 0], residual[0, 1], residual[1, 1]], [q, r, u], dict=True)[0][q]
+    one = sp.eye(2)
+    return (sp.kronecker_product(M, one) + sp.kronecker_product(one, M)).LUsolve(-rate.reshape(4, 1))[0]
 
 
 def steps(formula):
@@ -53,9 +51,9 @@ def steps(formula):
             n**2 * kick,
         ),
         Step(
-            "Let the SDE's noise be √(δC/S) σ dW with σ = (aδ, 1 + bδ), and C constant. It raises the covariance Q of (θ, p) "
-            "at the rate (δc/S)σσᵀ, and the drift carries it along: Q' = BQ + QBᵀ + (δc/S)σσᵀ with B the derivative of "
-            "the drift, to leading order ((0, 1), (−H, −γ)). Over a time δ, in units of c/S:",
+            "Let the SDE's noise be √(δC/S) σ dW with σ = (aδ, 1 + bδ), and C constant. It raises the covariance Q of "
+            "(θ, p) at the rate (δc/S)σσᵀ, and the drift carries it along: Q' = BQ + QBᵀ + (δc/S)σσᵀ with B the "
+            "derivative of the drift, to leading order ((0, 1), (−H, −γ)). Over a time δ, in units of c/S:",
             covariance(sp.Matrix([a * delta, 1 + b * delta])).subs(c1, 0),
             unknown,
             order=(delta, 4),
@@ -63,23 +61,15 @@ def steps(formula):
             shown=sp.Eq(series, unknown, evaluate=False),
         ),
         Step(
-            "So a = 1/2 and b = γ/2 give the heavy ball's, up to δ⁴:",
-            covariance(formula).subs(c1, 0),
-            kick,
-            order=(delta, 4),
-            name=moved,
-            shown=sp.Eq(series, kick, evaluate=False),
-        ),
-        Step(
-            "Where C varies a term remains, since the SDE meets C on its way and the heavy ball only at the start. In "
-            "units of c/S the difference is",
+            "So a = 1/2 and b = γ/2 give the heavy ball's up to δ⁴. Where C varies a term remains, since the SDE meets C on "
+            "its way and the heavy ball only at the start. The difference is, in units of c/S,",
             covariance(formula) - kick,
             sp.Matrix([[0, 0], [0, delta**3 * p * c1 / (2 * c)]]),
             order=(delta, 4),
         ),
         Step(
-            "On a quadratic the covariance rests where BQ + QBᵀ + (δc/S)σσᵀ = 0. With this drift and noise that is solved, "
-            "in units of c/S, by",
+            "On a quadratic the covariance rests where BQ + QBᵀ + (δc/S)σσᵀ = 0. With this drift and noise that is "
+            "solved, in units of c/S, by",
             linear * Q + Q * linear.T + delta * formula * formula.T,
             sp.zeros(2, 2),
             shown=sp.Eq(sp.Symbol("Q"), Q, evaluate=False),
@@ -92,7 +82,8 @@ def steps(formula):
             name=Var(theta) / Var(sp.Symbol("θ_ball")),
         ),
         Step(
-            "With this drift and the first order's noise (0, 1) it is too small by 2γδ = 2(1 − m), some fifth at m = 0.9:",
+            "With this drift and the first order's noise (0, 1) it is too small by 2γδ = 2(1 − m), some fifth at m = "
+            "0.9:",
             sp.factor(old / Q[0, 0]),
             1 - 2 * gamma * delta,
             order=(delta, 2),
@@ -107,8 +98,8 @@ def check(formula):
     values = {delta: d, gamma: friction, lam: curvature}
     share, M = formula.subs(values), linear.subs(values)
     with mpmath.workdps(30):
-        matrix = mpmath.matrix([[mpmath.mpf(entry.p) / entry.q for entry in M.row(i)] for i in (0, 1)])
-        vector = mpmath.matrix([mpmath.mpf(entry.p) / entry.q for entry in share])
+        number = sp.lambdify([], [M.tolist(), share.tolist()], "mpmath")
+        matrix, vector = map(mpmath.matrix, number())
         carried = lambda s: mpmath.expm(matrix * s, method="taylor") * vector  # noqa: E731
         time = mpmath.mpf(1) / 1000
         exact = [

@@ -21,7 +21,9 @@ def series(f, formula, order):
         f = here[0] * sp.diff(f, x) + here[1] * sp.diff(f, y) + here[2] / 2 * sp.diff(f, y, 2)
         total += delta**n / sp.factorial(n) * f.subs(START)
     parts = [sp.expand(total).coeff(delta, n) for n in range(order)]
-    return sum(delta**n * (sp.factor(part.coeff(c, 0)) + c * sp.factor(part.coeff(c, 1))) for n, part in enumerate(parts))
+    return sum(
+        delta**n * (sp.factor(part.coeff(c, 0)) + c * sp.factor(part.coeff(c, 1))) for n, part in enumerate(parts)
+    )
 
 
 def less(a, b):
@@ -55,15 +57,15 @@ def steps(formula):
             order=(delta, 2),
         ),
         Step(
-            "The gradient's noise, of variance c/S, kicks p by −δ times itself. The equation's noise collects as much in "
-            "a time δ:",
+            "The gradient's noise, of variance c/S, kicks p by −δ times itself. The equation's noise collects as much "
+            "in a time δ:",
             sp.Integral(formula[2], (s, 0, delta)),
             delta**2 * c / S,
             name=Var(pushed),
         ),
         Step(
-            "At the next order the means part. The equation's has besides (δ²/2)𝓛² of θ and p: it moves θ with the mean "
-            "of old and new velocity, the heavy ball with the new one. The equation's less the heavy ball's is",
+            "At the next order the means part. The equation's has besides (δ²/2)𝓛² of θ and p: it moves θ with the "
+            "mean of old and new velocity, the heavy ball with the new one. The equation's less the heavy ball's is",
             sp.Matrix([less(means[i], heavy_ball[i]) for i in (0, 1)]),
             delta**2 / 2 * sp.Matrix([gamma * p + g, gamma * (gamma * p + g) - H * p]),
             order=(delta, 3),

@@ -17,41 +17,42 @@ gap = -(eta**3) * mu3 * f3 / (6 * S**2)
 def steps(formula):
     """Cumulants of a batch's mean, then Taylor's formula."""
     one = c * q**2 / 2 + mu3 * q**3 / 6 + k4 * q**4 / 24
-    batch = S * one.subs(q, q / S)
+    three, four = mu3 / S**2, 3 * c**2 / S**2
 
-    def after(step, third, fourth) -> Any:
-        """E f(θ + step) below the fifth order, from the moments of ζ."""
-        taylor = f0 + f1 * step + f2 * step**2 / 2 + f3 * step**3 / 6 + f4 * step**4 / 24
-        moments = (1, 0, c / S, third, fourth)
-        polynomial = sp.Poly(sp.expand(taylor), zeta)
-        return sum(polynomial.coeff_monomial(zeta**n) * moment for n, moment in enumerate(moments))
+    def moments(third, fourth) -> Any:
+        """E (g + ζ)^n from the moments of ζ, n up to 4."""
+        powers = (1, 0, c / S, third, fourth)
+        return [sum(sp.binomial(n, j) * g ** (n - j) * powers[j] for j in range(n + 1)) for n in range(5)]
 
-    step = -eta * (g + zeta)
-    gaussian = after(step, 0, 3 * c**2 / S**2)
-    sgd = after(step, mu3 / S**2, 3 * c**2 / S**2 + k4 / S**3)
+    pairs = zip(moments(three, four + k4 / S**3), moments(0, four), (f0, f1, f2, f3, f4), strict=True)
+    terms = [
+        (-eta) ** n / sp.factorial(n) * f * sp.Add(*sp.Add.make_args(a), *sp.Add.make_args(-b), evaluate=False)
+        for n, (a, b, f) in enumerate(pairs)
+    ]
     return [
         Step(
-            "Cumulants of independent draws add, and the n-th of a mean of S has S/Sⁿ. The third is μ₃/S², where "
-            "μ₃ is the third central moment of one example's gradient:",
-            sp.diff(batch, q, 3).subs(q, 0),
+            "Let g, c, μ₃ and κ₄ be the mean, the variance, the third central moment and the fourth cumulant of an "
+            "example's gradient. The noise ζ of a batch of S has S times the cumulant function of one example at q/S. "
+            "Its third derivative is the third moment:",
+            sp.Subs(sp.Derivative(S * one.subs(q, q / S), (q, 3)), q, 0),
             mu3 / S**2,
             name=E(zeta**3),
         ),
         Step(
-            "A step −η(g + ζ) with Gaussian ζ of the same variance C/S has the same first two moments. In "
-            "Taylor's formula for E f the first difference is therefore the third:",
-            sgd - gaussian,
-            formula,
-            order=(eta, 4),
-        ),
-        Step(
-            "For f of third degree nothing else is there at all:",
-            (sgd - gaussian).subs(f4, 0),
+            "A step is −η(g + ζ). SGD's ζ and the Gaussian one have the same mean and variance, so in Taylor's "
+            "formula for E f(θ) the third term is the first that differs: −(η³f'''/6) times the difference of E(g + "
+            "ζ)³ is",
+            terms[3],
             formula,
         ),
         Step(
-            "A time t takes t/η such steps, so it adds up to O(η²), one order below the discretisation's O(η):",
-            sp.limit(t / eta * formula / eta**2, eta, 0),
+            "For f of third degree that is all. Else the fourth term follows:",
+            terms[4],
+            eta**4 * f4 / 24 * (4 * g * mu3 / S**2 + k4 / S**3),
+        ),
+        Step(
+            "A time t takes t/η such steps. So the gap adds up to O(η²), one order below the discretisation's O(η):",
+            sp.Limit(sp.Mul(t / eta, formula / eta**2, evaluate=False), eta, 0),
             -t * mu3 * f3 / (6 * S**2),
         ),
     ]

@@ -120,7 +120,10 @@ CLAIM = Claim(
             "The batch size is fixed while η → 0, so the noise's strength η/S counts as O(η).",
             sp.Ge(S, 1, evaluate=False),
         ),
-        Assumption("L has four derivatives, g, H, L₃ and L₄ at the start. C has two; there it is c and has the slope c₁.", sp.Q.finite(L4)),
+        Assumption(
+            "L has four derivatives, g, H, L₃ and L₄ at the start. C has two; there it is c and has the slope c₁.",
+            sp.Q.finite(L4),
+        ),
         Assumption("Itô's reading of the SDE.", sp.Q.nonnegative(c)),
     ),
     formula=sp.Matrix([mean, variance]),

@@ -54,9 +54,9 @@ def steps(formula):
     equal = lambda left, right: sp.Eq(left, right, evaluate=False)  # noqa: E731
     return [
         Step(
-            "E f(θ) after a time η is the series f + η𝓛f + (η²/2)𝓛²f + … at the start, with 𝓛 = b·∇ + (η/2S) Σ C_ij ∂_i∂_j "
-            "and the drift b = −∇L. On the displacement x, 𝓛x = b and 𝓛(xxᵀ) = xbᵀ + bxᵀ + (η/S)C. At the start "
-            "b = −g, its derivative is B = −H, and K stands for (g·∇)C, so",
+            "E f(θ) after a time η is the series f + η𝓛f + (η²/2)𝓛²f + … at the start, with 𝓛 = b·∇ + (η/2S) Σ C_ij "
+            "∂_i∂_j and the drift b = −∇L. On the displacement x, 𝓛x = b and 𝓛(xxᵀ) = xbᵀ + bxᵀ + (η/S)C. At the "
+            "start b = −g, its derivative is B = −H, and K stands for (g·∇)C, so",
             square,
             (2 * g * g.T - eta / S * change).subs(along),
             order=(eta, 2),

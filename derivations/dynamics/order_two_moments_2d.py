@@ -71,7 +71,8 @@ def steps(formula):
             shown=equal(sp.Function("𝓛")(-u), h * u),
         ),
         Step(
-            "A drift changed by −(η/2)Hg takes it back. Everywhere it is a gradient, since H is symmetric: ∇|∇L|² = 2Hg.",
+            "A drift changed by −(η/2)Hg takes it back. Everywhere it is a gradient, since H is symmetric: ∇|∇L|² = "
+            "2Hg.",
             -modified.diff(x),
             b,
             name=DRIFT,
@@ -86,8 +87,8 @@ def steps(formula):
             shown=equal(eta * new + eta**2 / 2 * h * u, -eta * u),
         ),
         Step(
-            "With the diffusion as it was 𝓛(xxᵀ) = xbᵀ + bxᵀ + (η/S)C, and the series for xxᵀ less the means' product is "
-            "SGD's covariance, also up to η³:",
+            "With the diffusion as it was 𝓛(xxᵀ) = xbᵀ + bxᵀ + (η/S)C, and the series for xxᵀ less the means' product "
+            "is SGD's covariance, also up to η³:",
             sp.MatAdd(second, -(eta**2) * g * g.T, evaluate=False),
             eta**2 / S * C,
             order=(eta, 3),

@@ -19,17 +19,18 @@ def steps(formula):
     mean, variance = formula
     return [
         Step(
-            "The Itô integral has mean zero, so dE θ/dt = −λ E θ:",
+            "The Itô integral has mean zero, so the mean changes at the rate −λ times itself:",
             sp.Derivative(mean, t),
             -lam * mean,
+            name=sp.Derivative(E(at_t), t),
         ),
         Step(
             "The mean starts at θ₀:",
-            mean.subs(t, 0),
+            sp.Subs(mean, t, 0),
             start,
         ),
         Step(
-            "Itô's isometry gives the variance of ∫ e^{−λ(t−s)} dW_s as the integral of the square:",
+            "Itô's isometry gives the variance of √(ηc/S) ∫ exp(−λ(t − s)) dW_s as the integral of the square:",
             eta * c / S * sp.Integral(sp.exp(-2 * lam * (t - s)), (s, 0, t)),
             variance,
             name=Var(at_t),
@@ -80,8 +81,8 @@ CLAIM = Claim(
     title="The Ornstein–Uhlenbeck process of SGD on a quadratic",
     sources=(Source("thesis", "3.2"), Source("Uhlenbeck & Ornstein 1930")),
     verdict=Verdict.EXACT,
-    summary="On a quadratic with constant C the SDE's θ is Gaussian, its mean decays like e^{−λt}, its variance "
-    "rises to ηc/(2Sλ) like 1 − e^{−2λt}.",
+    summary="On a quadratic with constant C the SDE's θ is Gaussian, its mean decays like exp(−λt), its variance "
+    "rises to ηc/(2Sλ) like 1 − exp(−2λt).",
     printed=sp.Eq(sp.Tuple(E(at_t), Var(at_t)), sp.Tuple(*moments), evaluate=False),
     assumptions=(
         Assumption("A quadratic loss λθ²/2.", sp.Gt(lam, 0, evaluate=False)),

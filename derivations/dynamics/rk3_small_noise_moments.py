@@ -5,7 +5,7 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, Var, h
+from derivations.symbols import Var, h
 
 a, s, z, kappa = sp.symbols("a s z kappa", real=True)  # dX = −aX dt + εsX dW; z = ah
 epsilon = sp.Symbol("varepsilon", positive=True)
@@ -41,14 +41,15 @@ def steps(formula):
     means, squares = sp.exp(-a * h), sp.exp(-2 * a * h + kappa * s**2 * h**2)
     return [
         Step(
-            "On dX = −aX dt + εsX dW a step is X' = X(P + εsQ ΔW). Without noise the scheme is Kutta's third-order one, "
-            "so from X = 1, with z = ah, the stages −z, −z(1 − z/2), … add up to",
+            "On dX = −aX dt + εsX dW a step is X' = X(P + εsQ ΔW). Without noise the scheme is Kutta's third-order "
+            "one, so from X = 1, with z = ah, the stages −z, −z(1 − z/2), … add up to",
             drifted,
             1 - z + z**2 / 2 - z**3 / 6,
             name=sp.Symbol("P"),
         ),
         Step(
-            "The noise is drawn at the midpoint, as 1 − z/2, and then carried half a step by the stages, where 4α + β = 3:",
+            "The noise is drawn at the midpoint, as 1 − z/2, and then carried half a step by the stages, where 4α + β "
+            "= 3:",
             noisy,
             n * (n + alpha / 3 * z**2),
             name=sp.Symbol("Q"),
@@ -59,15 +60,15 @@ def steps(formula):
             ),
         ),
         Step(
-            "E X' = P. The exact mean is e^{−ah}, and the scheme's is short of it by",
+            "E X' is P. The exact mean is exp(−ah), and the scheme's is short of it by",
             means - P,
             formula[0],
             order=(h, 5),
             name=sp.Symbol("δE(X)"),
         ),
         Step(
-            "ΔW has the variance h, so E X'² = P² + ε²s²hQ². The exact one is e^{(−2a + ε²s²)h}. With ε² = κh counted as "
-            "small as the step the scheme's is short of it by",
+            "ΔW has the variance h, so E X'² = P² + ε²s²hQ². The exact one is exp((−2a + ε²s²)h). With ε² = κh "
+            "counted as small as the step the scheme's is short of it by",
             squares - P**2 - kappa * s**2 * h**2 * Q**2,
             formula[1].subs(small),
             order=(h, 5),
@@ -79,7 +80,8 @@ def steps(formula):
             ),
         ),
         Step(
-            "Its first term is what is left without drift, P = Q = 1: one draw of noise has no iterated integral ∫W dW.",
+            "The term ε⁴s⁴h²/2 is what is left without drift, P = Q = 1: one draw of noise has no iterated integral "
+            "∫W dW.",
             sp.exp(kappa * s**2 * h**2) - 1 - kappa * s**2 * h**2,
             formula[1].subs(a, 0).subs(small),
             order=(h, 6),
@@ -128,6 +130,11 @@ CLAIM = Claim(
         sp.Matrix([sp.Symbol("δE(X)"), sp.Symbol("δE(X²)")]), errors.subs(epsilon, sp.Symbol("ε")), evaluate=False
     ),
     assumptions=(
+        Assumption(
+            "The scheme: k₁ = a(X), n = εb(X + hk₁/2)ΔW, k₂ = a(X + hk₁/2 + αn), k₃ = a(X − hk₁ + 2hk₂ + βn), "
+            "X' = X + (h/6)(k₁ + 4k₂ + k₃) + n, with α = (24 − √96)/40 and β = 3 − 4α.",
+            sp.Eq(sp.UnevaluatedExpr(4 * alpha) + beta, 3, evaluate=False),
+        ),
         Assumption("Geometric Brownian motion dX = −aX dt + εsX dW (Itô), from X = 1.", sp.Eq(X, 1, evaluate=False)),
         Assumption("The noise is small: ε² is at most of the size of h.", sp.Le(epsilon**2, kappa * h, evaluate=False)),
         Assumption("ΔW is Gaussian with variance h.", sp.Eq(Var(sp.Symbol("ΔW")), h, evaluate=False)),

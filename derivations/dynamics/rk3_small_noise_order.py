@@ -70,18 +70,19 @@ def steps(formula):
     scheme = [sp.collect(sp.expand(f.subs(shares)), h, sp.factor) for f in general]
     true = [exact(x**k) for k in (1, 2, 3)]
     means = below(true[0], 3), below(scheme[0], 3)
-    cumulants = [sp.expand(f[2] - 3 * f[0] * f[1] + 2 * f[0] ** 3) for f in (true, scheme)]
-    one = h * a0
-    spread = epsilon**2 / 2 * noise(x) ** 2
-    lost = [h**2 / 2 * sp.Subs(spread * sp.diff(spread * sp.diff(x**k, x, 2), x, 2), x, 0) for k in (2, 3)]
+    one, two = below(scheme[0], 2), below(scheme[1], 3)
+    spread, b = epsilon**2 / 2 * noise(x) ** 2, sp.Function("b")(x)
+    lost = [h**2 / 2 * (spread * sp.diff(spread * sp.diff(x**k, x, 2), x, 2)).subs(x, 0) for k in (2, 3)]
+    squares = sp.Matrix([b**2 * sp.Derivative(b**2, (x, 2)), 3 * b**2 * sp.Derivative(x * b**2, (x, 2))])
     halves, moved = sp.Matrix([sp.S.Half, sp.S.Half]), sp.Symbol("x_RK")
-    left_out = epsilon**4 * h**2 / 2 * sp.Matrix([b0**2 * b1**2 + b0**3 * b2, 6 * b0**3 * b1])
+    left_out = h**2 / 2 * sp.Matrix([b0**2 * b1**2 + b0**3 * b2, 6 * b0**3 * b1])
     less = lambda a, b: sp.Add(*sp.Add.make_args(a), -b, evaluate=False)  # noqa: E731
     equal = lambda left, right: sp.Eq(left, right, evaluate=False)  # noqa: E731
     return [
         Step(
-            "Write a, a₁, a₂ for the drift and its derivatives at the start, b, b₁, b₂ for the noise, and ε² = ρ²h. With the "
-            "generator 𝓛 = a∂ + (ε²/2)b²∂² the displacement x has after a time h the mean h𝓛x + (h²/2)𝓛²x + (h³/6)𝓛³x + …:",
+            "Write a, a₁, a₂ for the drift and its derivatives at the start, b, b₁, b₂ for the noise, and ε² = ρ²h. "
+            "With the generator 𝓛 = a∂ + (ε²/2)b²∂² the displacement x has after a time h the mean h𝓛x + (h²/2)𝓛²x + "
+            "(h³/6)𝓛³x + …:",
             true[0],
             formula[0].subs(small),
             order=(h, 4),
@@ -95,7 +96,7 @@ def steps(formula):
             name=Var(x),
         ),
         Step(
-            "With α = (24 − √96)/40 and β = 3 − 4α the noise of the stages has the mean and mean square of a Brownian path's "
+            "α and β are made for this: the noise of the stages has the mean and mean square of a Brownian path's "
             "over the step, ∫W ds/(hW_h) = 1/2 and ∫W² ds/h² = 1/2:",
             (sp.Matrix([4 * alpha + beta, 4 * alpha**2 + beta**2]) / 6).subs(shares),
             halves,
@@ -118,20 +119,16 @@ def steps(formula):
         ),
         Step(
             "and the same third cumulant, E x³ − 3 E x E x² + 2(E x)³, none for both at this order:",
-            sp.Matrix(cumulants),
-            sp.zeros(2, 1),
+            sp.Add(scheme[2], sp.Mul(-3, one, two, evaluate=False), 2 * one**3, evaluate=False),
+            below(sp.expand(true[2] - 3 * true[0] * true[1] + 2 * true[0] ** 3)),
             order=(h, 4),
-            name=sp.Matrix([sp.Symbol("κ₃(x)"), sp.Symbol("κ₃(x_RK)")]),
-            shown=equal(
-                less(scheme[2] - 3 * sp.Mul(one, below(scheme[1], 3), evaluate=False), -2 * one**3),
-                sp.S.Zero,
-            ),
         ),
         Step(
-            "What the scheme leaves out at the next order is, for ε⁴, the noise met by noise: (h²/2)𝓛² without drift. A step "
-            "X + εbΔW has none of it, and its second and third moments lack",
+            "What the scheme leaves out at the next order is, for ε⁴, the noise met by noise: (h²/2)𝓛² without drift. "
+            "A step X + εbΔW has none of it, and its second and third moments lack, at x = 0,",
             sp.Matrix(lost),
-            left_out,
+            epsilon**4 * left_out,
+            shown=equal(sp.Symbol("ε") ** 4 * h**2 / 4 * squares, sp.Symbol("ε") ** 4 * left_out),
         ),
     ]
 
@@ -175,8 +172,13 @@ CLAIM = Claim(
     "through h² at ε², for any smooth a and b. Of ε⁴h² it has nothing. So the weak error at fixed time is"
     " O(h³ + ε²h² + ε⁴h): third order only while ε² = O(h), which is the SDE of SGD at fixed S with h = "
     "η.",
-    printed=sp.Eq(sp.Matrix([E(x), Var(x)]), sp.Matrix([mean, variance]), evaluate=False),
+    printed=sp.Eq(sp.Matrix([E(x), Var(x)]), sp.Matrix([mean, variance]).subs(epsilon, sp.Symbol("ε")), evaluate=False),
     assumptions=(
+        Assumption(
+            "The scheme: k₁ = a(X), n = εb(X + hk₁/2)ΔW, k₂ = a(X + hk₁/2 + αn), k₃ = a(X − hk₁ + 2hk₂ + βn), "
+            "X' = X + (h/6)(k₁ + 4k₂ + k₃) + n, with α = (24 − √96)/40 and β = 3 − 4α.",
+            sp.Eq(4 * alpha + beta, 3, evaluate=False),
+        ),
         Assumption(
             "The noise is small: ε² is at most of the size of h.", sp.Le(epsilon**2, rho**2 * h, evaluate=False)
         ),

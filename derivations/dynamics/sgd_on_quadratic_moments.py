@@ -10,7 +10,7 @@ from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step,
 from derivations.symbols import E, S, Var, c, eta, k, lam, theta
 
 start = sp.Symbol("theta_0", real=True)
-after_k = sp.Symbol("theta_k", real=True)
+after_k, later = sp.symbols("theta_k theta_k+1", real=True)
 keep = 1 - eta * lam
 moments: Any = sp.Matrix([start * keep**k, eta * c / (S * lam * (2 - eta * lam)) * (1 - keep ** (2 * k))])
 
@@ -19,18 +19,21 @@ def steps(formula):
     """θ ← (1 − ηλ)θ − η·noise, where the noise is independent of θ."""
     mean, variance = formula
     return [
-        Step("A step multiplies the mean by 1 − ηλ, from θ₀ on:", mean.subs(k, k + 1), keep * mean, name=E(after_k)),
+        Step("A step multiplies the mean by 1 − ηλ:", mean.subs(k, k + 1), keep * mean, name=E(later)),
         Step(
-            "From the fixed start the first step leaves the variance of one kick:", variance.subs(k, 1), eta**2 * c / S
+            "From the fixed start the first step leaves the variance of one kick:",
+            variance.subs(k, 1),
+            eta**2 * c / S,
+            name=Var(sp.Symbol("theta_1")),
         ),
         Step(
             "Every further step shrinks the variance by (1 − ηλ)² and adds a kick:",
             variance.subs(k, k + 1),
             keep**2 * variance + eta**2 * c / S,
-            name=Var(after_k),
+            name=Var(later),
         ),
         Step(
-            "The mean decays faster than the SDE's e^{−ηλk}, by a rate that is one order higher in η:",
+            "The mean decays faster than the SDE's exp(−ηλk), by a rate that is one order higher in η:",
             sp.log(mean.subs(start, 1)),
             -k * (eta * lam + eta**2 * lam**2 / 2),
             order=(eta, 3),
@@ -71,8 +74,8 @@ CLAIM = Claim(
     title="SGD on a quadratic, step by step",
     sources=(Source("Liu, Ziyin & Ueda 2021"),),
     verdict=Verdict.EXACT,
-    summary="On a quadratic with constant C, SGD's mean after k steps is (1 − ηλ)^k θ₀, and its variance rises to "
-    "ηc/(Sλ(2 − ηλ)) like 1 − (1 − ηλ)^{2k}. With kη = t both tend to those of the Ornstein–Uhlenbeck process, with "
+    summary="On a quadratic with constant C, SGD's mean after k steps is (1 − ηλ)ᵏθ₀, and its variance rises to "
+    "ηc/(Sλ(2 − ηλ)) like 1 − (1 − ηλ)²ᵏ. With kη = t both tend to those of the Ornstein–Uhlenbeck process, with "
     "relative errors O(η).",
     printed=sp.Eq(sp.Tuple(E(after_k), Var(after_k)), sp.Tuple(*moments), evaluate=False),
     assumptions=(
@@ -85,5 +88,5 @@ CLAIM = Claim(
     arguments=(k, eta, S, lam, c, start),
     steps=steps,
     check=check,
-    slip=Slip("(1 − ηλ)^k for its square in the variance", sp.Matrix([moments[0], moments[1].subs(k, k / 2)])),
+    slip=Slip("(1 − ηλ)ᵏ for its square in the variance", sp.Matrix([moments[0], moments[1].subs(k, k / 2)])),
 )

@@ -47,8 +47,8 @@ def steps(formula):
             name=second / first,
         ),
         Step(
-            "So the error of the modified equation is nearly twice the first-order SDE's. Exactly, both in units of the "
-            "latter's variance:",
+            "So the error of the modified equation is nearly twice the first-order SDE's. Exactly, both in units of "
+            "the latter's variance:",
             (formula / ou - sgd / ou) / (1 - sgd / ou),
             2 / (1 + eta * lam / 2),
             name=(second - of_sgd) / (first - of_sgd),
