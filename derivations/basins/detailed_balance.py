@@ -74,7 +74,7 @@ def check(formula):
         ratios.append(back / there / derived)
     return [
         Comparison(
-            "(θ² − 1)²(θ² + θ + 2)/2 + θ/10: mean time B to A over mean time A to B of a random walk, over the formula; "
+            "(θ² − 1)²(θ² + θ + 2)/2 + θ/10: mean times B to A over A to B of a random walk, over the formula; "
             "T = 1/16, 1/32, 1/64 extrapolated to T = 0",
             (ratios[0] - 6 * ratios[1] + 8 * ratios[2]) / 3,
             1,

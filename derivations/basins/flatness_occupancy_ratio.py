@@ -60,7 +60,7 @@ def check(formula):
         odds.append(left / right)
     return [
         Comparison(
-            "(θ² − 1)²(θ² + θ + 2)/2, both minima at zero loss: odds of the wider well by quadrature at T = 1/25, 1/50, "
+            "(θ² − 1)²(θ² + θ + 2)/2, both minima at zero: odds of the wider well by quadrature at T = 1/25, 1/50, "
             "1/100, extrapolated to T = 0",
             derived,
             (odds[0] - 6 * odds[1] + 8 * odds[2]) / 3,

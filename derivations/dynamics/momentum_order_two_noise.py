@@ -39,7 +39,8 @@ def steps(formula):
     hit = sp.ImmutableMatrix([-(delta**2) * n, -delta * n])
     ball = variance.subs({eta: delta**2, m: 1 - gamma * delta}) * S / c
     Q = sp.Matrix([[1 / lam, delta / 2], [delta / 2, 1 + delta * gamma / 2]]) * delta / (2 * gamma)
-    old = stationary(linear, delta * bare * bare.T)
+    first, old = (stationary(M, delta * bare * bare.T) for M in (linear.subs(delta, 0), linear))
+    of_ball, close = Var(sp.Symbol("θ_ball")), 1 - delta**2 * lam / 4
     B, Bt, s, st = sp.symbols("B Bᵀ σ σᵀ", commutative=False)
     series = delta**2 * s * st + delta**3 / 2 * (B * s * st + s * st * Bt)
     off = delta**3 * (a + sp.S.Half)
@@ -61,8 +62,8 @@ def steps(formula):
             shown=sp.Eq(series, unknown, evaluate=False),
         ),
         Step(
-            "So a = 1/2 and b = γ/2 give the heavy ball's up to δ⁴. Where C varies a term remains, since the SDE meets C on "
-            "its way and the heavy ball only at the start. The difference is, in units of c/S,",
+            "So a = 1/2 and b = γ/2 give the heavy ball's up to δ⁴. Where C varies a term remains, since the SDE "
+            "meets C on its way and the heavy ball only at the start. The difference is, in units of c/S,",
             covariance(formula) - kick,
             sp.Matrix([[0, 0], [0, delta**3 * p * c1 / (2 * c)]]),
             order=(delta, 4),
@@ -75,11 +76,12 @@ def steps(formula):
             shown=sp.Eq(sp.Symbol("Q"), Q, evaluate=False),
         ),
         Step(
-            "So Var θ is the first-order SDE's, exactly, and right to O(η) relative to the heavy ball's:",
-            Q[0, 0] / ball,
-            1 - delta**2 * lam / 4,
+            "So Var θ = δ/(2γλ), which is right to O(η) relative to the heavy ball's, and the first-order SDE's, "
+            "exactly:",
+            sp.Matrix([Q[0, 0] / ball, first / ball]),
+            sp.Matrix([close, close]),
             order=(delta, 3),
-            name=Var(theta) / Var(sp.Symbol("θ_ball")),
+            name=sp.Matrix([Var(theta) / of_ball, Var(sp.Symbol("θ_first")) / of_ball]),
         ),
         Step(
             "With this drift and the first order's noise (0, 1) it is too small by 2γδ = 2(1 − m), some fifth at m = "
