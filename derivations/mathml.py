@@ -62,7 +62,8 @@ def _lines(expression: Any) -> list[str]:
         current.append(term)
     lines.append(current)
     printed = []
-    for number, terms in enumerate(lines):
+    for number, line in enumerate(lines):
+        terms = sorted(line, key=lambda t: t.could_extract_minus_sign())  # the printer puts positive terms first, too
         body = _printed(sp.Add(*terms, evaluate=False)) if len(terms) > 1 else _printed(terms[0])
         plus = number > 0 and not terms[0].could_extract_minus_sign()
         printed.append(("<mspace width='2em'/>" if number else "") + ("<mo>+</mo>" if plus else "") + body)

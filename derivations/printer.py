@@ -12,7 +12,7 @@ from sympy.simplify.radsimp import fraction
 # Characters of a sum that may stand in a numerator.
 _SHORT = 40
 _ACCENTS = {"hat": "^", "bar": "¯", "tilde": "~", "dot": "˙"}
-_NAMES = {"ell": "ℓ", "hbar": "ℏ"}
+_NAMES = {"ell": "ℓ", "hbar": "ℏ", "varepsilon": "ε", "varphi": "φ"}
 _FUNCTIONS = {"log": "ln", "E": "𝔼", "Trace": "Tr", "Determinant": "det", "DiracDelta": "δ", "KroneckerDelta": "δ"}
 
 
@@ -211,6 +211,13 @@ class Printer(MathMLPresentationPrinter):
         for variable, *_ in expr.limits:
             nodes += [self._space("0.17em"), self._node("mi", text="d"), self._print(variable)]
         return self._node("mrow", *nodes)
+
+    def _print_Limit(self, e: Any):
+        function, variable, point, _ = e.args
+        towards = self._node("mrow", self._print(variable), self._node("mo", text="→"), self._print(point))
+        body = self._print(function)
+        body = self._bracketed(body) if isinstance(function, sp.Add) else body
+        return self._node("mrow", self._node("munder", self._node("mo", text="lim"), towards), body)
 
     def _print_Sum(self, e: Any):
         return self._with_limits("∑", e)

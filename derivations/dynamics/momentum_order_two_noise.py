@@ -30,8 +30,8 @@ def covariance(push):
 
 def stationary(M, rate):
     """Var θ where MQ + QMᵀ + rate = 0."""
-    one = sp.eye(2)
-    return (sp.kronecker_product(M, one) + sp.kronecker_product(one, M)).LUsolve(-rate.reshape(4, 1))[0]
+    both: Any = sp.kronecker_product(M, sp.eye(2)) + sp.kronecker_product(sp.eye(2), M)
+    return both.LUsolve(-rate.reshape(4, 1))[0]
 
 
 def steps(formula):
@@ -81,7 +81,7 @@ def steps(formula):
             sp.Matrix([Q[0, 0] / ball, first / ball]),
             sp.Matrix([close, close]),
             order=(delta, 3),
-            name=sp.Matrix([Var(theta) / of_ball, Var(sp.Symbol("θ_first")) / of_ball]),
+            name=sp.ImmutableMatrix([Var(theta) / of_ball, Var(sp.Symbol("θ_first")) / of_ball]),
         ),
         Step(
             "With this drift and the first order's noise (0, 1) it is too small by 2γδ = 2(1 − m), some fifth at m = "
