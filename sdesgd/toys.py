@@ -176,9 +176,9 @@ def _start(potential: Potential, params: Any) -> Float[Array, " D"]:
 def from_sympy(
     expression: sp.Expr,
     symbols: Sequence[sp.Symbol],
-    box: Sequence[tuple[float, float]],
+    box: Sequence[tuple[float | int, float | int]],
     name: str = "potential",
-    minima: Sequence[Sequence[float]] | None = None,
+    minima: Sequence[Sequence[float | int]] | None = None,
 ) -> Potential:
     """A potential from a sympy expression.
 

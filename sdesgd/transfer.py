@@ -7,6 +7,7 @@ Lagrange, an error of O(spacing⁴) for smooth f), and K becomes a sparse matrix
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -96,7 +97,10 @@ class TransferOperator:
 
 
 def transfer_operator(
-    problem: Problem, dynamics: SGD | GaussianSGD, box: tuple[tuple[float, float], ...], shape: tuple[int, ...]
+    problem: Problem,
+    dynamics: SGD | GaussianSGD,
+    box: Sequence[tuple[float | int, float | int]],
+    shape: tuple[int, ...],
 ) -> TransferOperator:
     """The kernel of one step of SGD (all batches enumerated) or of Gaussian SGD (quadrature).
 

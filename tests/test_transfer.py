@@ -34,14 +34,15 @@ def test_moments_on_a_quadratic(sampling):
     skew = -(eta**3) * np.mean(tilts**3) / S**2 * third_factor / (1 - (1 - eta * lam) ** 3)
     assert third == pytest.approx(skew, rel=1e-3, abs=1e-6)
     if sampling == "replacement":  # with N ≠ 2S without replacement a skewness is left, here none is
-        assert abs(third) > 0.01
+        assert abs(third) > 0.005
 
 
 def test_rows_are_laws_and_gaussian_sgd_shares_two_moments():
     tilts = toys.skewed_tilts(0.6, 5)
     problem = toys.tilted(QUADRATIC, tilts)
     of_sgd, of_gaussian = (
-        transfer_operator(problem, dynamics, ((-4, 4),), (400,)) for dynamics in (sg.SGD(0.2, 1), sg.GaussianSGD(0.2, 1))
+        transfer_operator(problem, dynamics, ((-4, 4),), (400,))
+        for dynamics in (sg.SGD(0.2, 1), sg.GaussianSGD(0.2, 1))
     )
     np.testing.assert_allclose(np.asarray(of_sgd.matrix.sum(axis=1)).ravel(), 1, atol=1e-12)
     (mean, variance, third), (gaussian_mean, gaussian_variance, gaussian_third) = moments(of_sgd), moments(of_gaussian)
@@ -63,12 +64,12 @@ def test_occupancy_tends_to_the_gibbs_law():
     weight = np.exp(-np.asarray(potential.value(jnp.asarray(x)[None])) / T)
     gibbs = weight[x > 0].sum() / weight.sum()
     gaps = []
-    for eta in (0.1, 0.05):
+    for eta in (0.04, 0.02):
         variance = toys.tilt_variance(T, eta, S)
         gaps.append(occupancy(potential, sg.GaussianSGD(eta, S), variance) - gibbs)
         assert abs(occupancy(potential, sg.SGD(eta, S), variance) - gibbs) < abs(gaps[-1])
     assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.2)
-    assert abs(gaps[0]) > 2e-3
+    assert abs(gaps[0]) > 1e-3
 
 
 def test_committor_and_relaxation_of_a_symmetric_double_well():
