@@ -9,7 +9,11 @@ import sympy as sp
 
 
 class Verdict(enum.StrEnum):
-    """What became of the printed equation."""
+    """What became of the printed equation.
+
+    WRONG: it contradicts what the source itself says or assumes. CONDITIONAL: it needs an assumption that the source
+    doesn't grant, or only inherits another equation's slip.
+    """
 
     EXACT = "exact"
     CONDITIONAL = "holds under assumptions"

@@ -82,7 +82,9 @@ def claim_body(claim: Claim, verification: Verification) -> str:
         parts.append(
             f"<li>{_mark(checked.holds)} {_text(checked.comparison.words)}: {how if checked.holds else 'fails'}</li>"
         )
-    parts.append(f'</ul><p class="slip">A planted slip ({_text(claim.slip.words)}) fails both checks.</p>')
+    parts.append(
+        f'</ul><p class="slip">A planted slip ({_text(claim.slip.words)}) fails both checks; a test shows it.</p>'
+    )
     return "\n".join(parts)
 
 

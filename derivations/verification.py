@@ -108,7 +108,19 @@ def _simplified(expression: Any) -> Any:
 
 
 def _lower_orders(expression: Any, variable: sp.Symbol, order: int) -> Any:
-    """The part of the Taylor polynomial in the variable below the order; zero if there is none."""
+    """What there is below O(variable^order); zero if there is nothing. Half powers and logarithms count."""
+    if any(p.base.has(variable) and not p.exp.is_Integer for p in expression.atoms(sp.Pow)):
+        root = sp.Dummy("r", positive=True)
+        return _taylor(sp.powdenest(expression.subs(variable, root**2), force=True), root, 2 * order)
+    if any(f.args[0].subs(variable, 0) == 0 for f in expression.atoms(sp.log)):
+        positive = sp.Dummy("x", positive=True)
+        ratio = sp.limit((expression / variable**order).subs(variable, positive), positive, 0, "+")
+        return sp.S.Zero if ratio.is_finite else expression
+    return _taylor(expression, variable, order)
+
+
+def _taylor(expression: Any, variable: sp.Symbol, order: int) -> Any:
+    """The Taylor polynomial in the variable below the order."""
     total: Any = sp.S.Zero
     for k in range(order):
         coefficient = sp.diff(expression, variable, k).subs(variable, 0)

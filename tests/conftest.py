@@ -12,3 +12,8 @@ import jax
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "sdesgd-test-compilations"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+def pytest_collection_modifyitems(items):
+    """Slow tests first: two workers end together."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -25,7 +25,7 @@ TOY = {
     "weak-order": "--steps 12,24,48,96 --momentum-steps 20,40,80,160 --ells 1,4,16,64 --batch-size 2 --net-time 1.6 "
     "--net-steps 4,8,16,32 --num-examples 16 --width 2 --starts 2 --replicas 8",
 }
-
+TOY_C1 = "--substeps 1 --svag-ell 0 --observables train_loss,test_accuracy"
 
 # Commands of equal shapes share their compilations, here and with the next run of the suite.
 CACHE = {
@@ -52,6 +52,7 @@ def test_the_library_example_is_short():
     assert len(body) <= 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make")])
 def test_commands_run(command, tmp_path):
     program, *arguments = shlex.split(command)
@@ -59,6 +60,8 @@ def test_commands_run(command, tmp_path):
     name = arguments[2] if arguments[:2] == ["-m", "experiments"] else ""
     if name in TOY and "--help" not in arguments:
         arguments += [*shlex.split(TOY[name]), "--results", str(tmp_path)]
+    if "c1" in arguments:  # a convolutional net compiles for minutes: fewer arms and observables
+        arguments += shlex.split(TOY_C1)
     if "fashion_mnist" in arguments:  # its package need not be installed
         write_idx(tmp_path / "data")
         arguments += ["--data-dir", str(tmp_path / "data")]

@@ -77,12 +77,17 @@ CLAIM = Claim(
     verdict=Verdict.ORDER,
     order="T",
     summary="Of two minima of equal depth the stationary law favours the wider by √(det H_B/det H_A), whatever η/S. "
-    "A higher η/S doesn't favour it more, against the thesis's text after (3.3). Corrections are O(T), of either sign.",
+    "With isotropic noise a higher η/S doesn't favour it more; the thesis's sentence after (3.3) is about another "
+    "comparison, see minima-of-equal-height. Corrections are O(T), of either sign.",
     printed=sp.Eq(P(A) / P(B), sp.sqrt(det_B / det_A), evaluate=False),
     assumptions=(
         Assumption("The minima are equally deep.", sp.Eq(L_A, L_B, evaluate=False)),
         Assumption("Noise is isotropic and the law is stationary.", sp.Eq(T, eta * sigma**2 / (2 * S), evaluate=False)),
         Assumption("Both minima are non-degenerate.", sp.Gt(det_A * det_B, 0, evaluate=False)),
+        Assumption(
+            "The law is the SDE's; for SGD itself S times curvature times depth over σ² must be small too.",
+            sp.Lt(S * sp.Symbol("lambda") * sp.Symbol("Delta_L") / sigma**2, 1, evaluate=False),
+        ),
         Assumption("T is small against the barrier.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
     ),
     formula=sp.sqrt(det_B / det_A),

@@ -87,7 +87,7 @@ CLAIM = Claim(
     verdict=Verdict.ORDER,
     order="T",
     summary="The rate of going from one bottom to the next over a barrier is √(L″_A |L″_s|)/(2π) exp(−ΔL/T) per unit "
-    "of SDE time, with a relative error O(T). Multiply by η for the rate per SGD step. The top is reached at twice "
+    "of SDE time, with a relative error O(T). A time η is one step. The top is reached at twice "
     "this rate, up to O(√T).",
     printed=sp.Eq(sp.Symbol("k_AB"), sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.exp(-height / T), evaluate=False),
     assumptions=(
@@ -96,7 +96,11 @@ CLAIM = Claim(
         ),
         Assumption("T is small against the barrier.", sp.Gt(height / T, 1, evaluate=False)),
         Assumption("Bottom and top are non-degenerate.", sp.Gt(lam_A * lam_s, 0, evaluate=False)),
-        Assumption("Steps are small: SGD is its SDE.", sp.Lt(eta * lam_A, 1, evaluate=False)),
+        Assumption(
+            "The law is the SDE's. For SGD itself a small η is not enough, since T falls with it: its finite step "
+            "changes the exponent by about ηλΔL/(2T) = SλΔL/σ², which must be small, and its third cumulant likewise.",
+            sp.Lt(S * lam_A * height / sigma**2, 1, evaluate=False),
+        ),
     ),
     formula=sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.exp(-height / T),
     arguments=(T, height, lam_A, lam_s),

@@ -5,7 +5,7 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, P, T, theta
+from derivations.symbols import D, P, S, T, sigma, theta
 
 A, B = sp.symbols("A B")
 L_A, L_B = sp.symbols("L_A L_B", real=True)  # losses at the minima
@@ -104,6 +104,10 @@ CLAIM = Claim(
         ),
         Assumption("Both minima are non-degenerate.", sp.Gt(det_A * det_B, 0, evaluate=False)),
         Assumption("L has four continuous derivatives near the minima.", sp.Q.finite(sp.Symbol("L_4"))),
+        Assumption(
+            "The law is the SDE's; for SGD itself S times curvature times depth over σ² must be small too.",
+            sp.Lt(S * sp.Symbol("lambda") * sp.Symbol("Delta_L") / sigma**2, 1, evaluate=False),
+        ),
         Assumption("T is small against the barrier.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
     ),
     formula=sp.sqrt(det_B / det_A) * sp.exp(-(L_A - L_B) / T),

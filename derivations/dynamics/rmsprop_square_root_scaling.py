@@ -74,7 +74,7 @@ def check(formula):
     small = _moments(rate, decay, floor, batch, 8000)
     large = _moments(new_rate, new_decay, new_floor, factor * batch, 2000)
     for name, first, second in zip(("mean of θ", "variance of θ", "S v"), large, small, strict=True):
-        words = f"{name}, relative to the small batch's: with κS by the rule against S, from θ = 1, v = 9/S"
+        words = f"{name}, with κS by the rule over that with S, from θ = 1, v = 9/S, its mean without g²"
         comparisons.append(Comparison(words, first / second, 1, 0.005))
     return comparisons
 

@@ -5,12 +5,13 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
-from derivations.symbols import N, P, S, T, eta, sigma
+from derivations.symbols import N, P, S, eta, sigma
 
 height = sp.Symbol("ℓ_A", real=True)  # the sum loss at the minimum
 determinant = sp.Symbol("Delta_A", positive=True)  # det H_A
 ell = sp.Symbol("ell", real=True)
 SCALE = eta * N / S  # the noise scale g
+T = sp.Symbol("T_sum", positive=True)  # the temperature of the sum loss, gσ²/2
 
 
 def weight(exponent):
@@ -40,15 +41,15 @@ def steps(formula):
             a * b,
         ),
         Step(
-            "The integral of exp(−2(ℓ − ℓ_A)/(gσ²)) over x, then y is 2πT/√det with T = gσ²/2. All but the height "
-            "and the determinant is the same for all basins, as is the N^D between the determinants of the sum and "
-            "the mean loss:",
+            "The integral of exp(−2(ℓ − ℓ_A)/(gσ²)) over x, then y is 2πT_sum/√det with T_sum = gσ²/2. All but the "
+            "height and the determinant is the same for all basins, as is the N^D between the determinants of the sum "
+            "and the mean loss:",
             (inner * outer * sp.exp(-height / T)).subs(T, warm),
             2 * sp.pi * warm * formula.subs(determinant, a * b),
         ),
         Step(
-            "The third and fourth derivatives of the loss, ℓ_3 and ℓ_4, enter at the next order in T. For one "
-            "parameter w = √T z and relative to the parabola:",
+            "The third and fourth derivatives of the loss, ℓ_3 and ℓ_4, enter at the next order in T_sum. For one "
+            "parameter w = √T_sum z and relative to the parabola:",
             sp.Integral(sp.expand(series), (z, -sp.oo, sp.oo)) * width.doit(),
             correction,
             order=(T, 2),
@@ -105,6 +106,11 @@ CLAIM = Claim(
             "The Hessian at the minimum is positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("H_A", 2, 2))
         ),
         Assumption("The noise is weak against the basin's depth.", sp.Lt(SCALE * sigma**2, sp.Symbol("depth"))),
+        Assumption(
+            "The law is the equation's. For SGD itself a small η is not enough, since the noise falls with it: S times "
+            "depth times curvature over σ², all of the mean loss, must be small too.",
+            sp.Lt(S * sp.Symbol("h") * sp.Symbol("depth") / (N * sigma**2), 1),
+        ),
         Assumption("The process is in equilibrium.", sp.Eq(sp.Derivative(P(sp.Symbol("t")), sp.Symbol("t")), 0)),
     ),
     formula=weight(-2 * height / (SCALE * sigma**2)),

@@ -90,7 +90,11 @@ CLAIM = Claim(
             sp.Eq(sp.MatrixSymbol("F", 2, 2), sigma**2 * sp.Identity(2), evaluate=False),
         ),
         Assumption("The loss confines: the density can be normalised.", sp.Gt(P0, 0, evaluate=False)),
-        Assumption("The learning rate is small enough for the equation to describe SGD.", sp.Lt(eta, 1)),
+        Assumption(
+            "The law is the equation's. For SGD itself a small η is not enough, since the noise falls with it: S times "
+            "height times curvature over σ², all of the mean loss, must be small too.",
+            sp.Lt(S * sp.Symbol("h") * sp.Symbol("L") / sigma**2, 1),
+        ),
         Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Eq(sp.Symbol("g"), SCALE, evaluate=False)),
     ),
     formula=sp.exp(-2 * ell / (SCALE * sigma**2)),

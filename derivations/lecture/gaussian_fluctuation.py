@@ -104,7 +104,7 @@ def skewnesses(power):
 CLAIM = Claim(
     module=__name__,
     title="Is the fluctuation Gaussian?",
-    sources=(Source("lecture", "11"), Source("lecture", place="section 5.1, after (11)")),
+    sources=(Source("lecture", place="section 5.1, after (11)"),),
     verdict=Verdict.ORDER,
     order="1/√S",
     summary="The fluctuation has skewness γ_1/√S for draws with replacement, γ_1 that of the per-example gradients, so "

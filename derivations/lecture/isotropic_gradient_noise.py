@@ -3,10 +3,11 @@
 import sympy as sp
 
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, N, S, T, eta, sigma
+from derivations.symbols import Cov, N, S, eta, sigma
 
 h11, h22 = sp.symbols("h_11 h_22", positive=True)  # Hessian of the sum loss at a minimum
 h12 = sp.Symbol("h_12", real=True)
+T = sp.Symbol("T_sum", positive=True)  # the temperature of the sum loss, gσ²/2
 HESSIAN = sp.ImmutableDenseMatrix([[h11, h12], [h12, h22]])
 SCALE = eta * N / S  # the noise scale g
 H, V = sp.MatrixSymbol("H", 2, 2), sp.MatrixSymbol("V", 2, 2)
@@ -18,14 +19,14 @@ def steps(formula):
     inverse = HESSIAN.inv()
     return [
         Step(
-            "In equilibrium V = Cov(w) no longer changes: the noise adds gF = gσ²I = 2T I, with g = ηN/S, and the "
+            "In equilibrium V = Cov(w) no longer changes: the noise adds gF = gσ²I = 2T_sum I, with g = ηN/S, and the "
             "drift takes the same away:",
             HESSIAN * formula + formula * HESSIAN,
             SCALE * sigma**2 * sp.eye(2),
             shown=sp.Eq(H * V + V * H, sp.diag(2 * T, 2 * T), evaluate=False),
         ),
         Step(
-            "So V is T times the inverse Hessian:",
+            "So V is T_sum times the inverse Hessian:",
             sp.MatMul(SCALE * sigma**2 / 2, sp.Inverse(HESSIAN)),
             formula,
             name=V,
@@ -68,8 +69,9 @@ CLAIM = Claim(
     title="What is isotropic",
     sources=(Source("lecture", place="5.3, text before (25)"),),
     verdict=Verdict.WRONG,
-    summary="The assumption F = σ²I makes the gradient noise isotropic, not w. Near a minimum w then has the "
-    "covariance TH⁻¹ with T = ηNσ²/(2S), which is isotropic only if the Hessian is.",
+    summary="A slip of words, which the next sentence of the lecture repairs: F = σ²I makes the gradient noise "
+    "isotropic, not w. Near a minimum w then has the "
+    "covariance T_sum H⁻¹ with T_sum = gσ²/2 = ηNσ²/(2S), which is isotropic only if the Hessian is.",
     printed=sp.Eq(Cov(sp.Symbol("w")), sp.Symbol("v") * sp.eye(2), evaluate=False),
     corrected=sp.Eq(Cov(sp.Symbol("w")), T * sp.Inverse(H), evaluate=False),
     assumptions=(

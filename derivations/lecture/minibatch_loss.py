@@ -66,7 +66,7 @@ CLAIM = Claim(
     summary="The batch sum is multiplied by N/S, so that it estimates the sum over all examples. With replacement the "
     "batch is not a set: an example drawn twice must be counted twice. Counted once, ℓ̂ would be too small on "
     "average, by the factor (N/S)(1 − (1 − 1/N)^S).",
-    printed=sp.Eq(hat(w), N / S * sp.Sum(count * loss(x, y, w), (i, 1, N)), evaluate=False),
+    printed=sp.Eq(hat(w), N / S * sp.Sum(sp.Indexed("ℓ", sp.Indexed("b", i)), (i, 1, S)), evaluate=False),
     assumptions=(
         Assumption(
             "Batches are drawn with replacement; n_i says how often example i is drawn.",

@@ -1,4 +1,4 @@
-"""Lecture (20) and (21): the covariance of the integrated noise is an outer product."""
+"""Lecture (20): the covariance of the integrated noise is an outer product."""
 
 import itertools
 
@@ -57,7 +57,7 @@ def check(formula):
 CLAIM = Claim(
     module=__name__,
     title="Covariance of the integrated noise as an outer product",
-    sources=(Source("lecture", "20"), Source("lecture", "21")),
+    sources=(Source("lecture", "20"),),
     verdict=Verdict.WRONG,
     summary="The second factor of (20) lacks its transpose: the product of two columns is not defined, and read as a "
     "scalar product it gives the trace instead of the matrix. (21) has the transpose again and is right.",

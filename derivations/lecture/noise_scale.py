@@ -89,8 +89,8 @@ CLAIM = Claim(
     sources=(Source("lecture", "24"), Source("Smith & Le 2018")),
     verdict=Verdict.CONDITIONAL,
     summary="Exact for batches drawn without replacement if F is the data's covariance in its 1/(N−1) form, or that "
-    "of a population the data come from. The lecture draws with replacement: there g is ηN/S if F is the data's "
-    "covariance in its 1/N form, and η(N − 1)/S if F is a population's.",
+    "of a population the data come from. It inherits (14)'s way of drawing; the lecture draws with replacement, and "
+    "then g is ηN/S if F is the data's covariance in its 1/N form, and η(N − 1)/S if F is a population's.",
     printed=sp.Eq(scale, eta * (N / S - 1), evaluate=False),
     assumptions=(
         Assumption("Batches are drawn without replacement.", sp.Le(S, N, evaluate=False)),

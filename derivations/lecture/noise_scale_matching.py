@@ -51,7 +51,7 @@ def check(formula):
 CLAIM = Claim(
     module=__name__,
     title="The covariances that fix the noise scale",
-    sources=(Source("lecture", place="text before (24)"), Source("lecture", "24")),
+    sources=(Source("lecture", place="text before (24)"),),
     verdict=Verdict.WRONG,
     summary="Equating (23) with (14), as the text says, compares a step with a gradient and gives g = N²(N/S − 1)/η, "
     "which grows as the learning rate falls. (24) follows from equating (23) with (η/N)² times (14).",

@@ -65,11 +65,15 @@ def check(formula):
 CLAIM = Claim(
     module=__name__,
     title="The iteration of SGD",
-    sources=(Source("lecture", "1"),),
+    sources=(Source("lecture", "1"), Source("thesis", "2.4")),
     verdict=Verdict.STATEMENT,
     summary="The iteration defines SGD with the batch mean of the gradients. Its mean step at fixed parameters is the "
     "step −ηg of gradient descent on the mean loss, for batches drawn with replacement and for random subsets alike.",
-    printed=sp.Eq(sp.Indexed("w", t + 1), w - eta / S * sp.Sum(grad(sp.Indexed("x", j), w), (j, 1, S)), evaluate=False),
+    printed=sp.Eq(
+        sp.Indexed("w", t + 1),
+        w - eta / S * sp.Sum(grad(sp.Indexed("x", sp.Indexed("b", j)), w), (j, 1, S)),
+        evaluate=False,
+    ),
     assumptions=(
         Assumption("All examples are equally likely, so that each is S/N times in a batch on average.", sp.Le(S, N)),
         Assumption(

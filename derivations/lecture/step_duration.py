@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import oracles
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta, k, t
 
 F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients along one direction
@@ -53,11 +53,10 @@ CLAIM = Claim(
     module=__name__,
     title="Duration of an SGD step",
     sources=(Source("lecture", "18"),),
-    verdict=Verdict.WRONG,
-    summary="The integral up to η/N is right, the words before it are not: it is one step of SGD, not N of them. In "
-    "the time of (17) a step lasts η/N, and N steps last η.",
-    printed=sp.Eq(N * displacement, sp.Integral(sp.Derivative(w(t), t), (t, 0, eta / N)), evaluate=False),
-    corrected=sp.Eq(displacement, sp.Integral(sp.Derivative(w(t), t), (t, 0, eta / N)), evaluate=False),
+    verdict=Verdict.EXACT,
+    summary="The integral up to η/N is one step of SGD: in the time of (17) a step lasts η/N. The words before it, "
+    "'over N steps', are a slip; N steps last η.",
+    printed=sp.Eq(displacement, sp.Integral(sp.Derivative(w(t), t), (t, 0, eta / N)), evaluate=False),
     assumptions=(
         Assumption("The loss is the sum over examples and a step is η/N times its gradient.", sp.Q.positive(eta / N)),
         Assumption("The gradient hardly changes during the steps.", sp.Eq(sp.Derivative(G, t), 0, evaluate=False)),
@@ -67,6 +66,4 @@ CLAIM = Claim(
     steps=steps,
     check=check,
     slip=Slip("the mean loss's time, η a step", k * eta),
-    printed_formula=k * eta / N**2,
-    example=Example("SGD steps in the time η/N for N = 1000", 1000, 1),
 )

@@ -5,7 +5,7 @@ import itertools
 import sympy as sp
 
 from derivations import oracles
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, eta, theta
 
 i = sp.Symbol("i", integer=True)
@@ -58,14 +58,17 @@ def check(formula):
 CLAIM = Claim(
     module=__name__,
     title="The sum in a batch gradient",
-    sources=(Source("thesis", "2.4"), Source("thesis", place="text after (2.4)")),
-    verdict=Verdict.WRONG,
-    summary="A slip of the index in running text. The update (2.4) is right, and so are the words 'a random subset', "
-    "but the sum that follows them runs over i = 1 to S: read literally, the same first S examples at every step. It "
-    "must run over the i in the batch; then the mean step is −η times the full gradient.",
+    sources=(Source("thesis", place="text after (2.4)"),),
+    verdict=Verdict.CONDITIONAL,
+    summary="The sum runs over i = 1 to S. It is the batch gradient if i numbers the examples of the batch, the "
+    "'random subset' of the words before it; then the mean step is −η times the full gradient. With i the number of "
+    "the training example, as in (2.3), it would be the same first S examples at every step.",
     printed=sp.Eq(estimate, sp.Sum(sp.Indexed(x, i), (i, 1, S)) / S, evaluate=False),
-    corrected=sp.Eq(estimate, sp.Sum(sp.Indexed(x, sp.Indexed(batch, i)), (i, 1, S)) / S, evaluate=False),
     assumptions=(
+        Assumption(
+            "The index i numbers the examples of the batch, not those of the training set.",
+            sp.Eq(sp.Indexed(x, i), sp.Indexed(sp.IndexedBase("∇ℓ"), sp.Indexed(batch, i)), evaluate=False),
+        ),
         Assumption("Every batch of S examples is equally likely.", sp.Le(S, N, evaluate=False)),
         Assumption(
             "The batch is drawn independently of θ.", sp.Eq(E(estimate), sp.Function("g")(theta), evaluate=False)
@@ -76,10 +79,4 @@ CLAIM = Claim(
     steps=steps,
     check=check,
     slip=Slip("the sum of the losses for their mean", RESULT * SIZE),
-    printed_formula=-eta * sp.Add(*gradients[:2]) / 2,
-    example=Example(
-        "mean step for η = 0.1, S = 2 and the gradients 1, 1, 1, 9, the index read literally",
-        -sp.Rational(1, 10),
-        -sp.Rational(3, 10),
-    ),
 )

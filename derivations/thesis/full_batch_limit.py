@@ -48,7 +48,7 @@ def check(formula):
 CLAIM = Claim(
     module=__name__,
     title="Batches nearly as large as the training set",
-    sources=(Source("thesis", place="3.2, text after (3.3)"), Source("thesis", "3.2")),
+    sources=(Source("thesis", place="3.2, text after (3.3)"),),
     verdict=Verdict.WRONG,
     summary="The text says that the theory is applicable when the batch is nearly the training set; a 'not' is "
     "missing. Random subsets have the factor (N − S)/(N − 1), which takes all noise away at S = N, where (3.2) still "
@@ -56,7 +56,7 @@ CLAIM = Claim(
     printed=sp.Eq(Var(theta_next), eta**2 * c / S, evaluate=False),
     corrected=sp.Eq(Var(theta_next), (N - S) / (N - 1) * eta**2 * c / S, evaluate=False),
     assumptions=(
-        Assumption("The batch is a random subset, as the thesis has it.", sp.Le(S, N, evaluate=False)),
+        Assumption("The batch is a random subset of the data.", sp.Le(S, N, evaluate=False)),
         Assumption("C is the covariance of the per-example gradients in its 1/N form.", sp.Q.nonnegative(c)),
         Assumption("There are at least two examples.", sp.Gt(N, 1, evaluate=False)),
     ),

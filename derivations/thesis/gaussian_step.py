@@ -4,7 +4,7 @@ import sympy as sp
 
 from derivations import oracles
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, P, S, c, eta, g, theta
+from derivations.symbols import E, S, c, eta, g, theta
 
 third = sp.Symbol("kappa_3", real=True)  # third cumulant of the per-example gradients
 f1, f2, f3 = sp.symbols("φ′ φ″ φ‴", real=True)  # derivatives of a test function φ at θ
@@ -72,15 +72,7 @@ CLAIM = Claim(
     summary="Replacing the noise of a step by a Gaussian of the same covariance changes the mean of any smooth "
     "function by −η³κ₃φ‴/(6S²) and higher orders: per unit of SDE time η²/S², so the Gaussian is the better the "
     "smaller the rate, even at S = 1.",
-    printed=sp.Eq(
-        P(noise),
-        sp.Mul(
-            sp.Pow(2 * sp.pi * c / S, -sp.Rational(1, 2), evaluate=False),
-            sp.exp(-(noise**2) * S / (2 * c)),
-            evaluate=False,
-        ),
-        evaluate=False,
-    ),
+    printed=sp.Eq(sp.Indexed("theta", i + 1), theta - eta * (g + sp.Function("𝒩")(0, c / S)), evaluate=False),
     assumptions=(
         Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
         Assumption("The test function is smooth.", sp.Eq(f3, sp.Derivative(test(theta), theta, 3), evaluate=False)),

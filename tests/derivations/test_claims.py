@@ -77,6 +77,26 @@ def test_every_numbered_equation_is_covered():
     missing = {("lecture", e) for e in LECTURE} | {("thesis", e) for e in THESIS}
     assert not missing - have
     assert any(s.document == "lecture" and "Table 1" in s.place for s in sources)
+    # The index links a number to the first claim that bears it: wrong are these and no others.
+    first = {}
+    for name in NAMES:
+        for s in derivations.claim(name).sources:
+            first.setdefault((s.document, s.equation), derivations.claim(name).verdict)
+    wrong = {key for key, verdict in first.items() if verdict is Verdict.WRONG and key[1]}
+    assert wrong == {("lecture", e) for e in ("13", "14", "19", "20", "25", "26")} | {("thesis", "2.2")}
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if derivations.claim(n).verdict is Verdict.WRONG])
+def test_the_equations_shown_are_those_checked(name):
+    """Where a right side is in the formula's own symbols, it is the formula; the printed one likewise."""
+    claim = derivations.claim(name)
+    symbols = set().union(*(a.free_symbols for a in claim.arguments))
+    for shown, checked in ((claim.corrected, claim.formula), (claim.printed, claim.printed_formula)):
+        if checked is None or not isinstance(shown, sp.Equality) or isinstance(checked, sp.MatrixBase):
+            continue
+        left, right = shown.args
+        if right.free_symbols and right.free_symbols <= symbols and not left.free_symbols & symbols:
+            assert sp.simplify(right - checked) == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
