@@ -111,16 +111,14 @@ def _index(outcomes: Sequence[Outcome]) -> str:
             link = f'<a id="{anchor}" class="{css}" href="{o.name}.html" title="{_text(o.title)}">'
             parts.append(f"{link}({anchor.split('-')[1]})</a>")
         parts.append("<br>")
-    parts.append(
-        '</p><h2 id="errata">Errata</h2><table class="errata"><tr><th>where</th><th>printed</th><th>right</th>'
-    )
-    parts.append("<th>for example</th></tr>")
-    for o in errata:
+    parts.append('</p><h2 id="errata">Errata</h2><table class="errata">')
+    for o in sorted(errata, key=_place):
         words, printed, right = o.example or ("", "", "")
         parts.append(
-            f'<tr><td><a href="{o.name}.html">{_text("; ".join(o.sources))}</a></td><td>{o.printed_mathml}</td>'
-            f"<td>{o.corrected_mathml}</td><td>{_text(words)}: <b class='wrong'>{_text(printed)}</b> printed, "
-            f"<b class='exact'>{_text(right)}</b> right</td></tr>"
+            f'<tr><td><a href="{o.name}.html">{_text("; ".join(o.sources))}</a></td><td>'
+            f"<p><i>printed</i> {o.printed_mathml}</p><p><i>right</i> {o.corrected_mathml}</p>"
+            f"<p class='example'>{_text(words)}: <b class='wrong'>{_text(printed)}</b> as printed, "
+            f"<b class='exact'>{_text(right)}</b> is right</p></td></tr>"
         )
     parts.append("</table>")
     chapters = {name: module.split(".")[1] for name, module in derivations.modules().items()}
@@ -135,6 +133,12 @@ def _index(outcomes: Sequence[Outcome]) -> str:
             ]
             parts.append("</table>")
     return "\n".join(parts)
+
+
+def _place(o: Outcome) -> tuple[bool, float]:
+    """The lecture before the thesis, by number, then what bears none."""
+    document, _, number = o.anchors[0].partition("-") if o.anchors else (o.sources[0].split()[0], "", "inf")
+    return document != "lecture", float(number)
 
 
 def _page(title: str, body: str) -> str:

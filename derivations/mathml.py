@@ -9,7 +9,7 @@ from derivations.printer import Printer
 # Characters of one line of a page.
 _LINE = 110
 # What sympy writes in glyphs that few fonts have.
-_GLYPHS = {"<mo>-</mo>": "<mo>−</mo>", "&dd;": "d", "&ExponentialE;": "e", "&ImaginaryI;": "i"}
+_GLYPHS = {"<mo>-</mo>": "<mo>−</mo>", "<mn>-": "<mn>−", "&dd;": "d", "&ExponentialE;": "e", "&ImaginaryI;": "i"}
 
 
 def formula(expression: Any, name: Any = None, relation: str = "=") -> str:
