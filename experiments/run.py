@@ -264,7 +264,8 @@ def _command(experiment: Experiment) -> Callable:
             folder = source
         else:
             config = experiment.config(**options)
-            given = {name for name in options if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore
+            sources = {name: getattr(context.get_parameter_source(name), "name", "") for name in options}
+            given = {name for name, origin in sources.items() if origin == "COMMANDLINE"}
             fitting = {name: value for name, value in experiment.implied(config).items() if name not in given}
             config = dataclasses.replace(config, **fitting)
             run = RunFolder(experiment, config, results, config.label())

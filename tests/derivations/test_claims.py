@@ -26,7 +26,6 @@ def test_both_checks_hold_and_both_catch_the_slip(name):
     assert right.passed, [s.residual for s in right.steps if not s.holds] or [
         (c.comparison.words, c.difference) for c in right.comparisons if not c.holds
     ]
-    assert right.seconds < 20
     wrong = {"slip": claim.slip.formula}
     if claim.printed_formula is not None:
         wrong["printed"] = claim.printed_formula
