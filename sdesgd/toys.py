@@ -12,41 +12,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
 from sdesgd.errors import InputError, require_known
+from sdesgd.landscape import Landscape
 from sdesgd.problem import Problem
 
 
 @dataclasses.dataclass(frozen=True)
-class Potential:
-    """A smooth V: Rᵈ → R that confines.
+class Potential(Landscape):
+    """A smooth V: Rᵈ → R that confines: a name, a JAX function and D, and
 
     Attributes:
-        name: in titles and on the command line.
-        value: θ (D,) ↦ V(θ), in JAX.
-        dimension: D.
         box: (low, high) for each coordinate: where the minima lie and the temperatures of interest reach.
         minima: points from which descent leads to the distinct minima; None if it is for a search to find them.
     """
 
-    name: str
-    value: Callable[[Float[Array, " D"]], Float[Array, ""]]
-    dimension: int
     box: tuple[tuple[float, float], ...]
     minima: tuple[tuple[float, ...], ...] | None = None
-
-    def gradient(self, theta: Float[Array, " D"]) -> Float[Array, " D"]:
-        """∇V(θ)."""
-        return jax.grad(self.value)(theta)
-
-    def hessian(self, theta: Float[Array, " D"]) -> Float[Array, "D D"]:
-        """∇²V(θ)."""
-        return jax.hessian(self.value)(theta)
 
 
 class Tilted(eqx.Module):

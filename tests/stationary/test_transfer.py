@@ -7,7 +7,7 @@ import sympy as sp
 
 import sdesgd as sg
 from sdesgd import toys
-from sdesgd.transfer import transfer_operator
+from sdesgd.stationary.transfer import transfer_operator
 
 u, v = sp.symbols("u v")
 QUADRATIC = toys.from_sympy(0.8 * u**2 / 2, [u], [(-3, 3)])
