@@ -79,6 +79,32 @@ def discrete_covariance(H: Any, C: Any, learning_rate: float, batch_size: int, m
     return linalg.solve_discrete_lyapunov(step, np.block([[kick, kick], [kick, kick]]))[:D, :D]
 
 
+def rotation(H: Any, covariance: Any) -> Matrix:
+    """½ E[θ dθᵀ − dθ θᵀ]/dt = (HΓ − ΓH)/2, the stationary rotation under a linear drift, E[dθ|θ] = −Hθ dt.
+
+    It is −Q, with Q = (ΓH − HΓ)/2 the antisymmetric part of ΓH, and QΓ⁻¹θ the velocity of the probability. Entry
+    (1, 2) is the mean of ½(θ₁ dθ₂ − θ₂ dθ₁)/dt, positive if θ turns from axis 1 towards axis 2. It is 0 exactly if C,
+    and so Γ, commutes with H.
+
+    Assumptions: L = ½ θᵀHθ about the stationary mean, no momentum. Exact for the SDE with Γ of ``ou_covariance`` and
+    for SGD at finite η, dt = η a step, with ``discrete_covariance`` or ``regression_covariance``, whose drift is as
+    linear.
+
+    Args:
+        H: (D, D), symmetric. covariance: Γ, (D, D), of θ about its mean.
+
+    Returns:
+        (D, D), antisymmetric, in squared parameters per unit of SDE time.
+
+    Raises:
+        InputError: matrices that aren't square, symmetric and of one size.
+
+    Source: claim ``probability-current``.
+    """
+    H, G = symmetric_pair(H, covariance, "covariance")
+    return (H @ G - G @ H) / 2
+
+
 def temperature(gradient_variance: float, learning_rate: float, batch_size: int, momentum: float = 0.0) -> float:
     """T = ησ²/(2S(1−m)), so that the stationary density is ∝ exp(−L/T) for C = σ²I, in the limit η → 0.
 
@@ -88,36 +114,52 @@ def temperature(gradient_variance: float, learning_rate: float, batch_size: int,
     Raises:
         InputError: a value out of range.
     """
-    _check_rates(learning_rate, batch_size, momentum)
+    check_rates(learning_rate, batch_size, momentum)
     if not (math.isfinite(gradient_variance) and gradient_variance > 0):
         raise InputError(f"gradient_variance is {gradient_variance}: pass σ² > 0, or there is no temperature")
     return learning_rate * gradient_variance / (2 * batch_size * (1 - momentum))
 
 
-def _checked(H: Any, C: Any, learning_rate: float, batch_size: int, momentum: float) -> tuple[Matrix, Matrix]:
-    _check_rates(learning_rate, batch_size, momentum)
-    H, C = (np.asarray(x, float) for x in (H, C))
-    for name, x in (("H", H), ("C", C)):
+def symmetric_pair(H: Any, other: Any, name: str) -> tuple[Matrix, Matrix]:
+    """H and another matrix as float64, symmetrised.
+
+    Raises:
+        InputError: not square and of one size, not finite, not symmetric.
+    """
+    H, other = (np.asarray(x, float) for x in (H, other))
+    for label, x in (("H", H), (name, other)):
         if x.ndim != 2 or x.shape[0] != x.shape[1] or x.shape != H.shape or not x.size:
-            raise InputError(f"{name} has shape {x.shape}: pass H and C as square matrices of one size")
+            raise InputError(f"{label} has shape {x.shape}: pass H and {name} as square matrices of one size")
         if not np.isfinite(x).all():
-            raise InputError(f"{name} has values that are NaN or infinite: remove them")
+            raise InputError(f"{label} has values that are NaN or infinite: remove them")
         scale = np.abs(x).max()
         if np.abs(x - x.T).max() > 1e-6 * scale:
-            raise InputError(f"{name} is not symmetric (by {np.abs(x - x.T).max():.2g}): pass ({name} + {name}ᵀ)/2")
-    H, C = (H + H.T) / 2, (C + C.T) / 2
+            raise InputError(f"{label} is not symmetric (by {np.abs(x - x.T).max():.2g}): pass ({label} + {label}ᵀ)/2")
+    return (H + H.T) / 2, (other + other.T) / 2
+
+
+def check_semidefinite(C: Matrix) -> None:
+    """Raises InputError if a gradient covariance has a negative eigenvalue."""
+    least = float(linalg.eigvalsh(C)[0])
+    if least < -1e-6 * np.abs(C).max():
+        raise InputError(f"C has an eigenvalue {least:.3g} < 0: a covariance has none")
+
+
+def _checked(H: Any, C: Any, learning_rate: float, batch_size: int, momentum: float) -> tuple[Matrix, Matrix]:
+    check_rates(learning_rate, batch_size, momentum)
+    H, C = symmetric_pair(H, C, "C")
     least = float(linalg.eigvalsh(H)[0])
     if least <= 0:
         raise InputError(
             f"H has an eigenvalue {least:.3g}, so nothing is stationary along it: add weight decay, or leave the "
             "direction out"
         )
-    if float(linalg.eigvalsh(C)[0]) < -1e-6 * np.abs(C).max():
-        raise InputError(f"C has an eigenvalue {linalg.eigvalsh(C)[0]:.3g} < 0: a covariance has none")
+    check_semidefinite(C)
     return H, C
 
 
-def _check_rates(learning_rate: float, batch_size: int, momentum: float) -> None:
+def check_rates(learning_rate: float | int, batch_size: int, momentum: float | int = 0.0) -> None:
+    """Raises InputError unless η > 0, S ≥ 1 and 0 ≤ m < 1."""
     if not (math.isfinite(learning_rate) and learning_rate > 0):
         raise InputError(f"learning_rate is {learning_rate}: pass η > 0")
     if batch_size < 1:

@@ -1,0 +1,51 @@
+"""Basins of attraction: which, how often, and what theory says.
+
+The function ``quench`` is in the module of that name.
+"""
+
+from sdesgd.basins.balance import detailed_balance, rotation
+from sdesgd.basins.minima import Minima, find_minima, minima_of
+from sdesgd.basins.occupancy import Occupancy, burn_in_needed, measure_occupancy, steps_needed
+from sdesgd.basins.passage import (
+    PassageTimes,
+    first_passage,
+    kramers_rate,
+    kramers_rates,
+    mean_first_passage_time,
+)
+from sdesgd.basins.saddles import Path, Saddle, barriers, find_saddles, minimum_energy_path
+from sdesgd.basins.symmetry import NoSymmetry, relu_symmetry, tanh_symmetry, unit_permutations
+from sdesgd.basins.tally import Tally
+from sdesgd.basins.wells import Wells, wells_of
+from sdesgd.basins.zero_modes import orbit_laplace_weight, orbit_volume
+
+__all__ = [
+    "Minima",
+    "NoSymmetry",
+    "Occupancy",
+    "PassageTimes",
+    "Path",
+    "Saddle",
+    "Tally",
+    "Wells",
+    "barriers",
+    "burn_in_needed",
+    "detailed_balance",
+    "find_minima",
+    "find_saddles",
+    "first_passage",
+    "kramers_rate",
+    "kramers_rates",
+    "mean_first_passage_time",
+    "measure_occupancy",
+    "minima_of",
+    "minimum_energy_path",
+    "orbit_laplace_weight",
+    "orbit_volume",
+    "relu_symmetry",
+    "rotation",
+    "steps_needed",
+    "tanh_symmetry",
+    "unit_permutations",
+    "wells_of",
+]

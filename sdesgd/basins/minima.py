@@ -1,0 +1,227 @@
+"""The minima of a landscape by many starts, one for each class of symmetric copies, with their weights by Laplace."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import special
+from scipy.stats import qmc
+
+from sdesgd.basins.quench import Quenched, check_points, quench, values_of
+from sdesgd.basins.symmetry import NoSymmetry, Symmetry
+from sdesgd.errors import InputError
+from sdesgd.landscape import Landscape
+from sdesgd.toys import Potential
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Minima:
+    """Inequivalent non-degenerate minima, the deepest first.
+
+    Attributes:
+        landscape, symmetry: what they are the minima of, and modulo what.
+        points: (M, D), one of each class.
+        losses: (M,), V there.
+        spectra: (M, D), the Hessian's eigenvalues, ascending.
+        multiplicities: (M,), copies |G|/|Stab|.
+        hits: (M,), starts that came to it or to a copy.
+        tolerance: points nearer than this, relative to 1 + |θ|, are one.
+    """
+
+    landscape: Landscape
+    symmetry: Symmetry
+    points: Float[np.ndarray, "M D"]
+    losses: Float[np.ndarray, " M"]
+    spectra: Float[np.ndarray, "M D"]
+    multiplicities: Int[np.ndarray, " M"]
+    hits: Int[np.ndarray, " M"]
+    tolerance: float
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def assign(self, points: Any, *, tolerance: float | int = 1e-5) -> Int[np.ndarray, " K"]:
+        """Whose basin, or whose copy's, each point lies in; −1: at a minimum not among these, or at none.
+
+        Args:
+            points: (K, D), float64.
+            tolerance: of ``quench``.
+        """
+        return self.match(quench(self.landscape, points, tolerance=tolerance).points)
+
+    def match(self, points: Any) -> Int[np.ndarray, " K"]:
+        """Which minimum each point *is*, or is a copy of; −1: none of them. NaN is none.
+
+        Args:
+            points: (K, D), already at rest.
+        """
+        points = np.asarray(points, float)
+        label = np.full(len(points), -1)
+        finite = np.flatnonzero(np.isfinite(points).all(axis=1))
+        label[finite] = _match(points[finite], self.points, self.symmetry, self.tolerance)
+        return label
+
+    def copies(self, index: int) -> Float[np.ndarray, "copies D"]:
+        """The different images of a minimum, itself first.
+
+        Args:
+            index: 0, …, M − 1.
+        """
+        images = self.symmetry.images(self.points[index])
+        kept: list[np.ndarray] = []
+        for image in images:
+            if all(np.linalg.norm(image - other) > self.tolerance * (1 + np.linalg.norm(image)) for other in kept):
+                kept.append(image)
+        return np.array(kept)
+
+    def log_weights(self, temperature: float | int) -> Float[np.ndarray, " M"]:
+        """log of n (2πT)^{D/2} e^{−L/T}/√det H, Laplace's ∫ e^{−V/T} over the basins of a class of n copies.
+
+        Assumptions: T small against the barriers; relative error O(T).
+
+        Args:
+            temperature: T, in units of the loss.
+
+        Raises:
+            InputError: T ≤ 0.
+
+        Source: claims ``laplace-basin``, ``discrete-symmetry-multiplicity``.
+        """
+        check_temperature(temperature)
+        log_determinants = np.log(self.spectra).sum(axis=1)
+        constant = self.points.shape[1] / 2 * math.log(2 * math.pi * temperature)
+        return np.log(self.multiplicities) + constant - self.losses / temperature - log_determinants / 2
+
+    def laplace(self, temperature: float | int) -> Float[np.ndarray, " M"]:
+        """Probabilities of the classes under the Gibbs law by Laplace's method, ∝ n e^{−L/T}/√det H; they sum to 1.
+
+        They ignore minima that weren't found. Arguments and errors as for ``log_weights``.
+        """
+        return special.softmax(self.log_weights(temperature))
+
+
+def find_minima(
+    landscape: Landscape,
+    starts: Any,
+    symmetry: Symmetry | None = None,
+    tolerance: float = 1e-5,
+) -> Minima:
+    """The minima that gradient flow finds from these starts, modulo the symmetry.
+
+    Nothing says that all have been found: look at ``hits``. Where each was hit often, a missing one has a small basin.
+
+    Args:
+        landscape: V.
+        starts: (K, D), float64.
+        symmetry: default ``NoSymmetry()``.
+        tolerance: points nearer than this, relative to 1 + |θ|, are one minimum.
+
+    Raises:
+        InputError: a degenerate minimum; a start that reaches no minimum; a symmetry that V doesn't have; bad starts;
+            D > 512.
+    """
+    symmetry = NoSymmetry() if symmetry is None else symmetry
+    starts = check_points(landscape, starts)
+    if not len(starts):
+        raise InputError("there are 0 starts: pass at least one point")
+    _check_symmetry(landscape, symmetry, starts[0])
+    rest = quench(landscape, starts).check()
+    _check_degenerate(landscape, rest)
+    order = np.argsort(rest.losses, kind="stable")
+    points, losses, spectra = rest.points[order], rest.losses[order], rest.spectra[order]
+    kept: list[int] = []
+    canonical = symmetry.canonical(points)
+    left = np.arange(len(points))
+    # Representatives first, which is cheap; then the exact distance between orbits, for the few that remain.
+    while left.size:
+        kept.append(int(left[0]))
+        left = left[~_close(np.linalg.norm(canonical[left] - canonical[left[0]], axis=1), points[left], tolerance)]
+    distinct: list[int] = []
+    for index in kept:
+        if not distinct or _match(points[[index]], points[distinct], symmetry, tolerance)[0] < 0:
+            distinct.append(index)
+    label = _match(points, points[distinct], symmetry, tolerance)
+    return Minima(
+        landscape,
+        symmetry,
+        points[distinct],
+        losses[distinct],
+        spectra[distinct],
+        np.array([symmetry.multiplicity(points[k], tolerance) for k in distinct]),
+        np.bincount(label, minlength=len(distinct)),
+        tolerance,
+    )
+
+
+def minima_of(potential: Potential, starts: int | None = None) -> Minima:
+    """The minima of a ready potential: from its own ``minima``, else from a scrambled Sobol set of starts in its box.
+
+    Args:
+        potential: V.
+        starts: how many of the box to try besides; default: 0 where the potential names its minima, else 128 D.
+
+    Raises:
+        InputError: as ``find_minima``.
+    """
+    named = np.array(potential.minima or np.zeros((0, potential.dimension)), float)
+    if starts is None:
+        starts = 0 if len(named) else 128 * potential.dimension
+    low, high = np.array(potential.box).T
+    # Scrambled, so that no start lies on a symmetry axis, from where the flow would end on a saddle.
+    sobol = qmc.Sobol(potential.dimension, rng=np.random.default_rng(0)).random_base2(
+        math.ceil(math.log2(max(starts, 1)))
+    )
+    return find_minima(potential, np.concatenate([named, (low + sobol * (high - low))[:starts]]))
+
+
+def check_temperature(temperature: float | int) -> None:
+    """Raises:
+    InputError: T ≤ 0, or not finite.
+    """
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise InputError(
+            f"temperature is {temperature}: pass T > 0; at T = 0 the law is a point mass at the deepest minimum"
+        )
+
+
+def _close(distances: np.ndarray, points: np.ndarray, tolerance: float) -> np.ndarray:
+    return distances <= tolerance * (1 + np.linalg.norm(points, axis=1))
+
+
+def _match(points: np.ndarray, minima: np.ndarray, symmetry: Symmetry, tolerance: float) -> np.ndarray:
+    """Index of the minimum each point is a copy of; −1: none."""
+    label = np.full(len(points), -1)
+    canonical, others = symmetry.canonical(points), symmetry.canonical(minima)
+    for index, other in enumerate(others):
+        label[(label < 0) & _close(np.linalg.norm(canonical - other, axis=1), points, tolerance)] = index
+    for index, minimum in enumerate(minima):
+        left = np.flatnonzero(label < 0)
+        if left.size:
+            label[left[_close(symmetry.distances(points[left], minimum), points[left], tolerance)]] = index
+    return label
+
+
+def _check_symmetry(landscape: Landscape, symmetry: Symmetry, theta: np.ndarray) -> None:
+    """V at some images of a start (all of a small group)."""
+    if symmetry.order == 1:
+        return
+    # A sum over units is what it is in any order, but no further: compare at rounding error.
+    images = symmetry.images(theta)[:48] if symmetry.order <= 10_000 else symmetry.canonical(theta[None])
+    values = values_of(landscape, np.concatenate([theta[None], images]))
+    worst = np.abs(values - values[0]).max()
+    if worst > 1e-9 * (1 + np.abs(values[0])):
+        raise InputError(
+            f"{landscape.name} changes by {worst:.2g} under the symmetry: pass one that it has, or NoSymmetry()"
+        )
+
+
+def _check_degenerate(landscape: Landscape, rest: Quenched) -> None:
+    if rest.zero_modes.any():
+        worst = int(rest.zero_modes.argmax())
+        raise InputError(
+            f"{landscape.name} has a degenerate minimum (V = {rest.losses[worst]:.6g}) with {rest.zero_modes[worst]} "
+            f"zero modes of {landscape.dimension}, so Laplace's weight is infinite: add weight decay, leave the flat "
+            "direction out, or use orbit_laplace_weight for a compact isometric symmetry"
+        )

@@ -1,0 +1,265 @@
+"""The probability that SGD sits in each basin, from runs that demonstrably mix, with a standard error."""
+
+import dataclasses
+import math
+from typing import Any
+
+import equinox as eqx
+import jax.random as jr
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from scipy import linalg, stats
+
+from sdesgd.basins.tally import Tally
+from sdesgd.basins.wells import Wells
+from sdesgd.dynamics import AbstractDynamics, check_positive_integer
+from sdesgd.errors import InputError
+from sdesgd.problem import Problem
+from sdesgd.simulation import simulate
+
+_MOST_STEPS = 2**31 - 1  # of the counters
+_RELAXATIONS = 3  # of burn-in, at least
+_DISAGREEMENT = 4  # standard errors between starts
+
+
+@dataclasses.dataclass(frozen=True)
+class Occupancy:
+    """Time shares of the basins, after every SGD step past the burn-in, over all replicas.
+
+    Attributes:
+        probabilities: (M,), sum 1.
+        standard_errors: (M,), the larger of the two below.
+        by_crossings: (M,), 2p(1 − p)/√K_a, K_a crossings into and out of core a: a well against all the others.
+        by_replicas: (M,), the standard deviation of the replicas' shares over √replicas; within each start's replicas.
+        crossings: (M, M), row a column b: from core a to core b.
+        steps: counted steps of one replica. replicas: how many there were.
+        disagreement_of_starts: the largest difference of a start's share from the others', in its standard errors.
+    """
+
+    probabilities: Float[np.ndarray, " M"]
+    standard_errors: Float[np.ndarray, " M"]
+    by_crossings: Float[np.ndarray, " M"]
+    by_replicas: Float[np.ndarray, " M"]
+    crossings: Int[np.ndarray, "M M"]
+    steps: int
+    replicas: int
+    disagreement_of_starts: float
+
+    def interval(self, confidence: float = 0.95) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
+        """(low, high), each (M,): p ± z·standard error, each well with its own confidence."""
+        if not 0 < confidence < 1:
+            raise InputError(f"confidence is {confidence}: pass a number between 0 and 1")
+        half = stats.norm.ppf(0.5 + confidence / 2) * self.standard_errors
+        return self.probabilities - half, self.probabilities + half
+
+
+def measure_occupancy(
+    dynamics: AbstractDynamics,
+    problem: Problem,
+    wells: Wells,
+    *,
+    starts: Float[np.ndarray | Array, "starts D"],
+    num_steps: int,
+    burn_in: int,
+    replicas: int,
+    key: PRNGKeyArray,
+    rates: Any = None,
+    least_crossings: int = 100,
+    progress: str = "",
+) -> Occupancy:
+    """The share of steps that a dynamics spends in each basin at stationarity, or a refusal.
+
+    p_a = (steps that end in basin a)/(all steps),   SE_a = max(2p(1 − p)/√K_a, replica-to-replica SEM)
+
+    Assumptions of the first SE: a well and the rest exchange as a two-state Markov chain. It is the steadier of the two
+    where replicas are few; the second sees whatever slows mixing besides.
+
+    Args:
+        dynamics: with a constant learning rate. problem: of num_parameters D.
+        wells: as of ``wells_of``.
+        starts: one row a start; the replicas are split evenly over them. Starts in different wells show mixing.
+        num_steps: steps that count, of each replica; ``burn_in`` steps go before and don't.
+        replicas: in all; rounded up to a multiple of the starts.
+        rates: (M, M), row a column b: from well a to b per unit of SDE time, say ``kramers_rates``. If given, a run
+            that would not mix is refused before it begins.
+        least_crossings: into and out of each well, over all replicas, below which there is no claim.
+        progress: a label for a progress bar.
+
+    Raises:
+        InputError: before running: a burn-in of fewer than 3 relaxation times, or fewer crossings expected than least.
+            After it: too few crossings counted, starts that disagree by more than 4 standard errors, replicas that
+            diverged. A schedule; an interrupted run; sizes out of range.
+
+    Source: claim occupancy-error.
+    """
+    starts = np.asarray(starts, float)
+    _check(dynamics, problem, wells, starts, num_steps, burn_in, replicas, least_crossings)
+    each = math.ceil(replicas / len(starts))
+    replicas = each * len(starts)
+    if each < 2:
+        raise InputError(f"{replicas} replicas for {len(starts)} starts: pass at least two a start, for an error bar")
+    if rates is not None:
+        _check_plan(
+            rates, wells, float(np.asarray(dynamics.learning_rate)), num_steps, burn_in, replicas, least_crossings
+        )
+    tally = Tally(dynamics, wells, burn_in)
+    _, unravel = ravel_pytree(problem.moving())
+    visits, crossings = [], []
+    for start, start_key in zip(starts, jr.split(key, len(starts)), strict=True):
+        run = simulate(
+            tally,
+            problem,
+            num_steps=burn_in + num_steps,
+            replicas=each,
+            key=start_key,
+            observables={},
+            save_every=burn_in + num_steps,
+            params=eqx.combine(unravel(start), problem.params),
+            progress=progress,
+        )
+        if run.interrupted:
+            raise InputError("the run was interrupted, so nothing is known of its occupancy: run it again")
+        if run.diverged.any():
+            raise InputError(
+                f"{int(run.diverged.sum())} of {each} replicas diverged from the start {start}: lower the learning_rate"
+            )
+        counts = run.final_params[1]
+        visits.append(np.asarray(counts.visits, np.int64))
+        crossings.append(np.asarray(counts.crossings, np.int64))
+    return occupancy_of(np.stack(visits), np.stack(crossings), least_crossings, rates, dynamics.learning_rate)
+
+
+def occupancy_of(
+    visits: Int[np.ndarray, "starts each M"],
+    crossings: Int[np.ndarray, "starts each M M"],
+    least_crossings: int = 100,
+    rates: Any = None,
+    learning_rate: Any = None,
+) -> Occupancy:
+    """The occupancy from counts, or a refusal; see ``measure_occupancy``."""
+    groups, each, M = visits.shape
+    steps, replicas = int(visits[0, 0].sum()), groups * each
+    shares = visits / steps
+    p = shares.mean(axis=(0, 1))
+    by_start = crossings.sum(axis=1)
+    total = by_start.sum(axis=0)
+    K = total.sum(axis=0) + total.sum(axis=1)
+    if M > 1 and K.min() < least_crossings:
+        raise InputError(_too_few(K, least_crossings, steps, replicas, rates, learning_rate))
+    # The spread within starts: what is left of the starts' own bias would else count as noise.
+    by_replicas = np.sqrt(shares.var(axis=1, ddof=1).mean(axis=0) / replicas)
+    by_crossings = 2 * p * (1 - p) / np.sqrt(np.maximum(K, 1))
+    errors = np.maximum(by_crossings, by_replicas)
+    worst = 0.0
+    if groups > 1 and M > 1:
+        of_start = shares.mean(axis=1)
+        others = (groups * p - of_start) / (groups - 1)
+        scatter = errors * np.sqrt(groups + groups / (groups - 1))  # of a group's share less the others'
+        gaps = np.abs(of_start - others) / np.maximum(scatter, 1e-300)
+        worst = float(gaps.max())
+        if worst > _DISAGREEMENT:
+            start, well = np.unravel_index(gaps.argmax(), gaps.shape)
+            raise InputError(
+                f"not mixed: replicas from start {start} spend {of_start[start, well]:.3f} of their steps in well "
+                f"{well}, the others {others[start, well]:.3f}, {worst:.1f} standard errors apart: lengthen burn_in "
+                "and num_steps"
+            )
+    return Occupancy(p, errors, by_crossings, by_replicas, total, steps, replicas, worst)
+
+
+# -- plans -------------------------------------------------------------------------------------------------
+
+
+def stationary_of(rates: Any) -> tuple[Float[np.ndarray, " M"], float]:
+    """π and the relaxation time 1/|λ₂| of the Markov chain with these rates, per unit of SDE time.
+
+    Raises:
+        InputError: not (M, M) rates, finite and not negative; wells that aren't all connected.
+    """
+    rates = np.array(rates, float)
+    if rates.ndim != 2 or rates.shape[0] != rates.shape[1] or len(rates) < 2:
+        raise InputError(f"rates have shape {rates.shape}: pass (M, M) for M > 1 wells, row a column b from a to b")
+    np.fill_diagonal(rates, 0)
+    if not np.isfinite(rates).all() or (rates < 0).any():
+        raise InputError("rates hold negative values, NaN or infinity: pass escapes per unit of SDE time")
+    generator = rates - np.diag(rates.sum(axis=1))
+    values = np.sort(np.abs(linalg.eigvals(generator)))
+    if not values[1] > 1e-12 * values[-1]:
+        raise InputError("some wells can't be reached from others at these rates: give every well a way out and in")
+    right = np.zeros(len(rates))
+    right[-1] = 1
+    pi = np.linalg.solve(np.vstack([generator.T[:-1], np.ones(len(rates))]), right)
+    return pi, float(1 / values[1])
+
+
+def crossings_per_time(rates: Any) -> Float[np.ndarray, " M"]:
+    """(M,): expected crossings into and out of each well per unit of SDE time at stationarity, 2π_a Σ_b k_ab."""
+    pi, _ = stationary_of(rates)
+    return 2 * pi * (np.sum(rates, axis=1) - np.diag(rates))
+
+
+def steps_needed(rates: Any, learning_rate: float, replicas: int, crossings: int) -> int:
+    """Steps of each replica, past the burn-in, for so many expected crossings of the rarest well, over all replicas.
+
+    n = crossings/(η · replicas · min_a 2π_a Σ_b k_ab)
+
+    Args:
+        rates: (M, M), row a column b, per unit of SDE time. learning_rate: η, of one step.
+        replicas: how many. crossings: K wanted; the standard error of an occupancy p is then 2p(1 − p)/√K.
+    """
+    if not (learning_rate > 0 and replicas >= 1 and crossings >= 1):
+        raise InputError(
+            f"learning_rate {learning_rate}, replicas {replicas}, crossings {crossings}: pass η > 0 and at least 1"
+        )
+    return math.ceil(crossings / (learning_rate * replicas * float(crossings_per_time(rates).min())))
+
+
+def burn_in_needed(rates: Any, learning_rate: float) -> int:
+    """Steps in three relaxation times of the chain with these rates: e⁻³ = 5 % of the start's bias is left."""
+    return math.ceil(_RELAXATIONS * stationary_of(rates)[1] / learning_rate)
+
+
+def _check_plan(rates, wells, learning_rate, num_steps, burn_in, replicas, least_crossings) -> None:
+    if np.shape(rates) != (wells.count, wells.count):
+        raise InputError(f"rates have shape {np.shape(rates)} for {wells.count} wells: pass (M, M)")
+    needed = burn_in_needed(rates, learning_rate)
+    if burn_in < needed:
+        raise InputError(
+            f"burn_in {burn_in} is less than three relaxation times: {needed - burn_in} more steps are needed, "
+            f"{needed} in all; or raise the temperature"
+        )
+    needed = steps_needed(rates, learning_rate, replicas, least_crossings)
+    if num_steps < needed:
+        expected = learning_rate * replicas * num_steps * float(crossings_per_time(rates).min())
+        raise InputError(
+            f"{num_steps} steps of {replicas} replicas would cross about {expected:.2g} times into or out of the "
+            f"rarest well, and {least_crossings} are the least: {needed - num_steps} more steps each are needed, "
+            f"{needed} in all"
+        )
+
+
+def _too_few(K, least_crossings, steps, replicas, rates, learning_rate) -> str:
+    well, counted = int(K.argmin()), int(K.min())
+    text = f"not mixed: {counted} crossings into or out of well {well} in {steps} steps of {replicas} replicas, of at "
+    text += f"least {least_crossings}: "
+    if counted:
+        more = math.ceil(steps * (least_crossings / counted - 1))
+        return text + f"about {more} more steps each are needed"
+    if rates is not None:
+        needed = steps_needed(rates, float(learning_rate), replicas, least_crossings)
+        return text + f"by its rates it takes {max(needed - steps, steps)} more steps each"
+    return text + f"more than {steps * (least_crossings - 1)} more steps each are needed, or a higher temperature"
+
+
+def _check(dynamics, problem, wells, starts, num_steps, burn_in, replicas, least_crossings) -> None:
+    if callable(dynamics.learning_rate):
+        raise InputError("learning_rate is a schedule, so nothing is stationary: pass a number")
+    for name, value in (("num_steps", num_steps), ("replicas", replicas), ("least_crossings", least_crossings)):
+        check_positive_integer(name, value)
+    if burn_in < 0 or burn_in + num_steps > _MOST_STEPS:
+        raise InputError(f"burn_in {burn_in}, num_steps {num_steps}: pass burn_in ≥ 0, and at most 2·10⁹ steps in all")
+    if starts.ndim != 2 or starts.shape[1] != problem.num_parameters or not len(starts):
+        raise InputError(f"starts have shape {starts.shape}: pass (starts, {problem.num_parameters}), one row each")
+    if wells.count < 2:
+        raise InputError("there is one well, and its occupancy is 1: nothing to measure")

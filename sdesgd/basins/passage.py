@@ -1,0 +1,291 @@
+"""How long SGD takes from one well to another: Kramers' rates, the exact mean time on a line, and measured times."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from scipy import integrate, interpolate
+
+from sdesgd.basins.minima import check_temperature
+from sdesgd.basins.quench import check_points
+from sdesgd.basins.saddles import Saddle, jets
+from sdesgd.dynamics import AbstractDynamics, check_positive_integer
+from sdesgd.errors import InputError
+from sdesgd.landscape import Landscape
+from sdesgd.problem import Problem
+
+_LANES = (64, 1024)  # passages that run side by side, at least and at most
+_SEGMENT = 20_000  # steps of one compiled call
+_POINTS = 20_001  # of the quadrature, before the start and after it
+
+
+# -- theory ------------------------------------------------------------------------------------------------
+
+
+def kramers_rate(hessian_min: Any, hessian_saddle: Any, barrier: float | int, temperature: float | int) -> float:
+    """k = |λ_s|/(2π) √(det H/|det H_s|) e^{−ΔV/T}: escapes over one saddle per unit of SDE time, an η a step.
+
+    On a line √(V″|V″_s|)/(2π) e^{−ΔV/T}. It is the rate of going to the next well; the top itself is reached twice as
+    often. Relative error O(T).
+
+    Assumptions: constant isotropic C, T = ησ²/(2S(1−m)) small against the barrier; minimum and saddle non-degenerate;
+    the law of the SDE (SGD's own finite step changes the exponent by about ηλΔV/(2T)); overdamped.
+
+    Args:
+        hessian_min, hessian_saddle: (D, D), or numbers for D = 1. barrier: ΔV > 0. temperature: T.
+
+    Raises:
+        InputError: not a minimum, not a saddle of index 1, a barrier or a temperature that isn't positive.
+
+    Source: claims kramers-rate and detailed-balance.
+    """
+    low, high = (np.linalg.eigvalsh(np.atleast_2d(np.asarray(H, float))) for H in (hessian_min, hessian_saddle))
+    check_temperature(temperature)
+    if low.shape != high.shape or not low[0] > 0:
+        raise InputError(
+            f"hessian_min has eigenvalues {low}: pass that of a non-degenerate minimum, as large as the other"
+        )
+    if not high[0] < 0 or (high[1:] <= 0).any():
+        raise InputError(f"hessian_saddle has eigenvalues {high}: pass that of a saddle with one negative")
+    if not barrier > 0:
+        raise InputError(f"barrier is {barrier}: pass V at the saddle less V at the minimum, which is positive")
+    prefactor = abs(high[0]) / (2 * math.pi) * math.sqrt(np.prod(low) / abs(np.prod(high)))
+    return float(prefactor * math.exp(-barrier / temperature))
+
+
+def kramers_rates(
+    landscape: Landscape, minima: Any, saddles: Sequence[Saddle], temperature: float | int
+) -> Float[np.ndarray, "M M"]:
+    """(M, M), row a column b: Kramers' rate from well a to b per unit of SDE time, summed over the passes between them.
+
+    Args:
+        landscape: V. minima: (M, D), or an object with ``points``. saddles: of ``find_saddles``. temperature: T.
+
+    Raises:
+        InputError: as ``kramers_rate``; minima that stand for several copies.
+    """
+    if np.any(np.asarray(getattr(minima, "multiplicities", 1)) > 1):
+        raise InputError(
+            "minima stand for symmetric copies, each with passes of its own: pass all the copies as points"
+        )
+    points = check_points(landscape, getattr(minima, "points", minima))
+    values, _, hessians = jets(landscape, points)
+    rates = np.zeros((len(points), len(points)))
+    for saddle in saddles:
+        for a, b in (saddle.wells, saddle.wells[::-1]):
+            barrier = saddle.value - float(values[a])
+            rates[a, b] += kramers_rate(hessians[a], np.diag(saddle.spectrum), barrier, temperature)
+    return rates
+
+
+def mean_first_passage_time(
+    landscape: Landscape | tuple[Any, Any],
+    temperature: float | int,
+    start: float | int,
+    target: float | int,
+    box: tuple[float | int, float | int] | None = None,
+) -> float:
+    """τ = (1/T) ∫_start^target dy e^{V(y)/T} ∫_wall^y dz e^{−V(z)/T}, in SDE time, for dθ = −V′ dt + √(2T) dW.
+
+    Exact on a line, whichever side the target is on. A reflecting wall stands at the far edge of the box, which doesn't
+    matter where e^{−V/T} has died out before it.
+
+    Args:
+        landscape: V with D = 1; or a pair of arrays (x, V(x)), x ascending, interpolated by cubic splines.
+        temperature: T. start, target: θ, in the box.
+        box: (low, high); default: the landscape's own, twice as wide; the arrays' range.
+
+    Raises:
+        InputError: another dimension, no box, T ≤ 0, points outside the box, barriers too high for float64.
+
+    Source: claim mean-first-passage-time; Gardiner 2009.
+    """
+    check_temperature(temperature)
+    value, box = _on_a_line(landscape, box)
+    low, high = box
+    if not (low <= start <= high and low <= target <= high and start != target):
+        raise InputError(f"start {start} and target {target}: pass two different points between {low:g} and {high:g}")
+    wall = low if start < target else high
+    # u: distance from the wall, upwards in either case, with the start a point of the grid.
+    near, far = abs(start - wall), abs(target - wall)
+    u = np.unique(np.concatenate([np.linspace(0, near, _POINTS), np.linspace(near, far, _POINTS)]))
+    V = value(wall + math.copysign(1, target - start) * u) / temperature
+    V, ahead = V - V.min(), u >= near
+    if V[ahead].max() > 600:
+        raise InputError(f"the barrier is {V[ahead].max():.0f} T, so the time overflows: raise the temperature")
+    inner = integrate.cumulative_simpson(np.exp(-V), x=u, initial=0)
+    return float(integrate.simpson((np.exp(V) * inner)[ahead], x=u[ahead]) / temperature)
+
+
+def _on_a_line(landscape, box) -> tuple[Callable, tuple[float, float]]:
+    if isinstance(landscape, Landscape):
+        if landscape.dimension != 1:
+            raise InputError(f"{landscape.name} has {landscape.dimension} dimensions: this time is for one")
+        if box is None:
+            low, high = getattr(landscape, "box", ((0, 0),))[0]
+            box = (low - (high - low) / 2, high + (high - low) / 2)
+        if not box[0] < box[1]:
+            raise InputError(f"box {box}: pass (low, high) with low < high, beyond which V/T is large")
+        with jax.enable_x64(True):
+            values = jax.jit(jax.vmap(lambda x: landscape.value(x[None])))
+        return lambda x: _in_float64(values, x), (float(box[0]), float(box[1]))
+    x, V = (np.asarray(a, float) for a in landscape)
+    if x.ndim != 1 or x.shape != V.shape or len(x) < 4 or not (np.diff(x) > 0).all() or not np.isfinite(V).all():
+        raise InputError(f"arrays of shapes {x.shape} and {V.shape}: pass x, ascending, and finite V(x), of one length")
+    box = (float(x[0]), float(x[-1])) if box is None else (float(box[0]), float(box[1]))
+    if not x[0] <= box[0] < box[1] <= x[-1]:
+        raise InputError(f"box {box}: pass one within the arrays' range, {x[0]:g} to {x[-1]:g}")
+    return interpolate.CubicSpline(x, V), box
+
+
+def _in_float64(function: Callable, x: np.ndarray) -> np.ndarray:
+    with jax.enable_x64(True):
+        return np.asarray(function(jnp.asarray(x)), float)
+
+
+# -- measurement -------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class PassageTimes:
+    """Steps until θ is first in the target *after a step*, passage by passage.
+
+    Attributes:
+        steps: (replicas,). censored: (replicas,), whether it was cut at max_steps.
+        mean_steps, standard_error_steps: over replicas, in steps.
+        mean, standard_error: the same in SDE time, η a step.
+    """
+
+    steps: Int[np.ndarray, " replicas"]
+    censored: Bool[np.ndarray, " replicas"]
+    mean_steps: float
+    standard_error_steps: float
+    mean: float
+    standard_error: float
+
+
+def first_passage(
+    dynamics: AbstractDynamics,
+    problem: Problem,
+    start: Float[np.ndarray | Array, " D"],
+    target: Callable[[Float[Array, " D"]], Any],
+    *,
+    replicas: int,
+    max_steps: int,
+    key: PRNGKeyArray,
+) -> PassageTimes:
+    """Measured first-passage times from a start to a set, one for each replica, in steps and in SDE time.
+
+    θ is looked at after whole steps. For SGD that is its passage, and its exact mean is
+    ``TransferOperator.first_passage_steps``. For the SDE it is late: a target at b acts as one 0.58√(2Tη) further on
+    (Siegmund 1985). Compare with ``mean_first_passage_time`` only for a target beyond the barrier, at the other minimum
+    say, where a shift by that changes the mean time by a share of order e^{−ΔV/T}.
+
+    Passage j draws at its step n from ``fold_in(fold_in(key, j), n)``, whatever runs beside it.
+
+    Args:
+        dynamics: with a constant learning rate. problem: of D parameters.
+        start: (D,), with zero velocity if there is momentum. target: θ (D,) ↦ bool, in JAX; pass the same function
+            object again to avoid a recompilation.
+        replicas: passages. max_steps: of each; allow some 15 mean times for a thousand.
+
+    Raises:
+        InputError: passages that take longer than max_steps (their number, and how many steps would do), a start
+            inside the target, a run that diverges, a schedule.
+    """
+    rate = dynamics.learning_rate
+    if callable(rate):
+        raise InputError("learning_rate is a schedule, so the time depends on when one starts: pass a number")
+    check_positive_integer("replicas", replicas)
+    check_positive_integer("max_steps", max_steps)
+    if replicas < 2 or max_steps > 2**31 - 2:
+        raise InputError(f"replicas {replicas}, max_steps {max_steps}: pass at least 2 and at most 2·10⁹")
+    rate = float(np.asarray(rate))
+    flat, unravel = ravel_pytree(problem.moving())
+    start = jnp.asarray(start, flat.dtype)
+    if start.shape != flat.shape:
+        raise InputError(f"start has shape {start.shape}: pass {flat.shape}")
+    if bool(target(start)):
+        raise InputError(f"the start {start} lies in the target: start outside")
+    state = dynamics.init(problem, eqx.combine(unravel(start), problem.params))
+    moving, fixed = eqx.partition(state, eqx.is_array)
+    lanes = min(replicas, int(np.clip(replicas // 8, *_LANES)))
+    jobs, zeros = jnp.arange(lanes, dtype=jnp.int32), jnp.zeros(lanes, jnp.int32)
+    carry = (
+        jax.tree.map(lambda x: jnp.broadcast_to(x, (lanes, *x.shape)), moving),
+        jax.vmap(jr.fold_in, (None, 0))(key, jobs),
+        jobs,
+        zeros,
+        jnp.asarray(lanes, jnp.int32),
+        jnp.zeros(replicas, jnp.int32),
+        jnp.zeros(replicas, bool),
+        jnp.asarray(False),
+    )
+    dynamics = jax.tree.map(lambda x: jnp.asarray(x, problem.dtype) if isinstance(x, float) and x else x, dynamics)
+    while bool((carry[2] < replicas).any()):
+        carry = _segment(dynamics, problem, target, moving, fixed, carry, key, jnp.asarray(max_steps, jnp.int32))
+        if bool(carry[-1]):
+            raise InputError("a run diverged on its way to the target: lower the learning_rate")
+    return _summary(np.asarray(carry[5]), np.asarray(carry[6]), max_steps, rate)
+
+
+@eqx.filter_jit
+def _segment(dynamics, problem, target, start, fixed, carry, key, max_steps):
+    """Lanes step together; a lane whose passage has ended takes the next one that nobody has begun."""
+    replicas = carry[5].shape[0]
+
+    def step(state, job_key, n):
+        new = dynamics.step(problem, eqx.combine(state, fixed), jr.fold_in(job_key, n), n)
+        theta = ravel_pytree(eqx.filter(dynamics.params(new), eqx.is_inexact_array))[0]
+        return eqx.filter(new, eqx.is_array), jnp.asarray(target(theta), bool), jnp.all(jnp.isfinite(theta))
+
+    def advance(loop):
+        count, (states, keys, job, n, following, steps, censored, lost) = loop
+        states, hit, finite = jax.vmap(step)(states, keys, n)
+        n, working = n + 1, job < replicas
+        done = working & (hit | (n >= max_steps))
+
+        def record(_):
+            at = jnp.where(done, job, replicas)  # out of range: dropped
+            new_job = following + jnp.cumsum(done, dtype=jnp.int32) - 1
+            fresh = lambda x, x0: jnp.where(done.reshape(-1, *[1] * x0.ndim), x0, x)  # noqa: E731
+            return (
+                jax.tree.map(fresh, states, start),
+                jax.vmap(jr.fold_in, (None, 0))(key, jnp.where(done, new_job, job)),
+                jnp.where(done, new_job, job),
+                jnp.where(done, 0, n),
+                following + jnp.sum(done, dtype=jnp.int32),
+                steps.at[at].set(n, mode="drop"),
+                censored.at[at].set(~hit, mode="drop"),
+            )
+
+        kept = states, keys, job, n, following, steps, censored
+        after = jax.lax.cond(jnp.any(done), record, lambda _: kept, None)
+        return count + 1, (*after, lost | jnp.any(working & ~finite))
+
+    def going(loop):
+        return (loop[0] < _SEGMENT) & jnp.any(loop[1][2] < replicas) & ~loop[1][-1]
+
+    return jax.lax.while_loop(going, advance, (jnp.asarray(0, jnp.int32), carry))[1]
+
+
+def _summary(steps: np.ndarray, censored: np.ndarray, max_steps: int, learning_rate: float) -> PassageTimes:
+    if censored.any():
+        # Late passages are exponential: their mean from all the time spent, their longest a logarithm of it.
+        done = len(steps) - int(censored.sum())
+        mean = steps.sum() / max(done, 1)
+        would = math.ceil(mean * (math.log(len(steps)) + 3))
+        raise InputError(
+            f"{int(censored.sum())} of {len(steps)} passages took longer than max_steps = {max_steps}, so their mean "
+            f"is not known: about {max(would, 2 * max_steps)} steps would do{'' if done else ', at the very least'}"
+        )
+    mean, error = float(steps.mean()), float(steps.std(ddof=1) / math.sqrt(len(steps)))
+    return PassageTimes(steps, censored, mean, error, mean * learning_rate, error * learning_rate)

@@ -1,0 +1,281 @@
+"""Passes between minima: paths of least loss, saddles of index 1, and the barriers that decide how often SGD hops."""
+
+import dataclasses
+import itertools
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy import optimize
+
+from sdesgd.basins.quench import check_points, quench
+from sdesgd.errors import InputError
+from sdesgd.landscape import Landscape
+
+_SEARCH_POINTS = 8001  # of the search for critical points in one dimension
+_ROUND, _ROUNDS = 200, 100  # steps of the string between two looks at it
+_SETTLED = 1e-6  # change of the pass within a round, relative to the range of V on the string
+_POLISH = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Path:
+    """A path of least loss from a to b.
+
+    Attributes:
+        points: (n, D), a first, b last. values: (n,), V there.
+        saddle: (D,), the highest pass, where ‖∇V‖ < 1e-8 and one eigenvalue of the Hessian is negative.
+        saddles: (s, D), all passes on the way, from a to b; more than one if the path leads over other minima.
+        barrier_from_a, barrier_from_b: V(saddle) − V(a), V(saddle) − V(b).
+    """
+
+    points: Float[np.ndarray, "n D"]
+    values: Float[np.ndarray, " n"]
+    saddle: Float[np.ndarray, " D"]
+    saddles: Float[np.ndarray, "s D"]
+    barrier_from_a: float
+    barrier_from_b: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Saddle:
+    """A pass that joins two minima directly: gradient flow from its two sides ends at one and at the other.
+
+    Attributes:
+        point: (D,). value: V there. wells: (a, b), a < b, rows of the minima.
+        spectrum: (D,), of the Hessian, ascending; the first is negative.
+    """
+
+    point: Float[np.ndarray, " D"]
+    value: float
+    wells: tuple[int, int]
+    spectrum: Float[np.ndarray, " D"]
+
+
+# -- one dimension -----------------------------------------------------------------------------------------
+
+
+def critical_points(landscape: Landscape, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """The minima and the maxima of V on an interval, each sorted: changes of sign of V′ on a fine grid, refined.
+
+    Assumptions: D = 1; two critical points are further apart than 1/8000 of the interval.
+    """
+    slope = jax.jit(lambda x: landscape.gradient(x[None])[0])
+    x = np.linspace(low, high, _SEARCH_POINTS)
+    x[1:-1] += 1e-7 * math.pi * (high - low) / _SEARCH_POINTS  # no grid point on a symmetric critical point
+    slopes = np.asarray(jax.vmap(slope)(jnp.asarray(x)))
+    found = {1: [], -1: []}
+    for k in np.flatnonzero(slopes[:-1] * slopes[1:] < 0):
+        root = optimize.brentq(lambda z: float(slope(jnp.asarray(z))), x[k], x[k + 1], xtol=1e-14)
+        found[1 if slopes[k] < 0 else -1].append(root)
+    return np.array(found[1]), np.array(found[-1])
+
+
+# -- the string --------------------------------------------------------------------------------------------
+
+
+@eqx.filter_jit
+def _relax(value, string, step, longest):
+    """A round of the simplified string method: descend each image, then space them evenly along the string."""
+    slopes = jax.vmap(jax.grad(value))
+
+    def respaced(images):
+        lengths = jnp.linalg.norm(jnp.diff(images, axis=0), axis=1)
+        along = jnp.concatenate([jnp.zeros(1), jnp.cumsum(lengths)])
+        even = jnp.linspace(0, along[-1], len(images))
+        return jax.vmap(lambda column: jnp.interp(even, along, column), 1, 1)(images)
+
+    def descend(_, images):
+        move = -step * slopes(images)
+        length = jnp.linalg.norm(move, axis=1, keepdims=True)
+        move = move / jnp.maximum(1, length / longest)
+        return respaced(images.at[1:-1].add(move[1:-1]))
+
+    string = jax.lax.fori_loop(0, _ROUND, descend, respaced(string))
+    return string, jax.vmap(value)(string)
+
+
+@eqx.filter_jit
+def _jet(value, point):
+    return value(point), jax.grad(value)(point), jax.hessian(value)(point)
+
+
+def jets(landscape: Landscape, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(V (K,), ‖∇V‖ (K,), ∇²V (K, D, D)) of few points: compiled once for any number."""
+    values, slopes, hessians = zip(*(_jet(landscape.value, jnp.asarray(x)) for x in points), strict=True)
+    return np.array(values), np.linalg.norm(np.array(slopes), axis=1), np.array(hessians)
+
+
+@eqx.filter_jit
+def _to_saddle(value, point, longest):
+    """Up along the softest direction and down along the others, by Newton's lengths."""
+
+    def move(_, x):
+        values, vectors = jnp.linalg.eigh(jax.hessian(value)(x))
+        along = vectors.T @ jax.grad(value)(x)
+        curvature = jnp.maximum(jnp.abs(values), 1e-12).at[0].multiply(-1)
+        step = -vectors @ (along / curvature)
+        return x + step / jnp.maximum(1, jnp.linalg.norm(step) / longest)
+
+    return jax.lax.fori_loop(0, _POLISH, move, point)
+
+
+def minimum_energy_path(landscape: Landscape, a: Any, b: Any, images: int = 31) -> Path:
+    """A path from a to b along which ∇V has no component across, by the simplified string method; its passes exactly.
+
+    Images descend with V and are spaced evenly again, from the straight line until the pass no longer changes. Each
+    maximum along the string is then led to a saddle by Newton steps, up along the softest direction. On a line the
+    path is the interval and the passes are its maxima.
+
+    Assumptions: V has two derivatives. In more than one dimension there may be several such paths: this is the one
+    that the straight line relaxes to, and not always the lowest.
+
+    Args:
+        landscape: V. a, b: (D,), two minima (‖∇V‖ small), float64. images: of the string, its ends included.
+
+    Raises:
+        InputError: a and b agree or aren't minima; fewer than 5 images; the string doesn't settle; the pass isn't a
+            non-degenerate saddle of index 1.
+
+    Source: E, Ren & Vanden-Eijnden 2007, J. Chem. Phys. 126, 164103.
+    """
+    if images < 5:
+        raise InputError(f"images is {images}: pass at least 5")
+    ends = check_points(landscape, np.stack([np.asarray(a, float), np.asarray(b, float)]))
+    span = float(np.linalg.norm(ends[1] - ends[0]))
+    depths, slopes, hessians = jets(landscape, ends)
+    curvature = float(np.abs(np.linalg.eigvalsh(hessians)).max())
+    if not span > 0 or slopes.max() > 1e-4 * curvature * span or np.linalg.eigvalsh(hessians).min() <= 0:
+        raise InputError(
+            f"a and b must be two different minima, but they are {span:.2g} apart, and ‖∇V‖ there is {slopes[0]:.2g}, "
+            f"{slopes[1]:.2g}: pass quenched points"
+        )
+    if landscape.dimension == 1:
+        string, values, tops = _line(landscape, ends[:, 0], images)
+    else:
+        string, values = _settled(landscape, ends, images, span)
+        inner = (values[1:-1] >= values[:-2]) & (values[1:-1] > values[2:])
+        tops = string[1:-1][inner]
+    passes, heights = _polished(landscape, tops, span / images)
+    top = int(heights.argmax())
+    return Path(string, values, passes[top], passes, *(heights[top] - depths).tolist())
+
+
+def _line(landscape: Landscape, ends: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    _, tops = critical_points(landscape, float(ends.min()), float(ends.max()))
+    string = np.linspace(ends[0], ends[1], images)[:, None]
+    values = np.asarray(jax.vmap(landscape.value)(jnp.asarray(string)))
+    return string, values, (tops if ends[0] < ends[1] else tops[::-1])[:, None]
+
+
+def _settled(landscape: Landscape, ends: np.ndarray, images: int, span: float) -> tuple[np.ndarray, np.ndarray]:
+    # A bend, lest the string stay on a ridge or a summit that symmetry puts on the line.
+    chord, share = ends[1] - ends[0], np.linspace(0, 1, images)[:, None]
+    across = np.eye(len(chord))[np.abs(chord).argmin()]
+    across = across - (across @ chord) / (chord @ chord) * chord
+    bend = 1e-3 * span * np.sin(math.pi * share) * across / np.linalg.norm(across)
+    string = jnp.asarray(ends[0] + share * chord + bend)
+    before = math.inf
+    for _ in range(_ROUNDS):
+        # Curvatures change along the way, and Euler steps are stable below 2/λ.
+        curvature = float(np.abs(np.linalg.eigvalsh(jets(landscape, np.asarray(string))[2])).max())
+        string, values = _relax(landscape.value, string, 0.5 / curvature, span / images)
+        height, scale = float(values.max()), float(values.max() - values.min())
+        if not math.isfinite(height):
+            break
+        if abs(height - before) < _SETTLED * scale:
+            return np.asarray(string), np.asarray(values)
+        before = height
+    raise InputError(
+        f"the string between {ends[0]} and {ends[1]} on {landscape.name} doesn't settle in {_ROUND * _ROUNDS} steps: "
+        "take minima that are neighbours, or more images"
+    )
+
+
+def _polished(landscape: Landscape, tops: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
+    if not len(tops):
+        raise InputError(f"the path on {landscape.name} has no pass between its ends: is one of them no minimum?")
+    passes = np.array([_to_saddle(landscape.value, jnp.asarray(x), longest) for x in tops])
+    heights, slopes, hessians = jets(landscape, passes)
+    spectra = np.linalg.eigvalsh(hessians)
+    for top, point, slope, spectrum in zip(tops, passes, slopes, spectra, strict=True):
+        small = 1e-8 * np.abs(spectrum).max()
+        index = int((spectrum < -small).sum())
+        if slope < 1e-8 and index == 1 and np.abs(spectrum).min() > small:
+            continue
+        raise InputError(
+            f"the pass of {landscape.name} near {top} leads to {point}, ‖∇V‖ = {slope:.2g}, with {index} negative "
+            "curvatures and not one: take more images, or other minima"
+        )
+    return passes, heights
+
+
+# -- all pairs ---------------------------------------------------------------------------------------------
+
+
+def find_saddles(landscape: Landscape, minima: Any, images: int = 31) -> tuple[Saddle, ...]:
+    """The passes that join two of the minima directly, from strings between all pairs of them; lowest first.
+
+    Each saddle found is left to both sides along its negative curvature, and belongs to the minima where the gradient
+    flow ends. Passes that no string meets stay unknown.
+
+    Args:
+        landscape: V. minima: (M, D) quenched points, or an object with such ``points``. Images under symmetries are
+            minima of their own here: pass those that matter.
+
+    Raises:
+        InputError: as ``minimum_energy_path``; flow from a saddle to a minimum that isn't among them.
+    """
+    minima = check_points(landscape, getattr(minima, "points", minima))
+    candidates: list[np.ndarray] = []
+    pairs = list(itertools.combinations(range(len(minima)), 2))
+    if landscape.dimension == 1:  # neighbours will do
+        pairs = list(itertools.pairwise(minima[:, 0].argsort().tolist()))
+    for a, b in pairs:
+        for point in minimum_energy_path(landscape, minima[a], minima[b], images).saddles:
+            if all(np.linalg.norm(point - other) > 1e-6 for other in candidates):
+                candidates.append(point)
+    found = []
+    for point in candidates:
+        values, _, hessians = jets(landscape, point[None])
+        spectrum, vectors = np.linalg.eigh(hessians[0])
+        nearest = float(np.linalg.norm(minima - point, axis=1).min())
+        sides = point + np.array([[1e-3], [-1e-3]]) * nearest * vectors[:, 0]
+        ends = quench(landscape, sides).check().points
+        distance = np.linalg.norm(ends[:, None] - minima, axis=-1)
+        if distance.min(axis=1).max() > 1e-4 * nearest:
+            where = ends[distance.min(axis=1).argmax()]
+            raise InputError(
+                f"from the saddle {point} of {landscape.name} gradient flow ends at {where}, which isn't among the "
+                "minima: add it"
+            )
+        a, b = sorted(distance.argmin(axis=1).tolist())
+        if a != b:
+            found.append(Saddle(point, float(values[0]), (a, b), spectrum))
+    return tuple(sorted(found, key=lambda saddle: saddle.value))
+
+
+def barriers(landscape: Landscape, minima: Any, saddles: tuple[Saddle, ...] | None = None) -> Float[np.ndarray, "M M"]:
+    """(M, M): V at the lowest pass from well a (row) to well b, over other wells too if that is lower, less V_a.
+
+    Args:
+        landscape: V. minima: (M, D) or an object with ``points``. saddles: those of ``find_saddles``; default: found.
+
+    Returns:
+        0 on the diagonal; infinite where no known chain of passes leads.
+    """
+    minima = check_points(landscape, getattr(minima, "points", minima))
+    saddles = find_saddles(landscape, minima) if saddles is None else saddles
+    height = np.full((len(minima), len(minima)), math.inf)
+    for saddle in saddles:
+        a, b = saddle.wells
+        height[a, b] = height[b, a] = min(height[a, b], saddle.value)
+    for via in range(len(minima)):  # Floyd and Warshall, with the highest pass of a way for its length
+        height = np.minimum(height, np.maximum(height[:, via, None], height[None, via]))
+    result = height - jets(landscape, minima)[0][:, None]
+    np.fill_diagonal(result, 0)
+    return result

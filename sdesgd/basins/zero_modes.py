@@ -1,0 +1,179 @@
+"""Minima that form an orbit of a continuous symmetry: their Gibbs weight by the orbit's volume.
+
+One parameter, φ ∈ [0, 2π): rotations of two weights into each other, of a ring's angle. The group must be compact and
+act by isometries; ReLU rescaling does neither, see ``symmetry.relu_symmetry``.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from sdesgd.basins import gradient_flow
+from sdesgd.basins.minima import check_temperature
+from sdesgd.basins.quench import check_points, values_of
+from sdesgd.errors import InputError
+from sdesgd.landscape import Landscape
+
+Action = Callable[[Float[Array, ""], Float[Array, " D"]], Float[Array, " D"]]
+
+# How many times an orbit may be run through as φ goes round once.
+_MOST_TURNS = 64
+# Places where the action is tried: they share no multiple.
+_ANGLES = (0.3, 1.0, 2.2, 3.9, 5.3)
+
+
+def orbit_volume(action: Action, theta: Any) -> float:
+    """Length of the orbit {action(φ, θ)}, each of its points counted once: ∫₀^{2π} |∂_φ action(φ, θ)| dφ / m.
+
+    m is how often the orbit is run through: the order of the stabiliser {φ : action(φ, θ) = θ}, up to 64.
+
+    Assumptions: a one-parameter group of isometries, so the speed is the same all along; checked at a few φ.
+
+    Args:
+        action: φ, θ (D,) ↦ (D,), in JAX, smooth, of period 2π in φ. The same function object again compiles nothing.
+        theta: θ (D,), float64.
+
+    Returns:
+        The length, in units of θ.
+
+    Raises:
+        InputError: action(0, θ) or action(2π, θ) isn't θ; it isn't a group or not isometric; it leaves θ where it is.
+    """
+    theta = np.asarray(theta, float)
+    if theta.ndim != 1:
+        raise InputError(f"theta has shape {theta.shape}: pass one point, (D,)")
+    if not jax.config.read("jax_enable_x64"):
+        raise InputError(
+            "JAX computes in float32 here, too coarse for an orbit: call within `with jax.enable_x64(True):`"
+        )
+    scale = 1 + float(np.linalg.norm(theta))
+    turns = np.arange(1, _MOST_TURNS + 1)
+    returns = np.asarray(_images(action, 2 * math.pi / jnp.asarray(turns, float), jnp.asarray(theta)))
+    if returns.shape[1:] != theta.shape:
+        raise InputError(f"action(φ, θ) has shape {returns.shape[1:]}: return a point like θ, {theta.shape}")
+    gaps = np.linalg.norm(returns - theta, axis=1)
+    if not gaps[0] <= 1e-9 * scale:
+        raise InputError(
+            f"action(2π, θ) is {gaps[0]:.2g} away from θ, so the orbit isn't closed: scale φ to a period of 2π; a "
+            "group that isn't compact gives no weight"
+        )
+    _check_isometric_group(action, theta, scale)
+    speeds = np.asarray(_speeds(action, jnp.asarray([0.0, *_ANGLES]), jnp.asarray(theta)))
+    if speeds[0] <= 1e-9 * scale:
+        raise InputError(
+            "the action leaves θ where it is, so there is no orbit: use Laplace's weight of a single minimum"
+        )
+    stabiliser = int(turns[gaps <= 1e-9 * scale].max())
+    return float(2 * math.pi * speeds.mean() / stabiliser)
+
+
+def orbit_laplace_weight(landscape: Landscape, theta: Any, action: Action, temperature: float | int) -> float:
+    """∫ e^{−V/T} near an orbit of minima: Vol (2πT)^{(D−1)/2} e^{−L/T}/√det′H.
+
+    det′H is the product of the D − 1 eigenvalues that aren't zero. ``Minima.log_weights`` has the logarithm of the same
+    integral near an isolated minimum, so the two can be compared.
+
+    Assumptions: T small against the barriers; relative error O(T). Other symmetric copies of the orbit aren't counted.
+
+    Args:
+        landscape: V.
+        theta: θ (D,), a point of the orbit, at rest (of ``quench``).
+        action: as for ``orbit_volume``; V must not change along it.
+        temperature: T, in units of the loss.
+
+    Raises:
+        InputError: θ is no minimum, V changes under the action, zero modes other than the orbit's own, T ≤ 0.
+
+    Source: claim ``orbit-volume``.
+    """
+    check_temperature(temperature)
+    theta = check_points(landscape, np.asarray(theta, float)[None])[0]
+    volume = orbit_volume(action, theta)
+    _check_invariant(landscape, action, theta)
+    slope, hessian = (np.asarray(x) for x in _derivatives(landscape.value, jnp.asarray(theta)))
+    if np.linalg.norm(slope) > 1e-8:
+        raise InputError(
+            f"‖∇V‖ is {np.linalg.norm(slope):.2g} at θ, so it is no minimum: pass a point of quench(...).points"
+        )
+    values, vectors = np.linalg.eigh(hessian)
+    zero = np.abs(values) <= 1e-8 * np.abs(values).max()
+    if values[0] < 0 and not zero[0]:
+        raise InputError(f"the Hessian has an eigenvalue {values[0]:.2g} at θ: a saddle; quench from beside it")
+    if zero.sum() != 1:
+        raise InputError(
+            f"the Hessian has {zero.sum()} zero modes at θ, but the orbit accounts for 1: add weight decay, or leave "
+            "the other flat directions out"
+        )
+    tangent = np.asarray(_tangent(action, jnp.asarray(theta)))
+    if abs(vectors[:, zero][:, 0] @ tangent) < (1 - 1e-6) * np.linalg.norm(tangent):
+        raise InputError(
+            "the zero mode doesn't point along the orbit, so the flat direction is another: add weight decay"
+        )
+    log_weight = (len(theta) - 1) / 2 * math.log(2 * math.pi * temperature) - np.log(values[~zero]).sum() / 2
+    return float(volume * math.exp(log_weight - float(landscape.value(jnp.asarray(theta))) / temperature))
+
+
+def _check_isometric_group(action: Action, theta: np.ndarray, scale: float) -> None:
+    """Jacobians are orthogonal, and angles add up, at θ and at a point beside it."""
+    beside = theta + scale * np.cos(np.arange(len(theta)) + 1.0) / 2
+    for point in map(jnp.asarray, (theta, beside)):
+        origin = float(jnp.linalg.norm(action(jnp.asarray(0.0), point) - point))
+        if origin > 1e-9 * scale:
+            raise InputError(f"action(0, θ) is {origin:.2g} away from θ: let φ = 0 be the identity")
+        jacobians, composed, direct = (np.asarray(x) for x in _group_laws(action, jnp.asarray(_ANGLES), point))
+        stretch = np.abs(jacobians.transpose(0, 2, 1) @ jacobians - np.eye(len(theta))).max()
+        if stretch > 1e-8:
+            raise InputError(
+                f"the action isn't isometric (JᵀJ is off by {stretch:.2g}), so Hessians differ along the orbit: it "
+                "gives no weight; add weight decay, which breaks such a symmetry"
+            )
+        if np.abs(composed - direct).max() > 1e-8 * scale:
+            raise InputError("action(φ, action(χ, θ)) isn't action(φ + χ, θ): pass a one-parameter group")
+
+
+def _check_invariant(landscape: Landscape, action: Action, theta: np.ndarray) -> None:
+    """V along the orbits of θ and of a point beside it."""
+    beside = theta + 0.1 * (1 + np.linalg.norm(theta)) * np.cos(np.arange(len(theta)) + 1.0)
+    for point in (theta, beside):
+        images = _images(action, jnp.asarray([0.0, *_ANGLES]), jnp.asarray(point))
+        values = values_of(landscape, np.asarray(images))
+        change = np.abs(values - values[0]).max()
+        if not change <= 1e-9 * (1 + abs(values[0])):
+            raise InputError(
+                f"{landscape.name} changes by {change:.2g} under the action: pass a symmetry that it has, or quench to "
+                "an isolated minimum"
+            )
+
+
+@eqx.filter_jit
+def _images(action, angles, theta):
+    return jax.vmap(action, (0, None))(angles, theta)
+
+
+@eqx.filter_jit
+def _tangent(action, theta):
+    return jax.jacfwd(action)(jnp.zeros(()), theta)
+
+
+@eqx.filter_jit
+def _speeds(action, angles, theta):
+    return jax.vmap(lambda a: jnp.linalg.norm(jax.jacfwd(action)(a, theta)))(angles)
+
+
+@eqx.filter_jit
+def _group_laws(action, angles, theta):
+    jacobians = jax.vmap(lambda a: jax.jacfwd(action, argnums=1)(a, theta))(angles)
+    composed = jax.vmap(lambda a: action(a, action(1.0 - a, theta)))(angles)
+    direct = jnp.broadcast_to(action(jnp.ones(()), theta), composed.shape)
+    return jacobians, composed, direct
+
+
+@eqx.filter_jit
+def _derivatives(value, theta):
+    return gradient_flow.gradient_and_hessian(value, theta)

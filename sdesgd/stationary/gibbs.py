@@ -1,0 +1,172 @@
+"""The Gibbs law exp(−V/T) by sampling: the No-U-Turn sampler of numpyro, where the barriers let it mix."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from sdesgd.dynamics import check_positive_integer
+from sdesgd.errors import InputError
+from sdesgd.landscape import Landscape
+from sdesgd.stationary.density import require_float64
+
+# A draw crosses a barrier ΔV if its fresh momentum has the energy: about 2 % of draws at 4T, 0.2 % at 6T.
+_LARGEST_BARRIER = 4
+# Short steps: at numpyro's 0.8 a per cent of the trajectories diverge on the steep sides of a double well.
+_ACCEPTANCE = 0.98
+_LARGEST_R_HAT, _LEAST_ESS = 1.02, 400
+
+
+@dataclasses.dataclass(frozen=True)
+class GibbsSample:
+    """Draws from p ∝ exp(−V/T), and whether they may be believed.
+
+    Attributes:
+        points: θ, (chains, n, D), after the warm-up.
+        r_hat: split R̂ of each coordinate, (D,); it needs about 25 independent draws a chain to come below 1.02.
+        ess: effective sample size of each coordinate, (D,), over all chains.
+        divergences: trajectories that left the energy surface.
+    """
+
+    points: Float[np.ndarray, "chains n D"]
+    r_hat: Float[np.ndarray, " D"]
+    ess: Float[np.ndarray, " D"]
+    divergences: int
+
+    def probability(self, where: Any) -> tuple[float, float]:
+        """The probability p of a set, and its standard error √(p(1−p)/ESS), with the ESS of the set's own indicator.
+
+        Where no draw is in the set, or all are, the error is 1/ESS of the worst coordinate: the p that the draws leave
+        room for.
+
+        Args:
+            where: bools (chains, n), or a function of points (K, D) to bools (K,).
+
+        Raises:
+            InputError: another shape; no chain ever entered or left the set, though some are in it and some aren't.
+        """
+        from numpyro.diagnostics import effective_sample_size
+
+        chains, n, D = self.points.shape
+        inside = where(self.points.reshape(-1, D)) if callable(where) else where
+        inside = np.asarray(inside)
+        if inside.size != chains * n or inside.dtype != bool:
+            raise InputError(
+                f"the set is given by {inside.dtype} of shape {inside.shape}: pass bools ({chains}, {n}), or a "
+                "function of points (K, D) to bools (K,)"
+            )
+        inside = inside.reshape(chains, n)
+        p = float(inside.mean())
+        if p in (0.0, 1.0):
+            return p, float(1 / self.ess.min())
+        if (inside == inside[:, :1]).all():
+            raise InputError("no chain entered or left the set: its probability is that of the starts; sample longer")
+        ess = float(effective_sample_size(inside.astype(float)))
+        return p, math.sqrt(p * (1 - p) / ess)
+
+    def check(self) -> None:
+        """Raises InputError unless R̂ ≤ 1.02 and ESS ≥ 400 for each coordinate, without divergences."""
+        r_hat, ess = float(np.max(self.r_hat)), float(np.min(self.ess))
+        if not (r_hat <= _LARGEST_R_HAT and ess >= _LEAST_ESS) or self.divergences:
+            raise InputError(
+                f"the chains haven't mixed: R-hat {r_hat:.3f} (at most {_LARGEST_R_HAT}), ESS {ess:.0f} (at "
+                f"least {_LEAST_ESS}), {self.divergences} divergences (none): draw more, or "
+                "use gibbs_density"
+            )
+
+
+def sample_gibbs(
+    landscape: Landscape,
+    temperature: float | int,
+    starts: Any,
+    *,
+    barrier: float | int,
+    samples: int = 2000,
+    warmup: int = 1000,
+    key: PRNGKeyArray,
+) -> GibbsSample:
+    """Draws from p ∝ exp(−V/T) by NUTS, in any dimension; for barriers of at most 4T.
+
+    A chain crosses a barrier only if a fresh momentum has the energy for it, so across 3T some 40,000 draws have an
+    ESS of a few hundred: few chains and many samples, and ``check`` before use. A new temperature doesn't recompile.
+
+    Args:
+        landscape: V. temperature: T.
+        starts: (chains, D), at least two, in different basins.
+        barrier: the highest that a chain must climb between the basins, above the minimum below it, in units of V;
+            0 for a single basin.
+        samples, warmup: draws of a chain, kept and for adaptation.
+        key: of ``jax.random.key``.
+
+    Raises:
+        InputError: T ≤ 0; barrier/T > 4; starts of another shape or where V isn't finite; float32.
+
+    Source: Hoffman & Gelman 2014 (numpyro's NUTS); R̂ and ESS as in numpyro.diagnostics.
+    """
+    from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+
+    require_float64()
+    begin = _checked(landscape, temperature, starts, barrier)
+    check_positive_integer("samples", samples)
+    check_positive_integer("warmup", warmup)
+    if samples < 100:
+        raise InputError(f"samples is {samples}: R-hat and ESS need at least 100 a chain")
+    keys = jr.split(key, len(begin))
+    points, diverging = _chains(landscape.value, jnp.asarray(float(temperature)), begin, keys, warmup, samples)
+    points = np.asarray(points)
+    return GibbsSample(
+        points,
+        np.asarray(split_gelman_rubin(points), float),
+        np.asarray(effective_sample_size(points), float),
+        int(np.asarray(diverging).sum()),
+    )
+
+
+@eqx.filter_jit
+def _chains(
+    value: Callable, temperature: Array, starts: Array, keys: Array, warmup: int, samples: int
+) -> tuple[Float[Array, "chains n D"], Bool[Array, "chains n"]]:
+    """NUTS's own kernel in one scan: ``numpyro.infer.MCMC`` would compile anew, some ten seconds, for every T."""
+    from numpyro.infer import NUTS
+
+    def chain(start, key):
+        potential = lambda theta: value(theta) / temperature  # noqa: E731
+        kernel = NUTS(potential_fn=potential, target_accept_prob=_ACCEPTANCE)
+        first = kernel.init(key, warmup, start, (), {})
+
+        def draw(state, _):
+            state = kernel.sample(state, (), {})
+            return state, (state.z, state.diverging)
+
+        _, (points, diverging) = jax.lax.scan(draw, first, None, length=warmup + samples)
+        return points[warmup:], diverging[warmup:]
+
+    return jax.vmap(chain)(starts, keys)
+
+
+def _checked(
+    landscape: Landscape, temperature: float | int, starts: Any, barrier: float | int
+) -> Float[Array, "chains D"]:
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise InputError(f"temperature is {temperature}: pass T > 0; at T = 0 the law is a point")
+    if not (math.isfinite(barrier) and barrier >= 0):
+        raise InputError(f"barrier is {barrier}: pass the highest pass above the minimum below it, 0 for one basin")
+    if barrier > _LARGEST_BARRIER * temperature * (1 + 1e-9):
+        other = "use gibbs_density, or " if landscape.dimension <= 3 else ""
+        raise InputError(
+            f"the barrier {barrier:.4g} is {barrier / temperature:.3g} T at T = {temperature:.4g}, and NUTS doesn't "
+            f"mix across more than {_LARGEST_BARRIER} T: {other}choose T ≥ {barrier / _LARGEST_BARRIER:.4g}"
+        )
+    begin = jnp.asarray(starts, float)
+    if begin.ndim != 2 or begin.shape[1] != landscape.dimension or len(begin) < 2:
+        raise InputError(f"starts have shape {begin.shape}: pass (chains, {landscape.dimension}), at least two chains")
+    if not bool(jnp.isfinite(jax.vmap(landscape.value)(begin)).all()):
+        raise InputError(f"{landscape.name} is not finite at some start: begin where it is")
+    return begin
