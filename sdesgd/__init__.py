@@ -4,7 +4,7 @@
 dθ = −g dt + √(fη/S) R dW          its SDE (Itô), R Rᵀ = C, f = 1 or (N−S)/(N−1)
 """
 
-from sdesgd import curvature, data, evidence, gradient_covariance, layers, models, stationary
+from sdesgd import basins, curvature, data, evidence, gradient_covariance, layers, models, stationary
 from sdesgd.coupling import Coupled, Gap, predict_gap, simulate_coupled
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
@@ -28,6 +28,7 @@ __all__ = [
     "SmallNoiseRK3",
     "Trajectories",
     "ValidityCard",
+    "basins",
     "curvature",
     "data",
     "evidence",

@@ -36,6 +36,19 @@ class Landscape:
         return jax.hessian(self.value)(theta)
 
 
+@dataclasses.dataclass(frozen=True)
+class Potential(Landscape):
+    """A smooth V: Rᵈ → R that confines: a name, a JAX function and D, and
+
+    Attributes:
+        box: (low, high) for each coordinate: where the minima lie and the temperatures of interest reach.
+        minima: points from which descent leads to the distinct minima; None if it is for a search to find them.
+    """
+
+    box: tuple[tuple[float, float], ...]
+    minima: tuple[tuple[float, ...], ...] | None = None
+
+
 class FlatLoss(eqx.Module):
     """θ (D,) ↦ L(θ) of a problem whose params are a pytree."""
 

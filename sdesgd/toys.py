@@ -5,7 +5,6 @@ Tilted copies, ℓ_i = V + a_i·θ with Σ a_i = 0, have L = V and C = (1/N) Σ 
 tilts by √(S/η): ``tilt_variance``.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -18,21 +17,8 @@ import sympy as sp
 from jaxtyping import Array, Float
 
 from sdesgd.errors import InputError, require_known
-from sdesgd.landscape import Landscape
+from sdesgd.landscape import Potential
 from sdesgd.problem import Problem
-
-
-@dataclasses.dataclass(frozen=True)
-class Potential(Landscape):
-    """A smooth V: Rᵈ → R that confines: a name, a JAX function and D, and
-
-    Attributes:
-        box: (low, high) for each coordinate: where the minima lie and the temperatures of interest reach.
-        minima: points from which descent leads to the distinct minima; None if it is for a search to find them.
-    """
-
-    box: tuple[tuple[float, float], ...]
-    minima: tuple[tuple[float, ...], ...] | None = None
 
 
 class Tilted(eqx.Module):

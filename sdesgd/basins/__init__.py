@@ -1,7 +1,4 @@
-"""Basins of attraction: which, how often, and what theory says.
-
-The function ``quench`` is in the module of that name.
-"""
+"""Basins of attraction: which, how often, and what theory says."""
 
 from sdesgd.basins.balance import detailed_balance, rotation
 from sdesgd.basins.minima import Minima, find_minima, minima_of
@@ -13,6 +10,7 @@ from sdesgd.basins.passage import (
     kramers_rates,
     mean_first_passage_time,
 )
+from sdesgd.basins.quenching import Quenched, quench
 from sdesgd.basins.saddles import Path, Saddle, barriers, find_saddles, minimum_energy_path
 from sdesgd.basins.symmetry import NoSymmetry, relu_symmetry, tanh_symmetry, unit_permutations
 from sdesgd.basins.tally import Tally
@@ -25,6 +23,7 @@ __all__ = [
     "Occupancy",
     "PassageTimes",
     "Path",
+    "Quenched",
     "Saddle",
     "Tally",
     "Wells",
@@ -42,6 +41,7 @@ __all__ = [
     "minimum_energy_path",
     "orbit_laplace_weight",
     "orbit_volume",
+    "quench",
     "relu_symmetry",
     "rotation",
     "steps_needed",

@@ -87,7 +87,10 @@ def _advance_one(value, theta, step, time, status, gradient_norm, tolerance, num
         ratio = jnp.max(jnp.abs(error)) / (tolerance * scale)
         ratio = jnp.where(jnp.isfinite(ratio) & jnp.all(jnp.isfinite(new)), ratio, jnp.inf)
         accepted = ratio <= 1
-        still = accepted & (jnp.max(jnp.abs(new - theta)) <= 4e-16 * scale)
+        # A point that doesn't move in a step so long that every direction would have had the time to.
+        slowest = jnp.where(curves_down, jnp.abs(least), jnp.min(jnp.abs(eigenvalues)))
+        long = (step * slowest >= 30) | (~curves_down & (step * largest >= 1e10))
+        still = accepted & long & (jnp.max(jnp.abs(new - theta)) <= 4e-16 * scale)
         at_rest = norm < gradient_norm
         # Near a saddle the gradient is small, but the flow goes on; exactly on its stable manifold it doesn't.
         status = jnp.where(

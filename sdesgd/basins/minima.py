@@ -9,11 +9,10 @@ from jaxtyping import Float, Int
 from scipy import special
 from scipy.stats import qmc
 
-from sdesgd.basins.quench import Quenched, check_points, quench, values_of
-from sdesgd.basins.symmetry import NoSymmetry, Symmetry
+from sdesgd.basins.quenching import Quenched, check_points, quench, values_of
+from sdesgd.basins.symmetry import LARGEST_ORDER, NoSymmetry, Symmetry
 from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape
-from sdesgd.toys import Potential
+from sdesgd.landscape import Landscape, Potential
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,14 +41,14 @@ class Minima:
     def __len__(self) -> int:
         return len(self.points)
 
-    def assign(self, points: Any, *, tolerance: float | int = 1e-5) -> Int[np.ndarray, " K"]:
+    def assign(self, points: Any, *, quench_tolerance: float | int = 1e-5) -> Int[np.ndarray, " K"]:
         """Whose basin, or whose copy's, each point lies in; −1: at a minimum not among these, or at none.
 
         Args:
             points: (K, D), float64.
-            tolerance: of ``quench``.
+            quench_tolerance: of the flow, as for ``quench``.
         """
-        return self.match(quench(self.landscape, points, tolerance=tolerance).points)
+        return self.match(quench(self.landscape, points, tolerance=quench_tolerance).points)
 
     def match(self, points: Any) -> Int[np.ndarray, " K"]:
         """Which minimum each point *is*, or is a copy of; −1: none of them. NaN is none.
@@ -107,16 +106,20 @@ def find_minima(
     starts: Any,
     symmetry: Symmetry | None = None,
     tolerance: float = 1e-5,
+    *,
+    quench_tolerance: float | int = 1e-5,
 ) -> Minima:
     """The minima that gradient flow finds from these starts, modulo the symmetry.
 
-    Nothing says that all have been found: look at ``hits``. Where each was hit often, a missing one has a small basin.
+    Nothing says that all have been found, but the number of minima hit just once, over the number of starts, estimates
+    the chance that one more start of the same kind finds a new one (Good and Turing).
 
     Args:
         landscape: V.
         starts: (K, D), float64.
         symmetry: default ``NoSymmetry()``.
         tolerance: points nearer than this, relative to 1 + |θ|, are one minimum.
+        quench_tolerance: of the flow, as for ``quench``; a looser one is faster and may change some hits.
 
     Raises:
         InputError: a degenerate minimum; a start that reaches no minimum; a symmetry that V doesn't have; bad starts;
@@ -126,8 +129,9 @@ def find_minima(
     starts = check_points(landscape, starts)
     if not len(starts):
         raise InputError("there are 0 starts: pass at least one point")
-    _check_symmetry(landscape, symmetry, starts[0])
-    rest = quench(landscape, starts).check()
+    for start in starts[:3]:
+        _check_symmetry(landscape, symmetry, start)
+    rest = quench(landscape, starts, tolerance=quench_tolerance).check()
     _check_degenerate(landscape, rest)
     order = np.argsort(rest.losses, kind="stable")
     points, losses, spectra = rest.points[order], rest.losses[order], rest.spectra[order]
@@ -142,7 +146,7 @@ def find_minima(
     for index in kept:
         if not distinct or _match(points[[index]], points[distinct], symmetry, tolerance)[0] < 0:
             distinct.append(index)
-    label = _match(points, points[distinct], symmetry, tolerance)
+    label = _match(points, points[distinct], symmetry, 3 * tolerance)  # what was merged over two steps
     return Minima(
         landscape,
         symmetry,
@@ -208,7 +212,8 @@ def _check_symmetry(landscape: Landscape, symmetry: Symmetry, theta: np.ndarray)
     if symmetry.order == 1:
         return
     # A sum over units is what it is in any order, but no further: compare at rounding error.
-    images = symmetry.images(theta)[:48] if symmetry.order <= 10_000 else symmetry.canonical(theta[None])
+    enumerable = symmetry.order <= LARGEST_ORDER
+    images = symmetry.images(theta)[:: 1 + symmetry.order // 64] if enumerable else symmetry.canonical(theta[None])
     values = values_of(landscape, np.concatenate([theta[None], images]))
     worst = np.abs(values - values[0]).max()
     if worst > 1e-9 * (1 + np.abs(values[0])):

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from scipy import integrate, interpolate
 
 from sdesgd.basins.minima import check_temperature
-from sdesgd.basins.quench import check_points
+from sdesgd.basins.quenching import check_points
 from sdesgd.basins.saddles import Saddle, jets
 from sdesgd.dynamics import AbstractDynamics, check_positive_integer
 from sdesgd.errors import InputError
@@ -122,7 +122,7 @@ def mean_first_passage_time(
     if V[ahead].max() > 600:
         raise InputError(f"the barrier is {V[ahead].max():.0f} T, so the time overflows: raise the temperature")
     inner = integrate.cumulative_simpson(np.exp(-V), x=u, initial=0)
-    return float(integrate.simpson((np.exp(V) * inner)[ahead], x=u[ahead]) / temperature)
+    return float(integrate.simpson(np.exp(V[ahead]) * inner[ahead], x=u[ahead]) / temperature)
 
 
 def _on_a_line(landscape, box) -> tuple[Callable, tuple[float, float]]:

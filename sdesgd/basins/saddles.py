@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import optimize
 
-from sdesgd.basins.quench import check_points, quench
+from sdesgd.basins.quenching import check_points, quench
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape
 

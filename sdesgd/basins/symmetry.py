@@ -17,7 +17,7 @@ from sdesgd.layers import Activation, Dense
 from sdesgd.models import Net
 
 # Images are written out for groups up to this order: seven units with permutations, five with signs too.
-_LARGEST_ORDER = 10_000
+LARGEST_ORDER = 10_000
 
 
 @runtime_checkable
@@ -102,7 +102,7 @@ class UnitSymmetry:
         Raises:
             InputError: more than 10,000 of them.
         """
-        if self.order > _LARGEST_ORDER:
+        if self.order > LARGEST_ORDER:
             raise InputError(
                 f"the group of {len(self.units)} units has {self.order} elements: use distances and multiplicity, "
                 "which don't write them out"

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 from scipy import ndimage, optimize
 
 from sdesgd.basins.gradient_flow import values_at
-from sdesgd.basins.quench import quench
+from sdesgd.basins.quenching import quench
 from sdesgd.basins.saddles import critical_points
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape

@@ -50,12 +50,12 @@ def quadrature(T):
 
 
 def test_the_interval_covers(wells):
-    """200 repetitions of 16 replicas: 95 % intervals hold the transfer operator's value 95 % of the time.
+    """200 repetitions of 10 replicas: 95 % intervals hold the transfer operator's value 95 % of the time.
 
     Within 4 binomial standard errors of 95 % (6.2 points): an interval 2/3 as long would cover 81 %, the binomial error
     of K draws, √(p(1 − p)/K), is as long here (p = 0.59) and its own test follows.
     """
-    eta, S, T, repetitions, replicas = 0.4, 2, 0.07, 200, 16
+    eta, S, T, repetitions, replicas = 0.4, 2, 0.08, 200, 10
     problem, dynamics = symmetric_problem(T, eta, S), sg.SGD(eta, S)
     p, relaxation = exact(problem, dynamics)
     burn_in, steps = round(6 * relaxation), round(30 * relaxation)
@@ -101,7 +101,7 @@ def telegraph(rates, steps, replicas, rng):
     return visits, crossings
 
 
-@pytest.mark.parametrize("rates", [[[0.0, 0.004], [0.036, 0.0]], [[0, 0.008, 0], [0.024, 0, 0.008], [0, 0.004, 0]]])
+@pytest.mark.parametrize("rates", [[[0.0, 0.006], [0.054, 0.0]], [[0, 0.012, 0], [0.036, 0, 0.012], [0, 0.006, 0]]])
 def test_standard_errors_of_chains(rates):
     """Exact chains: the spread of p over 300 repetitions is the standard error, also where the wells are three.
 
@@ -111,7 +111,7 @@ def test_standard_errors_of_chains(rates):
     """
     rates, rng = np.array(rates, float), np.random.default_rng(0)
     pi, _ = stationary_of(rates)
-    repetitions, replicas, steps = 300, 20, 2000
+    repetitions, replicas, steps = 300, 20, 1300
     visits, crossings = telegraph(rates, steps, repetitions * replicas, rng)
     M = len(rates)
     found = [
@@ -145,9 +145,9 @@ def test_skewed_tilts_at_batches_of_one_move_the_occupancy(wells):
             problem,
             wells,
             starts=wells.minima,
-            num_steps=round(20 * relaxation),
+            num_steps=round(14 * relaxation),
             burn_in=round(5 * relaxation),
-            replicas=400,
+            replicas=300,
             key=jax.random.key(2),
         )
         error = found[name].standard_errors[1]
@@ -167,9 +167,9 @@ def test_the_sde_has_the_occupancy_of_the_gibbs_law(wells):
         problem,
         wells,
         starts=wells.minima,
-        num_steps=round(15 * relaxation),
+        num_steps=round(14 * relaxation),
         burn_in=round(4 * relaxation),
-        replicas=600,
+        replicas=560,
         key=jax.random.key(3),
     )
     assert abs(found.probabilities[1] - quadrature(T)) < 4 * found.standard_errors[1]
@@ -268,6 +268,6 @@ def test_a_run_that_diverges_is_refused(wells):
             starts=np.array([[1.0]]),
             num_steps=100,
             burn_in=0,
-            replicas=4,
+            replicas=10,
             key=jax.random.key(0),
         )

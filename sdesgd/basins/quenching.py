@@ -108,8 +108,7 @@ def quench(
         for part, count in _padded(ends, chunk)
     ]
     finished, losses, norms, spectra, zero_modes = (np.concatenate(x) for x in zip(*parts, strict=True))
-    converged = status == gradient_flow.ARRIVED
-    converged &= spectra[:, 0] >= -1e-8 * np.abs(spectra).max(axis=1)
+    converged = (status == gradient_flow.ARRIVED) | ((status == gradient_flow.STALLED) & (norms < gradient_norm))
     trouble = _trouble(landscape, status, converged, ends, norms, times, gradient_norm, max_time)
     blank = np.where(converged, 1.0, np.nan)
     return Quenched(
@@ -194,8 +193,8 @@ def _flow(landscape, starts, chunk, gradient_norm, tolerance, max_time):
 def _trouble(landscape, status, converged, ends, norms, times, gradient_norm, max_time) -> str:
     if converged.all():
         return ""
-    saddle = ~converged & np.isin(status, (gradient_flow.SADDLE, gradient_flow.ARRIVED))
-    stalled = status == gradient_flow.STALLED
+    saddle = (status == gradient_flow.SADDLE) | (~converged & (norms < gradient_norm))
+    stalled = ~converged & (status == gradient_flow.STALLED)
     slow = ~converged & ~saddle & ~stalled
     found = []
     if saddle.any():

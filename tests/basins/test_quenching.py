@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -10,9 +11,8 @@ import pytest
 import sympy as sp
 from scipy import integrate, linalg, optimize
 
-from sdesgd import toys
 from sdesgd.basins import gradient_flow
-from sdesgd.basins.quench import quench
+from sdesgd.basins.quenching import quench
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape
 
@@ -22,21 +22,35 @@ VALLEY = (1 - X) ** 2 / 2000 + 5 * (Y - X**2) ** 2  # curved, and of curvature 2
 WELLS = (X**2 - 1) ** 2 / 4 + (Y**2 - 1) ** 2 / 4 + X / 30 - Y / 20 + X * Y / 40
 
 
-def landscape(expression, symbols, name="the test's"):
-    return Landscape(name, sp.lambdify([list(symbols)], expression, "jax"), len(symbols))
+class Polynomial(eqx.Module):
+    """Σ c_jk x^j y^k: the coefficients are an array, so that all of them compile once."""
+
+    coefficients: jax.Array
+
+    def __call__(self, theta):
+        return jnp.polyval(jax.vmap(jnp.polyval, (0, None))(self.coefficients, theta[1]), theta[0])
 
 
-def radau(expression, symbols, start, time):
+def plane(expression):
+    """A polynomial of degree up to 4 in each coordinate."""
+    coefficients = np.zeros((5, 5))
+    for (j, k), c in sp.Poly(expression, X, Y).terms():
+        coefficients[4 - j, 4 - k] = c
+    return Landscape("the test's", Polynomial(jnp.asarray(coefficients)), 2)
+
+
+RUGGED_LANDSCAPE = Landscape("rugged", sp.lambdify([[X]], RUGGED, "jax"), 1)
+WELLS_LANDSCAPE = plane(WELLS)
+
+
+def scipy_flow(expression, symbols, start, time):
     """The end of the flow by scipy, with sympy's derivatives in numpy."""
     force = sp.lambdify([list(symbols)], [-sp.diff(expression, s) for s in symbols])
     jacobian = sp.lambdify([list(symbols)], -sp.hessian(expression, symbols))
     solution = integrate.solve_ivp(
-        lambda t, z: force(z), (0, time), start, "Radau", rtol=1e-9, atol=1e-12, jac=lambda t, z: jacobian(z)
+        lambda t, z: force(z), (0, time), start, "LSODA", rtol=1e-9, atol=1e-12, jac=lambda t, z: jacobian(z)
     )
     return solution.y[:, -1]
-
-
-RUGGED_LANDSCAPE, WELLS_LANDSCAPE = landscape(RUGGED, [X]), landscape(WELLS, [X, Y])
 
 
 def test_basins_in_one_dimension_end_at_the_maxima():
@@ -58,32 +72,41 @@ def test_basins_in_one_dimension_end_at_the_maxima():
     assert not found.zero_modes.any()
 
 
-def test_two_dimensions_against_radau():
-    """Sixty starts, of which a descent with steps of 0.5 (Newton's, or too long a step) would misplace several."""
-    starts = np.random.default_rng(3).uniform(-2.5, 2.5, size=(60, 2))
-    ends = np.array([radau(WELLS, [X, Y], s, 60.0) for s in starts])
-    np.testing.assert_allclose(quench(WELLS_LANDSCAPE, starts).check().points, ends, atol=1e-6)
+def test_two_dimensions_against_scipy_flow():
+    """Forty starts, of which Newton's method from the start would misplace several."""
+    starts = np.random.default_rng(3).uniform(-2.5, 2.5, size=(40, 2))
+    ends = np.array([scipy_flow(WELLS, [X, Y], s, 30.0) for s in starts])
+    np.testing.assert_allclose(quench(WELLS_LANDSCAPE, starts).check().points, ends, atol=1e-5)
     force, hessian = (
         sp.lambdify([[X, Y]], f) for f in ([sp.diff(WELLS, s) for s in (X, Y)], sp.hessian(WELLS, [X, Y]))
     )
     newton = starts.copy()
     for _ in range(50):
         newton = np.array([z - np.linalg.solve(hessian(z), force(z)) for z in newton])
-    assert np.sum(np.linalg.norm(newton - ends, axis=1) > 1e-3) > 10
+    assert np.sum(np.linalg.norm(newton - ends, axis=1) > 1e-3) > 6
 
 
 def test_a_curved_flat_valley():
     """From both sides of the valley to its bottom at (1, 1), along a floor of curvature 2e-4."""
     starts = [[-1.5, 2.0], [-1.0, -1.0], [2.0, 0.0], [0.0, 0.0]]
-    found = quench(landscape(VALLEY, [X, Y]), starts).check()
+    found = quench(plane(VALLEY), starts).check()
     np.testing.assert_allclose(found.points, 1, atol=1e-9)
-    np.testing.assert_allclose(radau(VALLEY, [X, Y], starts[0], 2e5), 1, atol=1e-6)
+    np.testing.assert_allclose(scipy_flow(VALLEY, [X, Y], starts[0], 2e5), 1, atol=1e-6)
+
+
+def test_a_stiff_valley_from_nearby():
+    """The first steps are 2e-16 long, below the rounding of θ: that is no standstill."""
+    found = quench(plane(5e4 * X**2 + Y**2 / 200), [[0.0, 2e-8]]).check()
+    np.testing.assert_allclose(found.points, 0, atol=1e-12)
 
 
 def test_starts_at_and_near_saddles():
-    """1e-9 beside a saddle the flow still parts; at the saddle, and on its stable manifold, it reaches no minimum."""
-    symmetric = landscape((X**2 - 1) ** 2 / 4 + Y**2 / 2 * (1 + X**2), [X, Y])
-    found = quench(symmetric, [[1e-9, 0.0], [-1e-9, 0.0], [1e-13, 1.0], [0.0, 0.0], [0.0, 1.0], [-0.5, 1.0]])
+    """1e-12 beside a saddle, where ‖∇V‖ is below the tolerance, the flow still parts; at the saddle itself, and on its
+    stable manifold, it reaches no minimum.
+    """
+    symmetric = plane((X**2 - 1) ** 2 / 4 + Y**2 / 2 * (1 + X**2))
+    starts = [[1e-9, 0.0], [-1e-12, 0.0], [1e-13, 1.0], [0.0, 0.0], [0.0, 1.0], [-0.5, 1.0]]
+    found = quench(symmetric, starts)
     np.testing.assert_array_equal(found.converged, [True, True, True, False, False, True])
     np.testing.assert_allclose(found.points[found.converged, 0], [1, -1, 1, -1], atol=1e-9)
     assert np.isnan(found.points[3:5]).all()
@@ -93,33 +116,30 @@ def test_starts_at_and_near_saddles():
 
 
 def test_degenerate_minima_are_reached_and_counted():
-    """A ring along its radius; x⁴, whose curvature vanishes only at the minimum; a trough in three dimensions."""
+    """A ring along its radius; x⁴, whose curvature vanishes only at the minimum; a trough."""
     angle = np.linspace(0.1, 6, 9)
     direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    ring = quench(toys.potential("ring"), direction * np.linspace(0.1, 1.9, 9)[:, None]).check()
+    ring = quench(plane((X**2 + Y**2 - 1) ** 2 / 4), direction * np.linspace(0.1, 1.9, 9)[:, None]).check()
     np.testing.assert_allclose(ring.points, direction, atol=1e-8)
     np.testing.assert_array_equal(ring.zero_modes, 1)
-    quartic = quench(landscape(X**4 / 4 + Y**2 / 2, [X, Y]), [[1.0, 1.0], [-2.0, 0.0]]).check()
-    np.testing.assert_array_equal(quartic.zero_modes, 1)
-    assert np.abs(quartic.points).max() < 1e-3
-    trough = Landscape("a trough", _trough, 3)
-    np.testing.assert_array_equal(quench(trough, [[1.0, 2.0, 3.0]]).check().zero_modes, 2)
-
-
-def _trough(theta):
-    return (theta[0] + theta[1]) ** 2 / 2
+    for expression, zero_modes in ((X**4 / 4 + Y**2 / 2, 1), (X**4 / 4 + Y**4, 2)):
+        quartic = quench(plane(expression), [[1.0, 1.0], [-2.0, 0.5]]).check()
+        np.testing.assert_array_equal(quartic.zero_modes, zero_modes)
+        assert np.abs(quartic.points).max() < 1e-3
+    trough = quench(plane((X + Y) ** 2 / 2), [[1.0, 2.0]]).check()
+    np.testing.assert_allclose(trough.points, [[-0.5, 0.5]], atol=1e-12)
+    np.testing.assert_array_equal(trough.zero_modes, 1)
 
 
 def test_no_minimum_is_said():
-    slope = Landscape("a slope", lambda theta: jnp.exp(-theta[0]), 1)
-    found = quench(slope, [[0.0], [1.0]], max_time=1e6)
+    found = quench(plane(Y**2 / 2 - X), [[0.0, 1.0], [1.0, 0.0]], max_time=1e6)
     assert not found.converged.any()
-    assert "2 still have ‖∇V‖ up to" in found.trouble
+    assert "2 still have ‖∇V‖ up to 1 after t =" in found.trouble
     assert "add weight decay" in found.trouble
-    big = Landscape("big", lambda theta: 1e12 * (jnp.cosh(theta[0] - 0.1) + theta[0] / 3), 1)
+    large = plane(1e12 * ((X - sp.Rational(1, 10)) ** 4 + X**2 / 3 + Y**2))
     with pytest.raises(InputError, match=r"by rounding: pass a gradient_norm above it"):
-        quench(big, [[1.0]]).check()
-    assert quench(big, [[1.0]], gradient_norm=1e-2).converged.all()
+        quench(large, [[1.0, 1.0]]).check()
+    assert quench(large, [[1.0, 1.0]], gradient_norm=1e-2).converged.all()
 
 
 def test_a_point_ends_where_it_does_alone():
@@ -163,7 +183,7 @@ def test_a_step_is_exact_on_a_quadratic():
 
 
 def test_a_step_is_of_order_four_and_its_error_estimate_of_order_three():
-    """Against Radau, over steps that halve: local errors fall as h⁵ and h⁴."""
+    """Against DOP853, over steps that halve: local errors fall as h⁵ and h⁴."""
     value, start = WELLS_LANDSCAPE.value, jnp.asarray([0.4, -1.7])
     slope, hessian = gradient_flow.gradient_and_hessian(value, start)
     values, vectors = jnp.linalg.eigh(hessian)
