@@ -28,6 +28,8 @@ figures: $(VENV)/.installed
 	$(RUN) -m experiments sgd-vs-sde --model f2 --data mnist5k --figure experiments/figures/f2.svg
 	$(RUN) -m experiments sgd-vs-sde --model c1 --data mnist5k --figure experiments/figures/c1.svg
 	$(RUN) -m experiments weak-order --figure experiments/figures/weak_order.svg
+	$(RUN) -m experiments basin-occupancy --figure experiments/figures/basin_occupancy.svg
+	$(RUN) -m experiments stationary-loss --figure experiments/figures/stationary_loss.svg
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -2,9 +2,17 @@
 
 import sys
 
-from experiments import datasets, run, sgd_vs_sde, weak_order
+from experiments import basin_occupancy, datasets, run, sgd_vs_sde, stationary_loss, weak_order
 
-EXPERIMENTS = {"sgd-vs-sde": sgd_vs_sde.EXPERIMENT, "weak-order": weak_order.EXPERIMENT}
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        sgd_vs_sde.EXPERIMENT,
+        weak_order.EXPERIMENT,
+        basin_occupancy.EXPERIMENT,
+        stationary_loss.EXPERIMENT,
+    )
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -8,6 +8,7 @@ from sdesgd.stationary.excess_loss import (
     transient_loss,
     transient_loss_of_spectrum,
 )
+from sdesgd.stationary.finite_step import finite_step_density, step_shape
 from sdesgd.stationary.gibbs import GibbsSample, sample_gibbs
 from sdesgd.stationary.quadratic import discrete_covariance, ou_covariance, rotation, temperature
 from sdesgd.stationary.regression import RegressionLaw, regression_covariance
@@ -20,12 +21,14 @@ __all__ = [
     "TransferOperator",
     "discrete_covariance",
     "expected_loss",
+    "finite_step_density",
     "gibbs_density",
     "ito_density",
     "ou_covariance",
     "regression_covariance",
     "rotation",
     "sample_gibbs",
+    "step_shape",
     "temperature",
     "trace_covariance_loss",
     "trace_hessian_loss",

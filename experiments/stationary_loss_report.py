@@ -1,0 +1,196 @@
+"""What stationary-loss prints: a table for each problem, and a verdict on each."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+_LEVEL = 0.05  # of the test of all points and both arms of a case together (Bonferroni)
+_SAME = 0.02  # traces nearer than this are called equal
+_RELAXED = 0.99  # below this share of the stationary loss a run counts as a transient
+
+
+def show(summary: dict, console: Console) -> None:
+    """Prints the tables, then the verdicts."""
+    momentum = summary["config"]["momentum"]
+    effective = "η/(4S(1−m))" if momentum else "η/4S"
+    console.print(
+        f"\n[bold]Which trace, Tr H or Tr C?[/bold] Mean excess loss E(L) − L* with 95 % intervals, and its ratio to "
+        f"({effective}) Tr H, to ({effective}) Tr C, and to the law of SGD at this η and S. Last the SDE's, with its "
+        "ratio to its own law.",
+        highlight=False,
+    )
+    for case in summary["cases"].values():
+        console.print()
+        console.print(_table(case))
+        console.print(_facts(case), highlight=False)
+    console.print(f"\n[bold]{answer(summary)}[/bold]\n", highlight=False)
+    for case in summary["cases"].values():
+        console.print(sentence(case), highlight=False)
+    for line in warnings(summary):
+        console.print(line, highlight=False)
+
+
+def answer(summary: dict, separator: str = " ") -> str:
+    """One sentence on the traces, one on the exact laws."""
+    wrong = [case for case in summary["cases"].values() if not same_traces(case)]
+    exact = [case for case in summary["cases"].values() if case["exact"]]
+    parts = []
+    if wrong:
+        factors: dict[str, list[str]] = {}
+        for case in wrong:
+            factors.setdefault(case["group"], []).append(_factor(case))
+        found = ", ".join(f"{group} {' and '.join(each)}" for group, each in factors.items())
+        parts.append(f"The loss follows Tr C, not Tr H (Tr H ÷ Tr C: {found}).")
+    else:
+        parts.append("Tr H and Tr C are equal here.")
+    if exact:
+        held = sum(agreement(case)[0] for case in exact)
+        every = "on all" if held == len(exact) else f"on only {held} of"
+        parts.append(f"At finite η it is neither: SGD's exact law holds {every} {len(exact)} losses where it is known.")
+    return separator.join(parts)
+
+
+def sentence(case: dict) -> str:
+    """The verdict on a case in words."""
+    ordered = main_points(case)
+    first, last = ordered[0], ordered[-1]
+    traces = f"Tr H = {case['trace_hessian']:.4g}, Tr C = {case['trace_covariance']:.4g}"
+    if same_traces(case):
+        traces += ", equal, so Tr H will do here"
+    else:
+        traces += f": measured loss ÷ (η/4S) Tr H = {_ratio(first, 'trace_hessian')} at the smallest η/S"
+    text = f"[bold]{case['title']}[/bold]: {traces}. At the largest η/S the loss is {_ratio(last, 'trace_covariance')} "
+    text += "times (η/4S) Tr C and " + _ratio(last, "sgd_law")
+    if case["exact"]:
+        agrees, worst, limit = agreement(case)
+        text += " times SGD's exact law"
+        if abs(last["discrete"] / last["sgd_law"] - 1) > _SAME:
+            text += f" (constant C leaves out a factor of {last['sgd_law'] / last['discrete']:.3g})"
+        verdict = "[green]met[/green]" if agrees else "[red]NOT met[/red]"
+        return f"{text}. Exact laws: {verdict}, largest deviation {worst:.1f} standard errors (limit {limit:.1f})."
+    text += f" times the law for constant H and C, at the smallest {_ratio(first, 'sgd_law')}"
+    if first["relaxed"] < _RELAXED:
+        text += f"; a transient, {100 * first['relaxed']:.0f} % of the stationary (η/4S) Tr C"
+    found = "what is left is the loss not being quadratic and C not constant"
+    if all(abs(_deviation(point, "SGD", "sgd_law")) < 3 for point in ordered):
+        found = "no deviation from the quadratic approximation was found"
+    return f"{text}; {found}."
+
+
+def agreement(case: dict) -> tuple[bool, float, float]:
+    """(whether no point of either arm is beyond the limit, the largest |z|, the limit) of an exact law.
+
+    z is in standard errors of the mean; the SDE's law is that of its integrator. The limit holds for all points of the
+    case together (Bonferroni), each mean with its own degrees of freedom.
+    """
+    found = [
+        (abs(_deviation(point, arm, law)), point[arm]["replicas"] - 1)
+        for point in case["points"]
+        for arm, law in (("SGD", "sgd_law"), ("SDE", "sde_law"))
+        if measured(point, arm)
+    ]
+    if not found:
+        return False, float("nan"), float("nan")
+    limits = [float(stats.t.isf(_LEVEL / 2 / len(found), degrees)) for _, degrees in found]
+    worst = max(range(len(found)), key=lambda k: found[k][0] / limits[k])
+    return found[worst][0] <= limits[worst], found[worst][0], limits[worst]
+
+
+def measured(point: dict, arm: str) -> bool:
+    """Whether this arm has a mean with an error at this point."""
+    return arm in point and point[arm]["mean"] is not None and bool(point[arm]["standard_error"])
+
+
+def warnings(summary: dict) -> list[str]:
+    """What a reader must know besides."""
+    lines = []
+    for name, case in summary["cases"].items():
+        for arm in ("SGD", "SDE"):
+            count = sum(point[arm]["diverged"] for point in case["points"] if arm in point)
+            if count:
+                lines.append(f"[red]{name}: {count} runs of {arm} diverged; means are over the others[/red]")
+        relaxed = min(point["relaxed"] for point in case["points"])
+        if case["group"] == "regression" and relaxed < _RELAXED:
+            lines.append(
+                f"[yellow]{name}: runs are compared with the stationary law, but start at the minimum and reach only "
+                f"{100 * relaxed:.1f} % of it: raise --num-steps or --burn-in[/yellow]"
+            )
+    return lines
+
+
+# -- pieces ------------------------------------------------------------------------------------------------
+
+
+def main_points(case: dict) -> list[dict]:
+    """Those with the problem's own S, by ascending η."""
+    return [point for point in case["points"] if not divided(case, point)]
+
+
+def divided(case: dict, point: dict) -> bool:
+    """Whether this is the point with η and S both divided."""
+    return point["batch_size"] != case["points"][0]["batch_size"]
+
+
+def same_traces(case: dict) -> bool:
+    return abs(case["trace_hessian"] / case["trace_covariance"] - 1) < _SAME
+
+
+def _factor(case: dict) -> str:
+    ratio = case["trace_hessian"] / case["trace_covariance"]
+    return f"{ratio:.2g}" if ratio > 0.95 else f"1/{1 / ratio:.2g}"
+
+
+def _deviation(point: dict, arm: str, law: str) -> float:
+    """(mean − law) ÷ standard error; for the SDE the law of its integrator."""
+    if not measured(point, arm):
+        return float("nan")
+    expected = point[law] * (1 + point["integrator_bias"] if arm == "SDE" else 1)
+    return (point[arm]["mean"] - expected) / point[arm]["standard_error"]
+
+
+def _ratio(point: dict, formula: str, arm: str = "SGD", scale: float = 1.0) -> str:
+    """Measured ÷ formula with the half width of its 95 % interval."""
+    if not measured(point, arm):
+        return "–"
+    half = (point[arm]["high"] - point[arm]["low"]) / 2 / point[formula] / scale
+    digits = 3 if half < 0.0995 else 2
+    return f"{point[arm]['mean'] / point[formula] / scale:.{digits}f} ±{half:.{digits}f}"
+
+
+def _table(case: dict) -> Table:
+    table = Table(
+        title=case["title"], title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
+        show_edge=False, pad_edge=False,
+    )  # fmt: skip
+    law = "÷ exact" if case["exact"] else "÷ const. H, C"
+    for column in ("η", "S", "E(L) − L*", "÷ Tr H", "÷ Tr C", law, "SDE ÷ its law"):
+        table.add_column(column, no_wrap=True)
+    for point in case["points"]:
+        sgd = point["SGD"]
+        short = [
+            f"{sgd['mean'] / point[name]:.3f}" if measured(point, "SGD") else "–"
+            for name in ("trace_hessian", "trace_covariance")
+        ]
+        loss = "–" if not measured(point, "SGD") else f"{sgd['mean']:.4g} ±{(sgd['high'] - sgd['low']) / 2:.1g}"
+        sde = _ratio(point, "sde_law", "SDE", 1 + point["integrator_bias"]) if "SDE" in point else ""
+        row = f"{point['learning_rate']:g}", f"{point['batch_size']}", loss, *short, _ratio(point, "sgd_law"), sde
+        table.add_row(*row)
+    return table
+
+
+def _facts(case: dict) -> str:
+    """What the table stands on, in a few lines."""
+    points = main_points(case)
+    decay = f" ({case['trace_decay']:.3g} of it is weight decay, wD)" if case["trace_decay"] else ""
+    counts = " and ".join(f"{points[0][arm]['replicas']} of {arm}" for arm in ("SGD", "SDE") if arm in points[0])
+    late = min(point["relaxed"] for point in points)
+    share = "stationary" if late > 0.9999 else f"at {100 * late:.1f} % of stationary by the formula for constant C"
+    bias = max((point["integrator_bias"] for point in points), key=abs)
+    return (
+        f"Tr H = {case['trace_hessian']:.4g}{decay}, Tr C = {case['trace_covariance']:.4g}: exact sums over "
+        f"N = {case['num_units']}. ‖g‖ = {case['gradient_norm']:.0e}, λ from {case['smallest_curvature']:.2g} "
+        f"to {case['largest_curvature']:.3g}. {counts}, {points[0]['steps']} to {points[-1]['steps']} steps from the "
+        f"minimum, the late part {share}. The SDE's integrator: {points[-1]['substeps']} steps each at the largest η, "
+        f"its own error of at most {100 * bias:+.1f} % taken out."
+    )
