@@ -25,8 +25,8 @@ TOY = {
     "weak-order": "--steps 12,24,48,96 --momentum-steps 20,40,80,160 --ells 1,4,16,64 --batch-size 2 --net-time 1.6 "
     "--net-steps 4,8,16,32 --num-examples 16 --width 2 --starts 2 --replicas 8",
     "basin-occupancy": "--crossings 300 --least-crossings 100 --replicas 128 --steps 20000 --nuts-samples 0 "
-    "--curve-points 2 --etas 3",
-    "stationary-loss": "--problems quadratic,regression --replicas 4 --sde-replicas 4 --num-steps 60",
+    "--curve-points 2 --etas 5",
+    "stationary-loss": "--problems regression --replicas 4 --sde-replicas 4 --num-steps 60",
 }
 TOY_C1 = "--substeps 1 --svag-ell 0 --observables train_loss,test_accuracy"
 
