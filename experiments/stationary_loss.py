@@ -79,7 +79,7 @@ def simulate_arm(config: Config, case: Case, arm: str) -> xr.Dataset:
 def simulate_course(config: Config, case: Case) -> xr.Dataset:
     """SGD for a long time at one of the smaller rates: the mean excess loss against time."""
     sizes = plan(config, case.group)
-    rate, replicas = sizes.rates[min(1, len(sizes.rates) - 1)], max(2, sizes.replicas["SGD"] // 2)
+    rate, replicas = sizes.rates[min(1, len(sizes.rates) - 1)], max(2, sizes.replicas["SGD"] // 3)
     steps = saved_steps(rate, _COURSE * sizes.time, min(_COURSE_SAVES, round(_COURSE * sizes.time / rate)))
     key, label = jr.fold_in(stream(config, case), 9999), f"{case.name}, SGD, a long run"
     dynamics = sg.SGD(rate, sizes.batch_size, momentum=config.momentum)

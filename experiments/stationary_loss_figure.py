@@ -17,6 +17,7 @@ _TITLES = {
     "net": "Tanh net, mnist5k, before it is stationary",
 }
 _NAMES = {"quadratic-equal": "C = H", "quadratic-commuting": "C commutes", "quadratic-crossed": "C doesn't commute"}
+_SHORT = {"quadratic-equal": "C = H", "quadratic-commuting": "commutes", "quadratic-crossed": "doesn't commute"}
 
 
 def draw(summary: dict) -> Figure:
@@ -69,9 +70,10 @@ def _draw_traces(axis, cases: dict, momentum: float) -> None:
         _label_traces(axis, name, case, lone=len(cases) == 1)
     axis.set(xscale="log", yscale="log", ylabel="(E(L) − L*) ÷ " + _scale(momentum))
     low, high = axis.get_ylim()
-    axis.set_ylim(low / 1.1, high * 1.35)
+    low, high = low / 1.35, high * 1.35  # room for the names of the lines
+    axis.set_ylim(low, high)
     ticks = [m * 10.0**k for k in range(-6, 8) for m in (1, 2, 5)]
-    axis.set_yticks([t for t in ticks if low / 1.1 <= t <= high * 1.35])
+    axis.set_yticks([t for t in ticks if low <= t <= high])
     axis.yaxis.set_major_formatter(ScalarFormatter())
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.grid(which="major", axis="x", color="0.93", lw=0.8)
@@ -79,22 +81,24 @@ def _draw_traces(axis, cases: dict, momentum: float) -> None:
 
 
 def _label_traces(axis, name: str, case: dict, lone: bool) -> None:
-    """Level lines named where they are, above the line at the left."""
+    """Level lines named where they are, at the left: Tr C below its line, Tr H above."""
     H, C = case["trace_hessian"], case["trace_covariance"]
-    same = abs(H / C - 1) < 1e-9
-    texts = [(C, f"Tr C = {'Tr H = ' if same else ''}{C:.3g}", _COVARIANCE)]
+    decay = f", {case['trace_decay']:.2g} by weight decay" if case["trace_decay"] else ""
     if lone:
-        texts.append((H, f"Tr H = {H:.3g}", _HESSIAN))
+        texts = [(C, -10, f"Tr C = {C:#.3g}", _COVARIANCE), (H, 10, f"Tr H = {H:#.3g}{decay}", _HESSIAN)]
+    elif abs(H / C - 1) < 1e-9:
+        texts = [(C, -10, f"{_NAMES.get(name, name)}: Tr C = Tr H = {C:#.3g}", _HESSIAN)]
     else:
-        texts = [(C, f"{_NAMES.get(name, name)}: {texts[0][1]}", _HESSIAN if same else _COVARIANCE)]
-    for level, text, colour in texts:
+        texts = [(C, -10, f"{_NAMES.get(name, name)}: Tr C = {C:#.3g}", _COVARIANCE)]
+    for level, shift, text, colour in texts:
         axis.annotate(
-            text, (0, level), (6, 14), xycoords=axis.get_yaxis_transform(), textcoords="offset points", color=colour,
-            fontsize=10.5, weight="bold", va="center",
+            text, (0, level), (6, shift), xycoords=axis.get_yaxis_transform(), textcoords="offset points",
+            color=colour, fontsize=11, va="center",
         )  # fmt: skip
 
 
 def _draw_ratios(axis, cases: dict, momentum: float) -> None:
+    reach = np.asarray([point["noise"] for case in cases.values() for point in case["points"]])
     for name, case in cases.items():
         curve = {key: np.asarray(values) for key, values in case["curve"].items()}
         x, unit = curve["noise"], curve["trace_covariance"]
@@ -102,15 +106,16 @@ def _draw_ratios(axis, cases: dict, momentum: float) -> None:
         axis.plot(x, curve["sde_law"] / unit, color=_COVARIANCE, lw=1.3, ls=_DOTS)
         _draw_points(axis, case, lambda point: point["trace_covariance"])
         if len(cases) > 1:
-            at = (3 * len(x)) // 4
             axis.annotate(
-                _NAMES.get(name, name), (x[at], curve["sgd_law"][at] / unit[at]), (-4, 3), ha="right", va="bottom",
-                textcoords="offset points", fontsize=9,
+                _SHORT.get(name, name), (x[-1], curve["sgd_law"][-1] / unit[-1]), (8, 0), va="center",
+                textcoords="offset points", fontsize=9.5,
             )  # fmt: skip
+    if len(cases) > 1:  # room for the names of the curves
+        axis.set_xlim(0.85 * reach.min(), 3.5 * reach.max())
     axis.axhline(1, color=_COVARIANCE, lw=1.8, zorder=1)
     axis.set(xscale="log", ylabel=f"÷ {_scale(momentum)} Tr C", xlabel="η/(S(1−m))" if momentum else "η/S")
     axis.grid(which="major", color="0.93", lw=0.8)
-    _label_ticks(axis, np.asarray([point["noise"] for case in cases.values() for point in case["points"]]))
+    _label_ticks(axis, reach)
 
 
 def _draw_points(axis, case: dict, unit) -> None:
@@ -154,10 +159,9 @@ def _draw_course(axis, case: dict) -> None:
     axis.grid(which="major", color="0.93", lw=0.8)
     ratio = case["trace_hessian"] / case["trace_covariance"]
     axis.annotate(
-        f"η = {course['learning_rate']:g}, S = {course['batch_size']}\n"
-        f"At t = {course['curve_time'][-1]:.0f}, {course['unrelaxed']} of {case['num_parameters']} directions\n"
-        f"have not relaxed (2λt < 1); they\nhold {100 * course['unrelaxed_share']:.1f} % of Tr C.\n\n"
-        f"Tr H would be at {ratio:.3g}.",
+        f"η = {course['learning_rate']:g}, S = {course['batch_size']}. Tr H would be at {ratio:.3g}.\n"
+        f"At the end {course['unrelaxed']} of {case['num_parameters']} directions\nhave not relaxed (2λt < 1);\n"
+        f"they hold {100 * course['unrelaxed_share']:.1f} % of Tr C.",
         (0.97, 0.05), xycoords="axes fraction", ha="right", fontsize=10.5, linespacing=1.4,
     )  # fmt: skip
 

@@ -86,7 +86,7 @@ class Sizes:
 SIZES = {
     "quadratic": Sizes((0.1, 0.25, 0.5, 1.0), 4, 80.0, 40, 4000, 4000),
     "regression": Sizes((0.025, 0.05, 0.1, 0.25), 8, 40.0, 40, 1000, 80),
-    "logistic": Sizes((0.05, 0.1, 0.2, 0.5), 32, 60.0, 40, 160, 32),
+    "logistic": Sizes((0.05, 0.1, 0.2, 0.5), 32, 60.0, 40, 160, 24),
     "net": Sizes((0.03, 0.06, 0.15, 0.3), 64, 6.0, 20, 384, 64),
 }
 # Every case in the order of its random streams: a choice of problems doesn't change the others' numbers.

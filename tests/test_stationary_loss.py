@@ -375,7 +375,9 @@ def test_plans():
     np.testing.assert_allclose(np.array(heavy.rates) * 10, own.rates)
     assert heavy.time == pytest.approx(own.time / 10)
     np.testing.assert_array_equal(configuration.saved_steps(0.1, 40.0, 40), 10 * np.arange(1, 41))
-    gpu = dataclasses.replace(configuration.Config(preset="gpu"), **configuration.implied(configuration.Config("gpu")))
+    gpu = dataclasses.replace(
+        configuration.Config(preset="gpu"), **configuration.implied(configuration.Config(preset="gpu"))
+    )
     assert configuration.plan(gpu, "net").replicas["SGD"] > own.replicas["SGD"]
 
 
@@ -391,11 +393,13 @@ def test_the_figure_and_the_report_come_from_the_summary(finished, summary, caps
     assert "÷ exact" in printed
     assert "÷ const. H, C" in printed
     figure = stationary_loss_figure.draw(summary)
-    labels = {axis.get_ylabel() for axis in figure.axes}
-    assert {label for label in labels if label.startswith("(E(L) − L*) ÷")}
-    for axis in figure.axes:
-        if axis.get_yscale() == "log":
-            assert len(axis.lines) >= 3, "three theories"
+    panels = [axis for axis in figure.axes if axis.get_ylabel() == "(E(L) − L*) ÷ (η/4S)"]
+    for axis, name in zip(panels, ("regression", "net"), strict=True):
+        case = summary["cases"][name]
+        texts = [text.get_text() for text in axis.texts]
+        assert f"Tr C = {case['trace_covariance']:#.3g}" in texts
+        assert any(text.startswith(f"Tr H = {case['trace_hessian']:#.3g}") for text in texts)
+        assert len(axis.lines) >= 3, "three theories"
 
 
 def test_verdicts_can_fail(summary):

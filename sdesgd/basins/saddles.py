@@ -139,7 +139,7 @@ def minimum_energy_path(landscape: Landscape, a: Any, b: Any, images: int = 31) 
 
     Raises:
         InputError: a and b agree or aren't minima; fewer than 5 images; the string doesn't settle; the pass isn't a
-            non-degenerate saddle of index 1.
+            non-degenerate saddle of index 1, or lies below an end.
 
     Source: E, Ren & Vanden-Eijnden 2007, J. Chem. Phys. 126, 164103.
     """
@@ -162,6 +162,11 @@ def minimum_energy_path(landscape: Landscape, a: Any, b: Any, images: int = 31) 
         tops = string[1:-1][inner]
     passes, heights = _polished(landscape, tops, span / images)
     top = int(heights.argmax())
+    if not heights[top] > depths.max():
+        raise InputError(
+            f"the pass found on {landscape.name} lies at {heights[top]:.6g}, below the minimum at {depths.max():.6g}: "
+            "the polish left the path; take more images"
+        )
     return Path(string, values, passes[top], passes, *(heights[top] - depths).tolist())
 
 

@@ -14,7 +14,7 @@ from scipy import integrate, optimize
 
 from sdesgd import models, toys
 from sdesgd.basins.minima import find_minima, minima_of
-from sdesgd.basins.symmetry import tanh_symmetry
+from sdesgd.basins.symmetry import UnitSymmetry, tanh_symmetry
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, flat, landscape_of
 from sdesgd.problem import Problem
@@ -254,3 +254,18 @@ def bowl(theta):
 def test_bad_input(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_a_tie_between_representatives_is_no_second_minimum():
+    """(1, −1) and (−1, 1): of two coordinates equally large, rounding picks the one that is made positive."""
+
+    def value(theta):
+        return ((theta[0] - theta[1]) ** 2 - 4) ** 2 / 8 + (theta[0] + theta[1]) ** 2
+
+    mirrored = UnitSymmetry(np.array([[0, 1]]), flips=True)
+    starts = np.random.default_rng(0).normal(size=(24, 2))
+    found = find_minima(Landscape("a tie", value, 2), starts, mirrored)
+    assert len(found) == 1
+    assert found.hits.tolist() == [24]
+    assert found.multiplicities.tolist() == [2]
+    np.testing.assert_array_equal(found.assign([[1.0, -0.9], [-0.9, 1.0]]), 0)

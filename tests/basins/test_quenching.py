@@ -105,7 +105,7 @@ def test_starts_at_and_near_saddles():
     stable manifold, it reaches no minimum.
     """
     symmetric = plane((X**2 - 1) ** 2 / 4 + Y**2 / 2 * (1 + X**2))
-    starts = [[1e-9, 0.0], [-1e-12, 0.0], [1e-13, 1.0], [0.0, 0.0], [0.0, 1.0], [-0.5, 1.0]]
+    starts = [[1e-9, 0.0], [-1e-12, 0.0], [1e-13, 1.0], [0.0, 0.0], [0.0, 1.0], [-1e-25, 0.0]]
     found = quench(symmetric, starts)
     np.testing.assert_array_equal(found.converged, [True, True, True, False, False, True])
     np.testing.assert_allclose(found.points[found.converged, 0], [1, -1, 1, -1], atol=1e-9)

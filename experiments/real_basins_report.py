@@ -1,0 +1,162 @@
+"""What real-basins prints: the minima and their noise, occupancies beside theory, arrivals beside gradient flow."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+_COLOURS = {"agrees": "green", "differs": "red", "undecided": "yellow"}
+
+
+def show(summary: dict, console: Console) -> None:
+    """Prints, for each problem, its minima, its occupancies, its arrivals, and what they say."""
+    for problem in summary["problems"].values():
+        console.print(
+            f"\n[bold]{problem['title']}[/bold]: two tanh units, D = {problem['dimension']}, "
+            f"N = {problem['num_examples']}, weight decay {problem['decay']:g}",
+            highlight=False,
+        )
+        console.print(_minima(problem))
+        console.print(_occupancies(problem))
+        console.print(_arrivals(problem))
+        for line in sentences(problem):
+            console.print(line, highlight=False)
+    console.print(f"\n[bold]{answer(summary)}[/bold]", highlight=False)
+
+
+def answer(summary: dict) -> str:
+    """One line for all problems."""
+    rows = [row for problem in summary["problems"].values() for row in problem["occupancy"]]
+    found = {arm: [row["verdicts"][arm] for row in rows] for arm in ("isotropic", "SGD")}
+    judged = {arm: [kind for kind in kinds if kind in _COLOURS] for arm, kinds in found.items()}
+    if not judged["SGD"] or not judged["isotropic"]:
+        return "Too few runs mixed to compare minibatch noise with Gibbs: see what was refused."
+    isotropic, own = judged["isotropic"], judged["SGD"]
+    text = (
+        f"Isotropic noise sits as Gibbs says at {isotropic.count('agrees')} of {len(isotropic)} η; "
+        f"SGD's own noise of the same trace doesn't at {own.count('differs')} of {len(own)}"
+    )
+    collapsed = found["SGD"].count("collapsed")
+    return text + (f", and collapses at {collapsed} more." if collapsed else ".")
+
+
+def sentences(problem: dict) -> list[str]:
+    """What a problem says, and its limits."""
+    return [_noise(problem), *_differences(problem), *_refusals(problem)]
+
+
+def _noise(problem: dict) -> str:
+    soft = [b["noise"]["softest"] for b in problem["basins"]]
+    return (
+        f"Along each minimum's softest direction SGD's noise has {min(soft):.2g}–{max(soft):.2g} of the variance of "
+        "isotropic noise of the same trace."
+    )
+
+
+def _differences(problem: dict) -> list[str]:
+    lines = []
+    for row in problem["occupancy"]:
+        for arm in ("SGD", "SDE"):
+            values, gap = row["arms"][arm], row["gaps"].get(arm)
+            if row["verdicts"][arm] != "differs":
+                continue
+            if gap is not None:
+                k = gap["worst"]
+                text = f"{100 * gap['difference'][k]:+.1f} ± {100 * gap['half_width'][k]:.1f} points from Gibbs"
+            else:
+                k = next(k for k, p in enumerate(values["floor"]) if p is not None)
+                text = f"at least {100 * values['floor'][k]:.1f} %, Gibbs {100 * row['nuts']['probabilities'][k]:.1f} %"
+            lines.append(f"η = {row['eta']:g}, {arm}: basin {problem['basins'][k]['name']} {text}")
+    return lines
+
+
+def _refusals(problem: dict) -> list[str]:
+    lines = []
+    for row in problem["occupancy"]:
+        for arm, values in [*row["arms"].items(), ("NUTS", row["nuts"] or {"refused": ""})]:
+            if values["refused"]:
+                lines.append(f"[yellow]η = {row['eta']:g}, {arm}: no occupancy claimed: {values['refused']}[/yellow]")
+    return lines
+
+
+def _minima(problem: dict) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for column in (
+        "minimum",
+        "loss",
+        "copies",
+        "starts",
+        "λ min",
+        "λ max",
+        "barrier",
+        "tr C",
+        "C·H",
+        "I·H",
+        "soft",
+        "stiff",
+    ):
+        table.add_column(column, no_wrap=True)
+    for b in problem["basins"]:
+        n = b["noise"]
+        table.add_row(
+            b["name"],
+            f"{b['loss']:.5f}",
+            str(b["copies"]),
+            str(b["hits"]),
+            f"{b['softest']:.2g}",
+            f"{b['stiffest']:.2g}",
+            _number(b["barrier"]),
+            f"{n['trace']:.3g}",
+            f"{n['alignment']:.2f}",
+            f"{n['isotropic_alignment']:.2f}",
+            f"{n['softest']:.2g}",
+            f"{n['stiffest']:.2g}",
+        )
+    return table
+
+
+def _occupancies(problem: dict) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for column in ("η/S", "T", "basin", "Laplace", "NUTS", "isotropic", "SGD", "SDE"):
+        table.add_column(column, no_wrap=True)
+    for row in problem["occupancy"]:
+        for k, b in enumerate(problem["basins"]):
+            cells = [f"{row['ratio']:g}", f"{row['temperature']:.3g}"] if k == 0 else ["", ""]
+            cells += [b["name"], f"{100 * row['laplace'][k]:.1f}", _share(row["nuts"], k)]
+            cells += [_share(row["arms"][arm], k) for arm in ("isotropic", "SGD", "SDE")]
+            table.add_row(*cells)
+    return table
+
+
+def _arrivals(problem: dict) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for column in ("η/S", "basin", "gradient flow", "SGD", "SDE", "label changed SGD", "SDE"):
+        table.add_column(column, no_wrap=True)
+    for row in problem["arrivals"]:
+        for k, b in enumerate(problem["basins"]):
+            flow = f"{100 * problem['flow']['shares'][k]:.1f}"
+            cells = [f"{row['ratio']:g}" if k == 0 else "", b["name"], flow]
+            arms = [row["arms"][arm] for arm in ("SGD", "SDE")]
+            cells += [rf"{100 * a['shares'][k]:.1f} \[{100 * a['low'][k]:.1f}, {100 * a['high'][k]:.1f}]" for a in arms]
+            cells += [_proportion(a["changed"]) if k == 0 else "" for a in arms]
+            table.add_row(*cells)
+    return table
+
+
+def _proportion(bounds: list[float]) -> str:
+    share, low, high = bounds
+    return rf"{100 * share:.1f} % \[{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _share(values: dict | None, k: int) -> str:
+    if values is None:
+        return "–"
+    p, error = values["probabilities"][k], values["standard_errors"][k]
+    if p is None:
+        return "refused"
+    return f"({100 * p:.1f})" if error is None else f"{100 * p:.1f} ± {196 * error:.1f}"
+
+
+def _number(value: Any) -> str:
+    return "–" if value is None else f"{value:.2g}"
