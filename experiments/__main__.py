@@ -2,7 +2,16 @@
 
 import sys
 
-from experiments import basin_occupancy, datasets, run, sgd_vs_sde, stationary_loss, weak_order
+from experiments import (
+    basin_occupancy,
+    datasets,
+    escape_times,
+    real_basins,
+    run,
+    sgd_vs_sde,
+    stationary_loss,
+    weak_order,
+)
 
 EXPERIMENTS = {
     experiment.name: experiment
@@ -11,6 +20,8 @@ EXPERIMENTS = {
         weak_order.EXPERIMENT,
         basin_occupancy.EXPERIMENT,
         stationary_loss.EXPERIMENT,
+        real_basins.EXPERIMENT,
+        escape_times.EXPERIMENT,
     )
 }
 
