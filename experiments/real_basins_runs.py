@@ -25,8 +25,8 @@ from sdesgd.stationary.gibbs import GibbsSample, sample_gibbs
 UNKNOWN, COLLAPSED = -1, -2
 # Frames that collapsed, or are at minima that the search didn't find: beyond this share nothing is claimed.
 _MOST_UNKNOWN = 0.01
-# A frame that doesn't quench and lies so near a fixed set of the symmetry: weights are of order 1.
-_COLLAPSED = 1e-3
+# A frame so near a fixed set of the symmetry, where weights are of order 1.
+_COLLAPSED = 1e-6
 # Of the nested R-hat, between the groups of replicas that share a start; of the ESS of each basin's indicator.
 _LARGEST_R_HAT, _LEAST_ESS = 1.05, 100
 _CHAINS = 4
@@ -129,8 +129,9 @@ def labels_of(minima: Minima, points: Float[np.ndarray, "R F D"]) -> Int[np.ndar
     found, alive = np.full(len(rows), UNKNOWN), np.isfinite(rows).all(axis=1)
     if alive.any():
         found[alive] = minima.assign(rows[alive])
-    lost = np.flatnonzero((found == UNKNOWN) & alive)
-    found[lost[from_fixed_set(minima, rows[lost]) < _COLLAPSED]] = COLLAPSED
+    # A minimum may lie in such a set itself; then a frame beside it is no loss.
+    within = np.append(from_fixed_set(minima, minima.points) < _COLLAPSED, False)  # the last for UNKNOWN
+    found[(from_fixed_set(minima, rows) < _COLLAPSED) & ~within[found]] = COLLAPSED
     return found.reshape(points.shape[:-1])
 
 

@@ -123,9 +123,7 @@ def test_labels_of_minima_copies_and_collapsed_nets():
     labels = runs.labels_of(minima, np.stack([*copies, dead, doubled, diverged])[None])[0]
     assert labels[: len(minima)].tolist() == list(range(len(minima)))
     assert labels[-1] == runs.UNKNOWN
-    assert labels[-3] == runs.COLLAPSED
-    # Two mirrored units are one unit: at rest only where that one has a minimum of its own, which L leaves by a saddle.
-    assert labels[-2] in (runs.COLLAPSED, runs.UNKNOWN)
+    assert labels[-3:-1].tolist() == [runs.COLLAPSED] * 2, "though a flow from 1e-30 would find its way out"
     np.testing.assert_allclose(runs.from_fixed_set(minima, np.stack([dead, doubled])), 0, atol=1e-12)
     assert runs.from_fixed_set(minima, copies[:1])[0] > 0.1
 
@@ -159,7 +157,7 @@ def test_shares_of_a_mixed_chain_and_their_errors():
     ("labels", "message"),
     [
         (chain(0.001, 0.001, 2, 12, 40, 0), "nested R-hat"),
-        (np.zeros((2, 12, 40), int), "ESS 0 of basin B"),
+        (np.zeros((2, 12, 40), int), "ESS 0 of basin"),
         (np.where(np.arange(40) < 39, chain(0.3, 0.3, 2, 12, 40, 0), -1), "weren't found"),
         (np.where(np.arange(40) < 30, chain(0.3, 0.3, 2, 12, 40, 0), -2), "collapsed"),
     ],
@@ -175,7 +173,7 @@ def test_least_share_is_a_bound_and_not_an_empty_one():
     share = 0.2 / (0.005 + 0.2)
     bounds = np.array([runs.least_share(chain(0.005, 0.2, 2, 16, 24, seed), 0) for seed in range(200)])
     assert np.mean(bounds > share) <= 0.05
-    assert np.median(bounds) > 0.9
+    assert np.median(bounds) > 0.85, "and not the 0 that any bound may be"
     assert np.isnan(runs.least_share(np.repeat([[[0]], [[1]]], 24, axis=2), 0)), "the other start never came"
 
 

@@ -30,14 +30,15 @@ class GibbsSample:
 
     Attributes:
         points: θ, (chains, n, D), after the warm-up.
-        r_hat: split R̂ of each coordinate, (D,); it needs about 25 independent draws a chain to come below 1.02.
-        ess: effective sample size of each coordinate, (D,), over all chains.
+        r_hat: split R̂ of each coordinate, or of the k functions that must mix; it needs about 25 independent draws a
+            chain to come below 1.02.
+        ess: effective sample size of the same, over all chains.
         divergences: trajectories that left the energy surface.
     """
 
     points: Float[np.ndarray, "chains n D"]
-    r_hat: Float[np.ndarray, " D"]
-    ess: Float[np.ndarray, " D"]
+    r_hat: Float[np.ndarray, " k"]
+    ess: Float[np.ndarray, " k"]
     divergences: int
 
     def probability(self, where: Any) -> tuple[float, float]:
