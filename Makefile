@@ -30,6 +30,8 @@ figures: $(VENV)/.installed
 	$(RUN) -m experiments weak-order --figure experiments/figures/weak_order.svg
 	$(RUN) -m experiments basin-occupancy --figure experiments/figures/basin_occupancy.svg
 	$(RUN) -m experiments stationary-loss --figure experiments/figures/stationary_loss.svg
+	$(RUN) -m experiments escape-times --figure experiments/figures/escape_times.svg
+	$(RUN) -m experiments real-basins --figure experiments/figures/real_basins.svg
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

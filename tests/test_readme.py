@@ -27,6 +27,9 @@ TOY = {
     "basin-occupancy": "--crossings 300 --least-crossings 100 --replicas 128 --steps 20000 --nuts-samples 0 "
     "--curve-points 2 --etas 5",
     "stationary-loss": "--problems regression --replicas 4 --sde-replicas 4 --num-steps 60",
+    "escape-times": "--ratios 2,3 --passages 40 --points 401",
+    "real-basins": "--problems sine --sine-rates 0.1 --sine-arrival-rates 0.05 --replicas 12 --steps 800 --frames 8 "
+    "--runs 20 --arrival-time 10 --starts 64 --nuts-samples 0",
 }
 TOY_C1 = "--substeps 1 --svag-ell 0 --observables train_loss,test_accuracy"
 
