@@ -251,14 +251,16 @@ def memory_row(sizes: str) -> Row:
 
 def measure(rounds: int) -> tuple[list[Row], list[str]]:
     """All rows, and remarks to print below them. The peers come last: torch's threads stay alive."""
-    from experiments import bench_convolutions, bench_peers
+    from experiments import bench_convolutions, bench_peers, bench_sweep
 
     rows: list[Row] = []
     remarks: list[str] = []
     for part in (small_steps, large_steps):
         errors.print(f"measuring: {part.__name__.replace('_', ' ')}", highlight=False)
         rows += part(rounds)
-    for part in (bench_peers.small_equation, bench_peers.minibatch_training, bench_convolutions.convolutions):
+    sweeps = (bench_sweep.overhead, bench_sweep.two_workers)
+    peers = (bench_peers.small_equation, bench_peers.minibatch_training, bench_sweep.replicas_of_sgd)
+    for part in (*sweeps, *peers, bench_convolutions.convolutions):
         errors.print(f"measuring: {part.__name__.replace('_', ' ')}", highlight=False)
         measured, said = part(rounds)
         rows += measured
