@@ -22,12 +22,13 @@ from sdesgd.basins.passage import first_passage, kramers_rate, mean_first_passag
 from sdesgd.basins.saddles import critical_points
 from sdesgd.dynamics import check_positive_integer
 from sdesgd.errors import InputError, require_known
+from sdesgd.stationary.finite_step import step_shape
 from sdesgd.stationary.transfer import transfer_operator
 
 ARMS = ("SGD", "SDE")
-# Passages are exponential: hardly one in 10⁶ takes so many mean times.
-_LONGEST = 14
 _CURVE = 41
+# Looking at θ once a step makes a walk late, as if the target lay so many standard deviations of a step further on.
+_SIEGMUND = 0.5826
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Config:
     def label(self) -> str:
         """A readable name of the run."""
         return f"{self.potential}-eta{self.learning_rate:g}-s{self.batch_size}-r{self.passages}-seed{self.seed}"
+
+    def longest(self) -> float:
+        """Mean times that hardly any passage exceeds: they are exponential, and one in 3,000 runs has a longer one."""
+        return math.log(len(ARMS) * len(self.barriers()) * self.passages) + 8
 
     def barriers(self) -> list[float]:
         """ΔV/T, ascending."""
@@ -123,7 +128,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         target = reached(well)
         ratios = config.barriers()
         exact = [_exact(config, well, well.barrier / ratio) for ratio in ratios]
-        longest = _LONGEST * max(max(row) for row in exact) / config.learning_rate
+        longest = config.longest() * max(max(row) for row in exact) / config.learning_rate
         if longest > config.max_steps:
             raise InputError(
                 f"ΔV/T = {ratios[-1]:g} needs passages of up to {longest:,.0f} steps, above max_steps = "
@@ -133,7 +138,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         steps: dict[str, list] = {arm: [] for arm in ARMS}
         for k, ratio in enumerate(ratios):
             problem = _problem(config, well, well.barrier / ratio)
-            most = math.ceil(_LONGEST * max(exact[k]) / config.learning_rate) + 100
+            most = math.ceil(config.longest() * max(exact[k]) / config.learning_rate) + 100
             for arm in ARMS:
 
                 def measure(arm=arm, k=k, problem=problem, most=most) -> xr.Dataset:
@@ -160,6 +165,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
                 "curve_ratio": ("node", curve),
                 "curve_sde": ("node", [_quadrature(well, T) for T in temperatures]),
                 "curve_kramers": ("node", [well.kramers_time(T) for T in temperatures]),
+                "curve_kurtosis": ("node", [_kurtosis_factor(config, well, T) for T in temperatures]),
             }
         )
     return data, _summary(config, well, data)
@@ -170,12 +176,27 @@ def _problem(config: Config, well: Well, temperature: float) -> sg.Problem:
     return toys.tilted(well.landscape, toys.tilts_of(variance))
 
 
-def _quadrature(well: Well, temperature: float) -> float:
-    return mean_first_passage_time(well.landscape, temperature, well.start, well.target)
+def _quadrature(well: Well, temperature: float, beyond: float = 0.0) -> float:
+    """The mean time of the SDE to the other minimum, or to a point so far beyond it."""
+    target = well.target + math.copysign(beyond, well.target - well.start)
+    return mean_first_passage_time(well.landscape, temperature, well.start, target)
+
+
+def _kurtosis_factor(config: Config, well: Well, temperature: float) -> float:
+    """exp(−ηγ₄∫V′³/(6T²)), from the start to the top: what the kurtosis of a step's noise makes of the SDE's time."""
+    variance = toys.tilt_variance(temperature, config.learning_rate, config.batch_size)
+    _, kurtosis = step_shape(toys.tilts_of(variance), config.batch_size)
+    x = np.linspace(well.start, well.top, 2001)
+    slope = np.asarray(jax.vmap(jax.grad(lambda s: well.landscape.value(s[None])))(jnp.asarray(x)))
+    cubed = float(np.trapezoid(slope**3, x))
+    return math.exp(-config.learning_rate * kurtosis * cubed / (6 * temperature**2))
 
 
 def _exact(config: Config, well: Well, temperature: float) -> tuple[float, float]:
-    """The mean times of the SDE, by its double integral, and of SGD, by its transfer operator, in SDE time."""
+    """The mean times of the SDE, by its double integral, and of SGD, by its transfer operator, in SDE time.
+
+    Both as θ is looked at, after whole steps: exact for SGD, for the SDE to leading order in √η (Siegmund 1985).
+    """
     low, high = well.landscape.box[0]
     wide = ((low - (high - low) / 4, high + (high - low) / 4),)
     dynamics = sg.SGD(config.learning_rate, config.batch_size)
@@ -183,7 +204,8 @@ def _exact(config: Config, well: Well, temperature: float) -> tuple[float, float
     inside = np.array([bool(reached(well)(x)) for x in operator.points])
     steps = operator.first_passage_steps(inside)
     x = operator.points[:, 0]
-    return _quadrature(well, temperature), config.learning_rate * float(np.interp(well.start, x, steps))
+    late = _SIEGMUND * math.sqrt(2 * temperature * config.learning_rate)
+    return _quadrature(well, temperature, late), config.learning_rate * float(np.interp(well.start, x, steps))
 
 
 def _summary(config: Config, well: Well, data: xr.Dataset) -> dict:

@@ -25,7 +25,7 @@ ARMS = ("SGD", "SDE", "isotropic")
 def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
     """All runs, stage by stage, in float64; then what they say of each other."""
     check(config)
-    found, tables = {}, []
+    found = {}
     with jax.enable_x64(True):
         for name in chosen(config):
             # Every problem has streams of its own: leaving one out doesn't change the other's numbers.

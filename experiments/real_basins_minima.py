@@ -16,15 +16,14 @@ from experiments import real_basins_runs as runs
 from experiments.real_basins_config import Config
 from experiments.real_basins_problems import Case, covariances, outputs
 from sdesgd.basins.minima import Minima, find_minima
-from sdesgd.basins.saddles import minimum_energy_path
+from sdesgd.basins.saddles import highest_on_the_way
 from sdesgd.basins.symmetry import tanh_symmetry
 from sdesgd.errors import InputError
 
 # The walk that looks for minima which random nets don't come to: replicas, frames of each, steps a frame.
 _WALKERS, _LOOKS, _STRIDE = 32, 5, 1000
-# Copies of a minimum that a path is sought to, the nearest ones, and images of the string.
-_NEAREST = 1
-_IMAGES = 31
+# Copies of a minimum that a path is sought to, the nearest ones.
+_NEAREST = 2
 _GRID = 80
 
 
@@ -105,9 +104,9 @@ def _hessians(value: Any, points: Float[Array, "K D"]) -> Float[Array, "K D D"]:
 
 
 def heights(minima: Minima) -> Float[np.ndarray, "M M"]:
-    """(M, M): L at the lowest pass found from basin a (row) to any copy of b, over others too if lower, less L_a.
+    """(M, M): at most the lowest pass from basin a (row) to any copy of b, over others too if lower, less L_a.
 
-    From one copy of a to the nearest copies of b, so an upper bound. Infinite where no path was found.
+    Strings from one copy of a to the nearest copies of b, a few rounds each: upper bounds.
     """
     M = len(minima)
     top = np.full((M, M), math.inf)
@@ -116,12 +115,8 @@ def heights(minima: Minima) -> Float[np.ndarray, "M M"]:
         for a in range(b):
             copies = minima.copies(b)
             near = np.argsort(np.linalg.norm(copies - minima.points[a], axis=1))[:_NEAREST]
-            for copy in copies[near]:
-                try:
-                    path = minimum_energy_path(minima.landscape, minima.points[a], copy, _IMAGES)
-                except InputError:  # the straight line relaxes to no proper pass: another copy may do
-                    continue
-                top[a, b] = top[b, a] = min(top[a, b], minima.losses[a] + path.barrier_from_a)
+            found = [highest_on_the_way(minima.landscape, minima.points[a], copy) for copy in copies[near]]
+            top[a, b] = top[b, a] = min(found)
     for via in range(M):
         top = np.minimum(top, np.maximum(top[:, via, None], top[None, via]))
     return top - minima.losses[:, None]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
 import sdesgd as sg
 from sdesgd import models
@@ -143,7 +143,9 @@ class Case:
         return np.asarray(jax.vmap(lambda key: flat(_net(self.data, key)))(keys))
 
     def isotropic(self, variance: float) -> sg.Problem:
-        """ℓ_i = L + a_i·θ with C = σ²I, θ a flat vector: SGD on it samples exp(−L/T), T = ησ²/(2S), as η → 0.
+        """ℓ_i = L + a_i·θ with C = σ²I, θ a flat vector: SGD on it samples exp(−L/T) as η → 0 at fixed T = ησ²/(2S).
+
+        At S = 1 a step kicks one axis by ±σ√D: isotropic, with an excess kurtosis of D − 3 along each.
 
         Args:
             variance: σ².
@@ -227,8 +229,3 @@ def outputs(case: Case, points: Any, inputs: Any) -> Float[np.ndarray, "K G"]:
         points: (K, D). inputs: (G, features).
     """
     return np.asarray(_outputs(case.landscape.value, jnp.asarray(points), jnp.asarray(inputs)))
-
-
-def unravelled(problem: sg.Problem, theta: Float[Array, " D"]) -> PyTree:
-    """The params of a flat vector."""
-    return FlatLoss(problem).params(theta)

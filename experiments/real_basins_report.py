@@ -38,12 +38,13 @@ def answer(summary: dict) -> str:
         f"SGD's own noise of the same trace doesn't at {own.count('differs')} of {len(own)}"
     )
     collapsed = found["SGD"].count("collapsed")
-    return text + (f", and collapses at {collapsed} more." if collapsed else ".")
+    text += f", and collapses at {collapsed} more" if collapsed else ""
+    return f"{text} (margin {summary['config']['margin']:g} points; {len(rows)} η in all)."
 
 
 def sentences(problem: dict) -> list[str]:
     """What a problem says, and its limits."""
-    return [_noise(problem), *_differences(problem), *_refusals(problem)]
+    return [_noise(problem), *_differences(problem), *_sde(problem), *_arrived(problem), *_refusals(problem)]
 
 
 def _noise(problem: dict) -> str:
@@ -71,6 +72,33 @@ def _differences(problem: dict) -> list[str]:
     return lines
 
 
+def _sde(problem: dict) -> list[str]:
+    """Where both mix: SGD less the SDE."""
+    lines = []
+    for row in problem["occupancy"]:
+        gap = row["sgd_less_sde"]
+        if gap is not None:
+            k = gap["worst"]
+            text = f"{100 * gap['difference'][k]:+.1f} ± {100 * gap['half_width'][k]:.1f} points in basin"
+            lines.append(f"η = {row['eta']:g}, SGD less SDE: {text} {problem['basins'][k]['name']}")
+    return lines
+
+
+def _arrived(problem: dict) -> list[str]:
+    """Arrivals of SGD less gradient flow's, and how many still moved in the second half."""
+    lines = []
+    for row in problem["arrivals"]:
+        found = row["arms"]["SGD"]
+        gaps, halves = found["less_flow"]["difference"], found["less_flow"]["half_width"]
+        k = max(range(len(gaps)), key=lambda b: abs(gaps[b]) / halves[b])
+        lines.append(
+            f"η = {row['eta']:g}, arrivals of SGD less gradient flow's: {100 * gaps[k]:+.1f} ± {100 * halves[k]:.1f} "
+            f"points in basin {problem['basins'][k]['name']}; {_proportion(found['moved_late'])} moved in the second "
+            "half"
+        )
+    return lines
+
+
 def _refusals(problem: dict) -> list[str]:
     lines = []
     for row in problem["occupancy"]:
@@ -86,7 +114,7 @@ def _minima(problem: dict) -> Table:
         "minimum",
         "loss",
         "copies",
-        "starts",
+        "found by",
         "λ min",
         "λ max",
         "barrier",

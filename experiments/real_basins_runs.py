@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 import xarray as xr
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, UInt
 from scipy import stats
 
 import sdesgd as sg
@@ -29,6 +29,7 @@ _MOST_UNKNOWN = 0.01
 _COLLAPSED = 1e-6
 # Of the nested R-hat, between the groups of replicas that share a start; of the ESS of each basin's indicator.
 _LARGEST_R_HAT, _LEAST_ESS = 1.05, 100
+_FEW_VISITS = 10
 _CHAINS = 4
 
 
@@ -206,7 +207,9 @@ def shares_of(labels: Int[np.ndarray, "starts each F"], count: int, burn_in: int
     """Shares from the labels of frames, and whether they may be called an occupancy.
 
     Frames lie far apart, so mixing is judged on them: nested R-hat between the starts ≤ 1.05 and an effective sample
-    size ≥ 100 of every basin's indicator. SE = max(√(p(1−p)/ESS), replica-to-replica SEM).
+    size ≥ 100 of each basin's indicator. SE = max(√(p(1−p)/ESS), replica-to-replica SEM). A basin seen in fewer than
+    ten frames has no ESS worth the name: R-hat says that replicas which began there left within the burn-in of b
+    frames, and with no visit in n frames p ≤ 3b/n at 95 %, so 1.96 SE is at least that.
 
     Args:
         labels: row k of the first axis: replicas that began in basin k; a frame is ``save_every`` steps.
@@ -227,16 +230,25 @@ def shares_of(labels: Int[np.ndarray, "starts each F"], count: int, burn_in: int
     ess = np.array([float(effective_sample_size(flat[..., k])) if varies[k] else 0.0 for k in range(count)])
     within = flat.mean(axis=1).reshape(*labels.shape[:2], count).var(axis=1, ddof=1).mean(axis=0)
     errors = np.maximum(np.sqrt(p * (1 - p) / np.maximum(ess, 1)), np.sqrt(within / len(rows)))
-    why = _refusal(unknown, collapsed, r_hat, ess, F * save_every)
+    rare = inside.sum(axis=(0, 1, 2)) < _FEW_VISITS
+    errors[rare] = np.maximum(errors[rare], 3 * max(burn_in, 1) / (1.96 * len(rows) * F))
+    why = _refusal(unknown, collapsed, r_hat, ess, rare, F * save_every)
     floor = np.full(count, np.nan)
     if why:
         errors = np.full(count, np.nan)
-    if why and not collapsed:
-        floor[p.argmax()] = least_share(labels, int(p.argmax()))
+        if (labels >= 0).all():
+            floor[p.argmax()] = least_share(labels, int(p.argmax()))
     return Shares(p, errors, changes, ess, unknown, collapsed, r_hat, why, floor)
 
 
-def _refusal(unknown: float, collapsed: float, r_hat: float, ess: Float[np.ndarray, " M"], steps: int) -> str:
+def _refusal(
+    unknown: float,
+    collapsed: float,
+    r_hat: float,
+    ess: Float[np.ndarray, " M"],
+    rare: Bool[np.ndarray, " M"],
+    steps: int,
+) -> str:
     if unknown > _MOST_UNKNOWN:
         return f"{100 * unknown:.2g} % of the frames diverged or are at minima that weren't found: raise --starts"
     if collapsed > _MOST_UNKNOWN:
@@ -244,7 +256,9 @@ def _refusal(unknown: float, collapsed: float, r_hat: float, ess: Float[np.ndarr
             f"{100 * collapsed:.2g} % of the frames collapsed: a unit died, or two became one, where SGD's noise "
             "leaves it; no law on the minima is stationary; lower η or add weight decay"
         )
-    worst = int(ess.argmin())
+    if (~rare).sum() < 2:
+        return "not mixed: all frames but a few are in one basin; only a least share can be given"
+    worst = int(np.where(rare, math.inf, ess).argmin())
     needed = [1.0]
     if ess[worst] < _LEAST_ESS:
         reason = f"ESS {ess[worst]:.0f} of basin {letter(worst)}, at least {_LEAST_ESS}"
@@ -254,9 +268,8 @@ def _refusal(unknown: float, collapsed: float, r_hat: float, ess: Float[np.ndarr
         needed.append((r_hat**2 - 1) / (_LARGEST_R_HAT**2 - 1))
     if len(needed) == 1:
         return ""
-    factor = max(needed)
-    more = f"about {math.ceil(steps * (factor - 1)):,}" if factor < _LEAST_ESS else f"over {_LEAST_ESS * steps:,}"
-    return f"not mixed: {reason}: {more} more steps each, or a larger η"
+    more = math.ceil(steps * (max(needed) - 1))
+    return f"not mixed: {reason}: at least some {more:,} more steps each, or a larger η"
 
 
 def letter(basin: int) -> str:
@@ -270,6 +283,8 @@ def least_share(labels: Int[np.ndarray, "starts each F"], basin: int) -> float:
     By renewal (1 − π)/π = P(a frame in it is followed by one outside) · E[frames until it is back]. The first factor
     by its Clopper–Pearson bound; the second by the slowest start's mean time of first arrival, exponential, from
     arrivals and exposure; 0.025 for each factor, split over the starts. NaN where a start has no arrival.
+
+    Assumptions: labels of frames are a Markov chain, and each of its states is a start.
     """
     count = len(labels)
     rows = labels.reshape(-1, labels.shape[-1])

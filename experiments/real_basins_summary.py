@@ -130,7 +130,7 @@ def gap(one: dict, other: dict, margin: float) -> dict:
         kind = "agrees"
     elif np.any(np.abs(difference) > wide):
         kind = "differs"
-    worst = int(np.abs(difference).argmax())
+    worst = int((np.abs(difference) / np.maximum(error, 1e-300)).argmax())
     return {"kind": kind, "difference": difference.tolist(), "half_width": half.tolist(), "worst": worst}
 
 
@@ -205,8 +205,8 @@ def paired(label: Int[np.ndarray, " runs"], flow: Int[np.ndarray, " runs"], coun
         change = (label == k).astype(float) - (flow == k)
         difference.append(float(change.mean()))
         spread = float(stats.norm.ppf(0.975) * change.std(ddof=1) / math.sqrt(len(change)))
-        # Where no pair differs the normal interval has no width: then what the runs leave room for.
-        half.append(spread if change.any() else proportion(0, len(change))[2])
+        # Of few pairs that differ the normal interval knows too little: at least what no such pair leaves room for.
+        half.append(max(spread, proportion(1, len(change))[2] if change.any() else proportion(0, len(change))[2]))
     return {"difference": difference, "half_width": half}
 
 

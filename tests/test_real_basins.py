@@ -157,7 +157,7 @@ def test_shares_of_a_mixed_chain_and_their_errors():
     ("labels", "message"),
     [
         (chain(0.001, 0.001, 2, 12, 40, 0), "nested R-hat"),
-        (np.zeros((2, 12, 40), int), "ESS 0 of basin"),
+        (np.zeros((2, 12, 40), int), "in one basin"),
         (np.where(np.arange(40) < 39, chain(0.3, 0.3, 2, 12, 40, 0), -1), "weren't found"),
         (np.where(np.arange(40) < 30, chain(0.3, 0.3, 2, 12, 40, 0), -2), "collapsed"),
     ],
@@ -175,6 +175,25 @@ def test_least_share_is_a_bound_and_not_an_empty_one():
     assert np.mean(bounds > share) <= 0.05
     assert np.median(bounds) > 0.85, "and not the 0 that any bound may be"
     assert np.isnan(runs.least_share(np.repeat([[[0]], [[1]]], 24, axis=2), 0)), "the other start never came"
+
+
+def test_no_least_share_where_frames_are_lost():
+    """A state that no start is in: returns from it take 10,000 frames, and the true share of state 0 is 0.09."""
+    labels = chain(0.002, 0.2, 2, 16, 24, 0)
+    labels[:, 0, 20:] = runs.UNKNOWN
+    assert np.isnan(runs.shares_of(labels, 2, 4, 100).floor).all()
+
+
+def test_a_basin_that_is_hardly_seen_gets_a_bound():
+    """Three basins, the third left at once and seen again in no frame, or in one: no more can be claimed of it."""
+    labels = np.concatenate([chain(0.3, 0.3, 2, 12, 40, 1), chain(0.3, 0.3, 1, 12, 40, 2)])
+    labels[2, :, 0] = 2
+    for visits in (0, 1):
+        labels[0, 0, 30] = 2 if visits else labels[0, 0, 30]
+        found = runs.shares_of(labels, 3, 10, 100)
+        assert not found.refused
+        assert found.probabilities[2] == pytest.approx(visits / (36 * 30))
+        assert 1.96 * found.standard_errors[2] == pytest.approx(3 * 10 / (36 * 30), rel=1e-6)
 
 
 def test_nested_r_hat():
@@ -216,6 +235,9 @@ def test_paired_differences_of_arrivals():
     np.testing.assert_allclose(found["half_width"], 1.96 * np.sqrt(0.1 * 0.9 / 99), rtol=1e-3)
     same = summaries.paired(flow, flow, 2)
     assert min(same["half_width"]) > 0.03, "no pair differs: what 100 runs leave room for"
+    one = flow.copy()
+    one[0] = 1
+    assert min(summaries.paired(one, flow, 2)["half_width"]) > 0.05, "one pair: no narrower than none"
 
 
 # -- the command -------------------------------------------------------------------------------------------
@@ -265,6 +287,7 @@ def test_the_report_and_the_figure_come_from_the_run(finished):
         (["--sine-rates", "0.1,0.1"], "repeated"),
         (["--replicas", "3"], "at least 12"),
         (["--burn-in", "0.9"], "burn_in"),
+        (["--burn-in", "0.79", "--frames", "8"], "leave 4"),
         (["--batch-size", "0"], "batch_size"),
         (["--nuts-samples", "50"], "nuts_labels"),
         (["--arrival-time", "0.01"], "arrival_time"),

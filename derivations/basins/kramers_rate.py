@@ -9,6 +9,8 @@ from derivations.symbols import S, T, eta, sigma, theta
 
 height = sp.Symbol("ΔL", positive=True)  # L at the barrier's top minus L at the bottom of A
 lam_A, lam_s = sp.symbols("lambda_A lambda_s", positive=True)  # L″ at the bottom, |L″| at the top
+gamma_4 = sp.Symbol("gamma_4", real=True)  # excess kurtosis of the noise of one step
+cubed = sp.Symbol("∫L′³", positive=True)  # from the bottom to the top
 
 
 def steps(formula):
@@ -97,9 +99,11 @@ CLAIM = Claim(
         Assumption("T is small against the barrier.", sp.Gt(height / T, 1, evaluate=False)),
         Assumption("Bottom and top are non-degenerate.", sp.Gt(lam_A * lam_s, 0, evaluate=False)),
         Assumption(
-            "The law is the SDE's. For SGD itself a small η is not enough, since T falls with it: its finite step "
-            "changes the exponent by about ηλΔL/(2T) = SλΔL/σ², which must be small, and its third cumulant likewise.",
-            sp.Lt(S * lam_A * height / sigma**2, 1, evaluate=False),
+            "The law is the SDE's. For SGD itself a small η is not enough, since T falls with it: the excess kurtosis "
+            "γ₄ of a step's noise changes the exponent by ηγ₄∫L′³/(6T²) from bottom to top, see finite-step-occupancy, "
+            "which must be small; so must the like term of the skewness. With Gaussian steps no such term is left, "
+            "since L′ = 0 at both ends.",
+            sp.Lt(eta * sp.Abs(gamma_4) * cubed / (6 * T**2), 1, evaluate=False),
         ),
     ),
     formula=sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.exp(-height / T),

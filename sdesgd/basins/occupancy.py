@@ -81,8 +81,9 @@ def measure_occupancy(
         starts: one row a start; the replicas are split evenly over them. Starts in different wells show mixing.
         num_steps: steps that count, of each replica; ``burn_in`` steps go before and don't.
         replicas: in all; rounded up to a multiple of the starts.
-        rates: (M, M), row a column b: from well a to b per unit of SDE time, say ``kramers_rates``. If given, a run
-            that would not mix is refused before it begins.
+        rates: (M, M), row a column b: from well a to b per unit of SDE time without momentum, say ``kramers_rates``;
+            with momentum m they are taken 1/(1 − m) times faster. If given, a run that would not mix is refused
+            before it begins.
         least_crossings: into and out of each well, over all replicas, below which there is no claim.
         progress: a label for a progress bar.
 
@@ -100,6 +101,7 @@ def measure_occupancy(
     if each < 2:
         raise InputError(f"{replicas} replicas for {len(starts)} starts: pass at least two a start, for an error bar")
     if rates is not None:
+        rates = np.asarray(rates, float) / (1 - float(np.asarray(getattr(dynamics, "momentum", 0.0))))
         _check_plan(
             rates, wells, float(np.asarray(dynamics.learning_rate)), num_steps, burn_in, replicas, least_crossings
         )
@@ -190,6 +192,8 @@ def stationary_of(rates: Any) -> tuple[Float[np.ndarray, " M"], float]:
     right = np.zeros(len(rates))
     right[-1] = 1
     pi = np.linalg.solve(np.vstack([generator.T[:-1], np.ones(len(rates))]), right)
+    if not pi.min() > 0:
+        raise InputError(f"well {int(pi.argmin())} is left and never reached again at these rates: give it a way in")
     return pi, float(1 / values[1])
 
 

@@ -36,8 +36,9 @@ def kramers_rate(hessian_min: Any, hessian_saddle: Any, barrier: float | int, te
     On a line √(V″|V″_s|)/(2π) e^{−ΔV/T}. It is the rate of going to the next well; the top itself is reached twice as
     often. Relative error O(T).
 
-    Assumptions: constant isotropic C, T = ησ²/(2S(1−m)) small against the barrier; minimum and saddle non-degenerate;
-    the law of the SDE (SGD's own finite step changes the exponent by about ηλΔV/(2T)); overdamped.
+    Assumptions: constant isotropic C, T = ησ²/(2S) small against the barrier; minimum and saddle non-degenerate; no
+    momentum; the law of the SDE. The excess kurtosis γ₄ of SGD's steps shifts the logarithm of the time by about
+    −ηγ₄∫V′³/(6T²), from the minimum to the saddle: see ``stationary.finite_step_density``.
 
     Args:
         hessian_min, hessian_saddle: (D, D), or numbers for D = 1. barrier: ΔV > 0. temperature: T.

@@ -79,8 +79,10 @@ def step_shape(tilts: np.ndarray, batch_size: int) -> tuple[float, float]:
         tilts: (N,) or (N, 1), the a_i of ℓ_i = V + a_i θ.
         batch_size: S.
     """
-    a = np.asarray(tilts, float).ravel()
-    a = a - a.mean()
+    a = np.asarray(tilts, float)
+    if a.ndim == 2 and a.shape[1] > 1:
+        raise InputError(f"the tilts have shape {a.shape}: pass those of one coordinate, (N,) or (N, 1)")
+    a = a.ravel() - a.mean()
     variance = float(np.mean(a**2))
     if variance <= 0 or batch_size < 1:
         raise InputError(f"the tilts have variance {variance}, batch_size is {batch_size}: pass σ² > 0 and S ≥ 1")

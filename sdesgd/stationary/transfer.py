@@ -116,6 +116,8 @@ def transfer_operator(
         InputError: another dimension, momentum or reshuffling, more than 20,000 distinct batches.
     """
     points, axes = _grid(problem, box, shape)
+    if not isinstance(dynamics, SGD | GaussianSGD):
+        raise InputError(f"the dynamics are {type(dynamics).__name__}: the transfer operator takes SGD or GaussianSGD")
     if getattr(dynamics, "momentum", 0) or dynamics.sampling == "reshuffle":
         raise InputError("momentum and reshuffled epochs have a larger state than θ: pass SGD without them")
     if problem.needs_key:

@@ -216,6 +216,12 @@ def run(**changes):
         # Three relaxation times are 429 steps; 4000 steps of 20 replicas cross 2·0.1·4000·20/70 = 229 times.
         ({"rates": RATES, "burn_in": 400}, "29 more steps are needed, 429 in all"),
         ({"rates": RATES, "least_crossings": 300}, "about 2.3e\\+02 times .* 1250 more steps each .* 5250 in all"),
+        # With momentum ½ time passes twice as fast.
+        (
+            {"rates": RATES, "burn_in": 200, "dynamics": sg.SGD(0.1, 2, momentum=0.5)},
+            "15 more steps are needed, 215 in all",
+        ),
+        ({"rates": np.array([[0, 1.0], [0, 0]])}, "never reached again"),
         ({"rates": RATES[:1]}, "for 2 wells"),
         ({"rates": np.zeros((2, 2))}, "can't be reached"),
         ({"rates": -RATES}, "negative"),

@@ -14,6 +14,7 @@ from sdesgd.basins.saddles import (
     barriers,
     critical_points,
     find_saddles,
+    highest_on_the_way,
     minimum_energy_path,
 )
 from sdesgd.landscape import Landscape
@@ -134,6 +135,19 @@ def test_the_path_between_neighbours(four_wells):
     slopes = np.array([four_slope(z) for z in path.points[1:-1]])
     across = slopes - (slopes * along).sum(axis=1, keepdims=True) * along
     assert np.linalg.norm(across, axis=1).max() < 0.02 * np.linalg.norm(slopes, axis=1).max()
+
+
+def test_a_quick_bound_lies_between_the_pass_and_the_straight_line(four_wells, four_saddles):
+    """Between any two wells; between opposite ones the line leads over the summit, and the string goes round it."""
+    minima, lowest = four_wells[0], barriers(FOUR, four_wells[0], four_saddles)
+    drops = []
+    for a, b in itertools.combinations(range(4), 2):
+        line = minima[a] + np.linspace(0, 1, 401)[:, None] * (minima[b] - minima[a])
+        top = max(four(z) for z in line)
+        found = highest_on_the_way(FOUR, minima[a], minima[b], images=41)
+        assert lowest[a, b] + four(minima[a]) - 5e-3 < found < top + 1e-9
+        drops.append(top - found)
+    assert max(drops) > 0.1
 
 
 @pytest.mark.slow

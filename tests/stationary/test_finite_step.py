@@ -90,6 +90,7 @@ def test_the_shape_of_a_step_of_sgd():
         (lambda: finite_step_density(WELLS, 0.1, 0.0), "pass η > 0"),
         (lambda: finite_step_density(WELLS, 0.0, 0.1), "temperature is 0"),
         (lambda: step_shape(np.zeros(3), 2), "pass σ² > 0"),
+        (lambda: step_shape(np.eye(3)[:, :2], 2), "those of one coordinate"),
     ],
 )
 def test_bad_input(call, message):
