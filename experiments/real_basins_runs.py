@@ -229,7 +229,7 @@ def shares_of(labels: Int[np.ndarray, "starts each F"], count: int, burn_in: int
     flat = inside.reshape(len(rows), F, count)
     ess = np.array([float(effective_sample_size(flat[..., k])) if varies[k] else 0.0 for k in range(count)])
     within = flat.mean(axis=1).reshape(*labels.shape[:2], count).var(axis=1, ddof=1).mean(axis=0)
-    errors = np.maximum(np.sqrt(p * (1 - p) / np.maximum(ess, 1)), np.sqrt(within / len(rows)))
+    errors = np.maximum(np.sqrt(np.clip(p * (1 - p), 0, None) / np.maximum(ess, 1)), np.sqrt(within / len(rows)))
     rare = inside.sum(axis=(0, 1, 2)) < _FEW_VISITS
     errors[rare] = np.maximum(errors[rare], 3 * max(burn_in, 1) / (1.96 * len(rows) * F))
     why = _refusal(unknown, collapsed, r_hat, ess, rare, F * save_every)
