@@ -103,17 +103,17 @@ class Task:
 
 TASKS = {
     "sine": Task(
-        "noisy sine", noisy_sine, models.squared_error, 1e-2, (0.05, 0.1, 0.2), (0.01, 0.02, 0.05), 12_000, 60.0, 0.01
+        "noisy sine", noisy_sine, models.squared_error, 1e-2, (0.05, 0.1, 0.2), (0.01, 0.02, 0.05), 10_000, 50.0, 0.01
     ),
     "digits": Task(
         "digits: prime or not?",
         prime_digits,
         logistic_loss,
         3e-3,
-        (0.4, 0.8, 1.6),
+        (0.4, 0.8),
         (0.02, 0.05, 0.1),
-        12_000,
-        60.0,
+        10_000,
+        50.0,
         0.01,
     ),
 }
