@@ -70,6 +70,17 @@ def test_times_agree_with_the_double_integral_and_can_fail(finished):
     assert "differ from" in escape_times.answer(kept | {"worst": 4.5})
 
 
+def test_kurtosis_makes_sgd_slower_than_the_sde():
+    """Against both exact times at ΔV/T = 7: the formula has 0.95 of the logarithm of their ratio, its sign and size."""
+    config = escape_times.Config(points=801)
+    well = escape_times.well_of("asymmetric")
+    T = well.barrier / 7
+    sde, sgd = escape_times._exact(config, well, T)
+    factor = escape_times._kurtosis_factor(config, well, T)
+    assert np.log(sgd / sde) > 0.4
+    assert np.log(factor) == pytest.approx(np.log(sgd / sde), abs=0.06)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
