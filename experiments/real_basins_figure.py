@@ -33,7 +33,7 @@ def draw(dataset: xr.Dataset, summary: dict) -> Figure:
         _occupancy(row[1], problem)
         _arrivals(row[2], problem)
     figure.suptitle(answer(summary), fontsize=13)
-    figure.legend(handles=_key(), loc="outside lower center", ncols=5, frameon=False, fontsize=9.5)
+    figure.legend(handles=_key(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5)
     # The layout moves a little with each drawing: settle it, so that equal data give equal files.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -111,7 +111,9 @@ def _point(axis, x: float, values: dict, k: int, arm: str, colour: str) -> None:
         style |= dict(alpha=0.25, ms=4)
     bar = None if error is None else 196 * error
     floor = values["floor"][k]
-    if floor is not None:  # not mixed, but the least share is known
+    if values["collapsed"] > 0.01:
+        return  # the black crosses say it
+    if floor is not None and floor > 0.5:  # not mixed, but the least share says something
         style |= dict(alpha=1, ms=6)
         p, bar = floor, [[0], [100 * (1 - floor)]]
     axis.errorbar(x * _SHIFTS[arm], 100 * p, bar, **style)
