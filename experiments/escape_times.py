@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -134,7 +135,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
                 f"ΔV/T = {ratios[-1]:g} needs passages of up to {longest:,.0f} steps, above max_steps = "
                 f"{config.max_steps:,}: leave it out of --ratios or raise --max-steps"
             )
-        keys = dict(zip(ARMS, jr.split(jr.key(config.seed), len(ARMS)), strict=True))
+        keys: dict[str, Any] = dict(zip(ARMS, jr.split(jr.key(config.seed), len(ARMS)), strict=True))
         steps: dict[str, list] = {arm: [] for arm in ARMS}
         for k, ratio in enumerate(ratios):
             problem = _problem(config, well, well.barrier / ratio)
@@ -143,7 +144,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
 
                 def measure(arm=arm, k=k, problem=problem, most=most) -> xr.Dataset:
                     found = first_passage(
-                        {"SGD": sg.SGD, "SDE": sg.SDE}[arm](config.learning_rate, config.batch_size),
+                        (sg.SDE if arm == "SDE" else sg.SGD)(config.learning_rate, config.batch_size),
                         problem,
                         np.array([well.start]),
                         target,

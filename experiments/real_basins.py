@@ -31,7 +31,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
             # Every problem has streams of its own: leaving one out doesn't change the other's numbers.
             key = jr.fold_in(jr.key(config.seed), list(TASKS).index(name))
             names = ("search", *ARMS, "NUTS", "starts", "arrival-SGD", "arrival-SDE")
-            keys = dict(zip(names, jr.split(key, len(names)), strict=True))
+            keys: dict[str, Any] = dict(zip(names, jr.split(key, len(names)), strict=True))
             case = build(name)
             kept = folder.stage(f"{name}-minima", lambda case=case, k=keys["search"]: search(case, config, k))
             setting = Found(case, kept)
@@ -162,7 +162,8 @@ def _prefixed(name: str, stages: dict) -> xr.Dataset:
         words = [str(word) for word in (stage if isinstance(stage, tuple) else (stage,))]
         prefix = "_".join([name, *words]).replace("-", "_")
         parts.append(data.drop_attrs().rename({v: f"{prefix}_{v}" for v in [*data.variables, *data.dims]}))
-    return xr.merge(parts)
+    merged: Any = xr.merge(parts)
+    return merged
 
 
 def plot(dataset: xr.Dataset, summary: dict) -> Figure:

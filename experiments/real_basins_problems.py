@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 import sdesgd as sg
 from sdesgd import models
 from sdesgd.errors import require_known
-from sdesgd.landscape import FlatLoss, Landscape, flat, landscape_of
+from sdesgd.landscape import Landscape, flat, landscape_of
 from sdesgd.toys import tilts_of
 
 WIDTH = 2
@@ -36,7 +36,7 @@ class Decayed(eqx.Module):
 class Shifted(eqx.Module):
     """ℓ_i = L + a_i·θ, for a batch of tilts: the mean loss with a noise of its own. See ``toys.tilted``."""
 
-    value: FlatLoss
+    value: Any  # a ``FlatLoss``
 
     def __call__(self, theta: Float[Array, " D"], tilts: Float[Array, "batch D"]) -> Float[Array, " batch"]:
         return self.value(theta) + tilts @ theta
@@ -175,7 +175,7 @@ def _net(data: Data, key: PRNGKeyArray) -> models.Net:
 
 
 @eqx.filter_jit
-def _covariances(value: FlatLoss, points: Float[Array, "K D"]) -> Float[Array, "K D D"]:
+def _covariances(value: Any, points: Float[Array, "K D"]) -> Float[Array, "K D D"]:
     def one(theta):
         rows = jax.jacfwd(lambda x: value.problem.losses(value.params(x)))(theta)
         rows = rows - jnp.mean(rows, axis=0)
@@ -218,7 +218,7 @@ def anisotropy(hessian: Float[np.ndarray, "D D"], covariance: Float[np.ndarray, 
 
 
 @eqx.filter_jit
-def _outputs(value: FlatLoss, points: Float[Array, "K D"], inputs: Float[Array, "G features"]) -> Float[Array, "K G"]:
+def _outputs(value: Any, points: Float[Array, "K D"], inputs: Float[Array, "G features"]) -> Float[Array, "K G"]:
     return jax.lax.map(lambda theta: value.params(theta)(inputs)[:, 0], points)
 
 

@@ -17,6 +17,7 @@ from scipy import stats
 
 import sdesgd as sg
 from sdesgd.basins.minima import Minima
+from sdesgd.basins.symmetry import UnitSymmetry
 from sdesgd.dynamics import AbstractDynamics
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, flat
@@ -138,7 +139,9 @@ def labels_of(minima: Minima, points: Float[np.ndarray, "R F D"]) -> Int[np.ndar
 
 def from_fixed_set(minima: Minima, rows: Float[np.ndarray, "K D"]) -> Float[np.ndarray, " K"]:
     """The distance of each point to the nearest set where a unit is zero, or is another one or its mirror image."""
-    units = rows[:, minima.symmetry.units]
+    symmetry = minima.symmetry
+    assert isinstance(symmetry, UnitSymmetry)
+    units = rows[:, symmetry.units]
     nearest = np.linalg.norm(units, axis=2).min(axis=1)
     for i, j in itertools.combinations(range(units.shape[1]), 2):
         for sign in (1, -1):
@@ -197,7 +200,9 @@ class Shares:
 
     def to_xarray(self, **attributes: Any) -> xr.Dataset:
         """The same as a dataset."""
-        values = {name: ("basin", getattr(self, name)) for name in ("probabilities", "standard_errors", "ess", "floor")}
+        values: dict[str, Any] = {
+            name: ("basin", getattr(self, name)) for name in ("probabilities", "standard_errors", "ess", "floor")
+        }
         values["changes"] = (("origin", "target"), self.changes)
         about = {name: getattr(self, name) for name in ("unknown", "collapsed", "r_hat", "refused")}
         return xr.Dataset(values, attrs=about | attributes)

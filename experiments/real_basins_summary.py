@@ -188,12 +188,12 @@ def _arrival(config: Config, stages: dict, eta: float, count: int) -> dict:
             "moved_late": proportion(int((label != data["half"].values).sum()), len(label)),
             "steps": int(data.attrs["steps"]),
         }
-    labels = [stages[f"arrival-{arm}", eta]["label"].values for arm in ("SGD", "SDE")]
+    sgd, sde = (stages[f"arrival-{arm}", eta]["label"].values for arm in ("SGD", "SDE"))
     return {
         "eta": eta,
         "ratio": eta / config.batch_size,
         "arms": arms,
-        "sgd_less_sde": paired(*labels, count),
+        "sgd_less_sde": paired(sgd, sde, count),
     }
 
 
