@@ -16,6 +16,7 @@ from experiments import real_basins_figure, real_basins_report, run
 from experiments import real_basins_runs as runs
 from experiments.real_basins_config import Config, check, chosen, implied
 from experiments.real_basins_minima import Found, search
+from experiments.real_basins_mixing import shares_of
 from experiments.real_basins_problems import TASKS, build, covariances
 from experiments.real_basins_summary import summarise
 
@@ -97,7 +98,7 @@ def occupancy(
         progress=f"{case.name}, {arm}, η = {learning_rate:g}",
     )
     labels = runs.labels_of(setting.minima, points)
-    shares = runs.shares_of(labels.reshape(M, each, -1), M, config.burn_in_frames, save_every)
+    shares = shares_of(labels.reshape(M, each, -1), M, config.burn_in_frames, save_every)
     points = points[:, config.burn_in_frames :]
     rows = points.reshape(-1, points.shape[-1])
     rows = rows[np.isfinite(rows).all(axis=1)]

@@ -11,8 +11,8 @@ from scipy import stats
 
 from experiments.real_basins_config import Config
 from experiments.real_basins_minima import Found
+from experiments.real_basins_mixing import letter
 from experiments.real_basins_problems import anisotropy
-from experiments.real_basins_runs import letter
 
 ARMS = ("SGD", "SDE", "isotropic")
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 import sdesgd as sg
 from experiments import real_basins, real_basins_figure, real_basins_report, run
+from experiments import real_basins_mixing as mixing
 from experiments import real_basins_problems as problems
 from experiments import real_basins_runs as runs
 from experiments import real_basins_summary as summaries
@@ -122,8 +123,8 @@ def test_labels_of_minima_copies_and_collapsed_nets():
     doubled[minima.symmetry.units[1]] = -doubled[minima.symmetry.units[0]]
     labels = runs.labels_of(minima, np.stack([*copies, dead, doubled, diverged])[None])[0]
     assert labels[: len(minima)].tolist() == list(range(len(minima)))
-    assert labels[-1] == runs.UNKNOWN
-    assert labels[-3:-1].tolist() == [runs.COLLAPSED] * 2, "though a flow from 1e-30 would find its way out"
+    assert labels[-1] == mixing.UNKNOWN
+    assert labels[-3:-1].tolist() == [mixing.COLLAPSED] * 2, "though a flow from 1e-30 would find its way out"
     np.testing.assert_allclose(runs.from_fixed_set(minima, np.stack([dead, doubled])), 0, atol=1e-12)
     assert runs.from_fixed_set(minima, copies[:1])[0] > 0.1
 
@@ -146,7 +147,7 @@ def chain(p_leave, p_return, starts, each, frames, seed):
 def test_shares_of_a_mixed_chain_and_their_errors():
     """Intervals over 60 tables: the SE that ignores autocorrelation, half of this one, covers 67 %."""
     share = 0.3 / (0.1 + 0.3)
-    found = [runs.shares_of(chain(0.1, 0.3, 2, 12, 60, seed), 2, 10, 5) for seed in range(60)]
+    found = [mixing.shares_of(chain(0.1, 0.3, 2, 12, 60, seed), 2, 10, 5) for seed in range(60)]
     assert not any(s.refused for s in found)
     z = np.array([(s.probabilities[0] - share) / s.standard_errors[0] for s in found])
     assert np.mean(np.abs(z) < 1.96) >= 0.85
@@ -163,7 +164,7 @@ def test_shares_of_a_mixed_chain_and_their_errors():
     ],
 )
 def test_no_share_is_claimed_without_mixing(labels, message):
-    found = runs.shares_of(labels, 2, 4, 100)
+    found = mixing.shares_of(labels, 2, 4, 100)
     assert message in found.refused
     assert np.isnan(found.standard_errors).all()
 
@@ -171,17 +172,17 @@ def test_no_share_is_claimed_without_mixing(labels, message):
 def test_least_share_is_a_bound_and_not_an_empty_one():
     """States 0 and 1 with π₀ = p_return/(p_leave + p_return): below it in nearly all of 200 tables, yet near it."""
     share = 0.2 / (0.005 + 0.2)
-    bounds = np.array([runs.least_share(chain(0.005, 0.2, 2, 16, 24, seed), 0) for seed in range(200)])
+    bounds = np.array([mixing.least_share(chain(0.005, 0.2, 2, 16, 24, seed), 0) for seed in range(200)])
     assert np.mean(bounds > share) <= 0.05
     assert np.median(bounds) > 0.85, "and not the 0 that any bound may be"
-    assert np.isnan(runs.least_share(np.repeat([[[0]], [[1]]], 24, axis=2), 0)), "the other start never came"
+    assert np.isnan(mixing.least_share(np.repeat([[[0]], [[1]]], 24, axis=2), 0)), "the other start never came"
 
 
 def test_no_least_share_where_frames_are_lost():
     """A state that no start is in: returns from it take 10,000 frames, and the true share of state 0 is 0.09."""
     labels = chain(0.002, 0.2, 2, 16, 24, 0)
-    labels[:, 0, 20:] = runs.UNKNOWN
-    assert np.isnan(runs.shares_of(labels, 2, 4, 100).floor).all()
+    labels[:, 0, 20:] = mixing.UNKNOWN
+    assert np.isnan(mixing.shares_of(labels, 2, 4, 100).floor).all()
 
 
 def test_a_basin_that_is_hardly_seen_gets_a_bound():
@@ -190,7 +191,7 @@ def test_a_basin_that_is_hardly_seen_gets_a_bound():
     labels[2, :, 0] = 2
     for visits in (0, 1):
         labels[0, 0, 30] = 2 if visits else labels[0, 0, 30]
-        found = runs.shares_of(labels, 3, 10, 100)
+        found = mixing.shares_of(labels, 3, 10, 100)
         assert not found.refused
         assert found.probabilities[2] == pytest.approx(visits / (36 * 30))
         assert 1.96 * found.standard_errors[2] == pytest.approx(3 * 10 / (36 * 30), rel=1e-6)
@@ -199,11 +200,11 @@ def test_a_basin_that_is_hardly_seen_gets_a_bound():
 def test_nested_r_hat():
     rng = np.random.default_rng(0)
     same = rng.normal(size=(4, 32, 20))
-    assert runs.nested_r_hat(same) == pytest.approx(1, abs=0.01)
+    assert mixing.nested_r_hat(same) == pytest.approx(1, abs=0.01)
     apart = same + np.arange(4)[:, None, None]
     # B/W with means 0, 1, 2, 3: B = 5/3 on top of 1/640; W = 1 + 1/20.
-    assert runs.nested_r_hat(apart) == pytest.approx(np.sqrt(1 + (5 / 3) / 1.05), rel=0.05)
-    assert runs.nested_r_hat(np.zeros((2, 3, 4))) == 1
+    assert mixing.nested_r_hat(apart) == pytest.approx(np.sqrt(1 + (5 / 3) / 1.05), rel=0.05)
+    assert mixing.nested_r_hat(np.zeros((2, 3, 4))) == 1
 
 
 # -- verdicts ----------------------------------------------------------------------------------------------
