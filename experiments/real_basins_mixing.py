@@ -16,6 +16,7 @@ MOST_UNKNOWN = 0.01
 # Of the nested R-hat, between the groups of replicas that share a start; of the ESS of each basin's indicator.
 _LARGEST_R_HAT, _LEAST_ESS = 1.05, 100
 _FEW_VISITS = 10
+_FAR_LONGER = 100
 
 
 def label_changes(labels: Int[np.ndarray, "R F"], count: int) -> Int[np.ndarray, "M M"]:
@@ -138,7 +139,8 @@ def _refusal(
         needed.append((r_hat**2 - 1) / (_LARGEST_R_HAT**2 - 1))
     if len(needed) == 1:
         return ""
-    more = math.ceil(steps * (max(needed) - 1))
+    # Where no replica ever left the basin of its start R-hat is infinite: then only that it takes far longer is known.
+    more = math.ceil(steps * min(max(needed) - 1, _FAR_LONGER))
     return f"not mixed: {reason}: at least some {more:,} more steps each, or a larger η"
 
 

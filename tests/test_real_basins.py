@@ -158,6 +158,10 @@ def test_shares_of_a_mixed_chain_and_their_errors():
     ("labels", "message"),
     [
         (chain(0.001, 0.001, 2, 12, 40, 0), "nested R-hat"),
+        (
+            np.repeat([[[0]] * 12, [[1]] * 12], 40, axis=2),
+            "R-hat inf between starts, at most 1.05: at least some 360,000",
+        ),
         (np.zeros((2, 12, 40), int), "in one basin"),
         (np.where(np.arange(40) < 39, chain(0.3, 0.3, 2, 12, 40, 0), -1), "weren't found"),
         (np.where(np.arange(40) < 30, chain(0.3, 0.3, 2, 12, 40, 0), -2), "collapsed"),
