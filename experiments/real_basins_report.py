@@ -58,8 +58,8 @@ def _noise(problem: dict) -> str:
 def _differences(problem: dict) -> list[str]:
     lines = []
     for row in problem["occupancy"]:
-        for arm in ("SGD", "SDE"):
-            values, gap = row["arms"][arm], row["gaps"].get(arm)
+        for arm, values in row["arms"].items():
+            gap = row["gaps"].get(arm)
             if row["verdicts"][arm] != "differs":
                 continue
             if gap is not None:
