@@ -4,6 +4,8 @@ import sys
 
 from experiments import (
     basin_occupancy,
+    batch_size,
+    batch_size_recommend,
     datasets,
     escape_times,
     real_basins,
@@ -22,6 +24,8 @@ EXPERIMENTS = {
         stationary_loss.EXPERIMENT,
         real_basins.EXPERIMENT,
         escape_times.EXPERIMENT,
+        batch_size.EXPERIMENT,
+        batch_size_recommend.EXPERIMENT,
     )
 }
 
@@ -34,6 +38,8 @@ def main(arguments: list[str]) -> int:
         return bench.main(arguments[1:])
     if arguments[:1] == ["data"]:
         return datasets.main(arguments[1:])
+    if arguments[:2] == ["batch-size", "recommend"]:
+        arguments = ["batch-size-recommend", *arguments[2:]]
     status = run.main(EXPERIMENTS, arguments, others=["bench", "data"])
     if arguments in ([], ["--help"]):
         run.console.print("Besides: data, the data sets and which are here; bench, what a step costs.", highlight=False)

@@ -69,9 +69,20 @@ class Experiment:
     implied: Callable[[Any], Mapping[str, Any]] = lambda config: {}
 
 
-def option(default: Any, help: str) -> Any:
-    """A field of a Config: its default and its line in --help."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def option(default: Any, help: str, *, hashed: bool = True) -> Any:
+    """A field of a Config: its default and its line in --help.
+
+    Args:
+        hashed: whether it enters the name of the run's folder; False for what can't change a result, such as the number
+            of worker processes: a run is then resumed with another.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "hashed": hashed})
+
+
+def hashed_options(config: Any) -> dict[str, Any]:
+    """The options of a configuration that can change a result."""
+    fields = dataclasses.fields(config)
+    return {field.name: getattr(config, field.name) for field in fields if field.metadata.get("hashed", True)}
 
 
 # -- the run folder --------------------------------------------------------------------------------------
@@ -80,12 +91,12 @@ def option(default: Any, help: str) -> Any:
 class RunFolder:
     """results/<experiment>/<run>/: stages are kept as they finish, so an interrupted run resumes where it stood.
 
-    The run's name ends in a hash of its configuration, of the code, the versions and the hardware: nothing stale is
-    reused.
+    The run's name ends in a hash of the ``hashed_options``, of the code, the versions and the hardware: nothing stale
+    is reused.
     """
 
     def __init__(self, experiment: Experiment, config: Any, results: Path, label: str):
-        fingerprint = json.dumps([dataclasses.asdict(config), code_hash(), versions(), hardware()], sort_keys=True)
+        fingerprint = json.dumps([hashed_options(config), code_hash(), versions(), hardware()], sort_keys=True)
         digest = hashlib.sha256(fingerprint.encode()).hexdigest()[:8]
         self.path = results / experiment.name / f"{label}-{digest}"
         try:

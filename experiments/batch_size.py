@@ -1,0 +1,79 @@
+"""Test accuracy of SGD against batch size for several η, N and m: the best batch size, and how it scales."""
+
+import json
+from pathlib import Path
+
+import jax.random as jr
+import xarray as xr
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from experiments import batch_size_cell, batch_size_figure, batch_size_fits, batch_size_report, batch_size_summary, run
+from experiments.batch_size_config import FAMILIES, Config, cells, check, implied, problem_config
+from sdesgd import optimal_batch, sweep
+from sdesgd.errors import InputError
+
+_NOISE_SEEDS = 1
+_FITS = 2**31  # stream of the chains
+
+
+def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+    """The sweep, cell by cell, kept under ``sweep``; the noise scales at the best batch sizes; then the inference."""
+    check(config)
+    table = swept(config, folder.path, cells(config))
+    accuracies = optimal_batch.AccuracyTable.from_dataset(table, num_test=config.num_test)
+    best = optimal_batch.best_sampled(accuracies)
+    noise = noise_scales(config, folder.path, best) if config.noise_points else None
+    keys = jr.split(jr.fold_in(jr.key(config.seed), _FITS))
+    posteriors = batch_size_fits.infer(accuracies, keys[0])
+    summary = batch_size_summary.summarise(config, table, accuracies, noise, posteriors)
+    comparison = batch_size_fits.compared(accuracies, keys[1]) if config.compare else None
+    return table, summary | ({"comparison": comparison} if comparison else {})
+
+
+def swept(config: Config, folder: Path, plan: tuple[sweep.Cell, ...]) -> xr.Dataset:
+    """A row for each run: the cell's η, N, m and B, the seed, what ``batch_size_cell.cell`` returns."""
+    return _run(config, folder / "sweep", "experiments.batch_size_cell:cell", plan, "batch-size")
+
+
+def noise_scales(config: Config, folder: Path, best: tuple[optimal_batch.BestSampled, ...]) -> xr.Dataset:
+    """Of runs at each series' best sampled batch size: the first seeds' own runs again."""
+    plan = []
+    for found in best:
+        place = {name: getattr(found.series, name) for name in FAMILIES.values()}
+        place |= {"batch_size": found.batch_size, "noise_points": config.noise_points}
+        plan.append(sweep.Cell(problem_config(config) | place, range(min(_NOISE_SEEDS, config.seeds))))
+    return _run(config, folder / "noise-sweep", "experiments.batch_size_noise:cell", tuple(plan), "noise scales")
+
+
+def _run(config: Config, folder: Path, function: str, plan: tuple[sweep.Cell, ...], label: str) -> xr.Dataset:
+    parts = batch_size_cell.load(plan[0].config)
+    inputs = {"data": sweep.digest(*parts.problem.data, *parts.test)}
+    module = function.partition(":")[0]
+    made = sweep.Sweep(
+        function,
+        plan,
+        code=("sdesgd", "experiments.batch_size_cell", module),
+        inputs=inputs,
+        shape_key=lambda cell: (cell["batch_size"], cell["num_examples"]),
+    )
+    done = sweep.run(made, folder, config.workers, config.scheduler or None, retry_failed=True, progress=label)
+    if len(done.failures) == len(plan):
+        raise InputError(f"every cell of {label} failed, the first: {done.failures[0]}")
+    # What is the same for all cells, text among it, stands in the manifest.
+    table = done.table.drop_vars([name for name, x in done.table.items() if x.dtype.kind in "UO"])
+    return table.assign_attrs(failures=json.dumps([str(failure) for failure in done.failures]))
+
+
+def plot(dataset: xr.Dataset, summary: dict) -> Figure:
+    """See ``batch_size_figure``."""
+    del dataset
+    return batch_size_figure.draw(summary)
+
+
+def report(summary: dict, console: Console) -> None:
+    """See ``batch_size_report``."""
+    batch_size_report.show(summary, console)
+
+
+EXPERIMENT = run.Experiment("batch-size", Config, compute, plot, report, implied)

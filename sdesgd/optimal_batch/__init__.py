@@ -1,0 +1,25 @@
+"""From a table of test accuracies: where the best batch size lies, and how it scales with η, N and 1/(1−m)."""
+
+from sdesgd.optimal_batch.best import BestSampled, best_sampled
+from sdesgd.optimal_batch.comparison import LawComparison, compare_laws
+from sdesgd.optimal_batch.fitting import fit
+from sdesgd.optimal_batch.posterior import Posterior
+from sdesgd.optimal_batch.prediction import Band, CurveBand, Peak, Recommendation
+from sdesgd.optimal_batch.predictive import predictive_check
+from sdesgd.optimal_batch.table import AccuracyTable, Series
+
+__all__ = [
+    "AccuracyTable",
+    "Band",
+    "BestSampled",
+    "CurveBand",
+    "LawComparison",
+    "Peak",
+    "Posterior",
+    "Recommendation",
+    "Series",
+    "best_sampled",
+    "compare_laws",
+    "fit",
+    "predictive_check",
+]

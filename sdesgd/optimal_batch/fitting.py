@@ -1,0 +1,60 @@
+"""The fit of one law to one table."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import PRNGKeyArray
+
+from sdesgd.dynamics import check_positive_integer
+from sdesgd.errors import InputError, require_known
+from sdesgd.optimal_batch.cells import LAWS, make_cells
+from sdesgd.optimal_batch.posterior import Posterior
+from sdesgd.optimal_batch.sampling import sample_posterior
+from sdesgd.optimal_batch.table import AccuracyTable
+
+
+def fit(
+    table: AccuracyTable,
+    law: str = "power",
+    *,
+    key: PRNGKeyArray,
+    samples: int = 1000,
+    warmup: int = 500,
+    chains: int = 4,
+) -> Posterior:
+    """The posterior of a law for B_opt, and of the curves of accuracy about it, given a table.
+
+        power:        log B_opt = a + α log η + β log N − γ log(1−m) + τ z,   for B_opt ≪ N
+        noise_scale:  η(N/B_opt − 1)/(1−m) = c, with the same scatter τ z on log B_opt
+
+    z is a standard Gaussian for each series. The curves, the noise and the priors are in
+    ``sdesgd.optimal_batch.model``; α, β, γ ~ N(0.5, 0.75²). B_opt is the peak of the mean accuracy of *the runs that
+    didn't diverge*: those that did are left out, and a cell where more than half did is left out whole;
+    ``best_sampled`` has their rates. A slope whose factor doesn't vary in the table is not identified and is left out.
+
+    Assumes that series are exchangeable given their factors, that accuracy has one peak in log B, and that the seeds
+    of a series are independent between batch sizes (if they share a start or the training examples, levels move
+    together and the errors are on the safe side).
+
+    Args:
+        table: of at least one series with three batch sizes; a slope needs two values of its factor, and with
+            fewer than about six series its error leans on the prior of τ.
+        law: "power" or "noise_scale".
+        key: of ``jax.random.key``. samples, warmup: draws of a chain, kept and for adaptation. chains: at least two.
+
+    Raises:
+        InputError: too few batch sizes or seeds; samples < 100; one chain; another law.
+
+    Source: Hoffman & Gelman 2014 (numpyro's NUTS). Two tables with equally many series and batch sizes share a
+    compilation, whatever the law.
+    """
+    require_known("law", law, LAWS)
+    for name, value in (("samples", samples), ("warmup", warmup), ("chains", chains)):
+        check_positive_integer(name, value)
+    if samples < 100 or chains < 2:
+        raise InputError(f"{chains} chains of {samples} samples: R-hat and ESS need two chains of 100 or more")
+    cells = make_cells(table, law)
+    with jax.enable_x64(True):
+        batch = jax.tree.map(lambda leaf: jnp.asarray(leaf, float)[None], cells)
+        draws, diverging, _ = sample_posterior(batch, jr.split(key, 1), chains=chains, warmup=warmup, samples=samples)
+    return Posterior.from_draws(table, law, cells, {name: v[0] for name, v in draws.items()}, int(diverging.sum()))

@@ -1,0 +1,236 @@
+"""What the draws say of B_opt and of accuracy, at the table's series and at others."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import expit
+
+from sdesgd.errors import InputError
+from sdesgd.evidence.samples import check_probability
+from sdesgd.optimal_batch.cells import Cells
+from sdesgd.optimal_batch.table import AccuracyTable
+
+Draws = dict[str, Float[np.ndarray, "chains n _"]]
+# A peak with more posterior than this beyond the grid is a bound.
+LARGEST_SHARE_BEYOND = 0.05
+_SEARCH = 1000.0  # η is sought within this factor of the table's
+_SEED = 20180214  # of the scatter of series not seen: fixed, so that a posterior gives one answer
+
+
+@dataclasses.dataclass(frozen=True)
+class Peak:
+    """B_opt of a series: posterior median and interval, and the share of the posterior outside the grid.
+
+    ``censored`` is "low", "high" or "both" if more than 5 % lies below, above, or on either side of the batch sizes
+    that
+    were sampled: then only the other end of the interval is a finding, the rest is prior and law.
+    """
+
+    median: float
+    low: float
+    high: float
+    below: float
+    above: float
+    censored: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Band:
+    """Posterior median and interval of B_opt at each value of a factor."""
+
+    values: Float[np.ndarray, " v"]
+    median: Float[np.ndarray, " v"]
+    low: Float[np.ndarray, " v"]
+    high: Float[np.ndarray, " v"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CurveBand:
+    """Accuracy against B: median and interval of the mean curve, and interval of one more run in a new cell."""
+
+    batch_sizes: Float[np.ndarray, " b"]
+    median: Float[np.ndarray, " b"]
+    low: Float[np.ndarray, " b"]
+    high: Float[np.ndarray, " b"]
+    run_low: Float[np.ndarray, " b"]
+    run_high: Float[np.ndarray, " b"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """A batch size or a learning rate: posterior median and interval; ``extrapolation`` says in what, or is ""."""
+
+    median: float
+    low: float
+    high: float
+    level: float
+    extrapolation: str
+
+
+def quantiles(values: np.ndarray, level: float | int) -> tuple[float, float, float]:
+    """Median, low and high end of the central interval."""
+    check_probability(level, "level")
+    middle, low, high = np.quantile(values, [0.5, 0.5 - level / 2, 0.5 + level / 2])
+    return float(middle), float(low), float(high)
+
+
+def law_at(
+    draws: Draws, cells: Cells, table: AccuracyTable, factors: Float[np.ndarray, "v 3"]
+) -> Float[np.ndarray, "draws v"]:
+    """log B_opt of the law at rows of (log η, log N, −log(1−m)), without scatter, for all draws."""
+    intercept = draws["intercept"].reshape(-1, 1) + float(cells.origin)
+    if cells.is_power:
+        return intercept + draws["slope"].reshape(-1, 3) @ (factors - table.factors.mean(axis=0)).T
+    return factors[:, 1] - np.logaddexp(0.0, intercept - factors[:, 2] - factors[:, 0])
+
+
+def locations(draws: Draws, cells: Cells) -> Float[np.ndarray, "chains n series"]:
+    """log B_opt of each series of the table."""
+    intercept = draws["intercept"] + float(cells.origin)
+    if cells.is_power:
+        law = intercept + draws["slope"] @ cells.factors.T
+    else:
+        law = cells.log_examples - np.logaddexp(0.0, intercept + cells.log_friction - cells.log_rate)
+    return law + np.exp(draws["log_scatter"]) * draws["scatter"]
+
+
+def factors_of(learning_rate: Any, num_examples: Any, momentum: Any) -> Float[np.ndarray, "v 3"]:
+    """Rows of log η, log N and −log(1−m).
+
+    Raises:
+        InputError: η or N not positive, m outside [0, 1).
+    """
+    eta, examples, m = np.broadcast_arrays(
+        *(np.atleast_1d(np.asarray(v, float)) for v in (learning_rate, num_examples, momentum))
+    )
+    for name, values, good, what in (
+        ("learning_rate", eta, eta > 0, "η > 0"),
+        ("num_examples", examples, examples >= 1, "N ≥ 1"),
+        ("momentum", m, (m >= 0) & (m < 1), "m in [0, 1)"),
+    ):
+        if values.ndim != 1 or not (good & np.isfinite(values)).all():
+            raise InputError(f"{name} is {values!s:.60}: pass {what}, a number or a vector")
+    return np.stack([np.log(eta), np.log(examples), -np.log1p(-m)], axis=1)
+
+
+def peak(batch_opt: np.ndarray, sampled: np.ndarray, level: float | int) -> Peak:
+    """The posterior of one series' B_opt against the batch sizes that it was sampled at."""
+    middle, low, high = quantiles(batch_opt, level)
+    below = float(np.mean(batch_opt < sampled.min())) if sampled.size else 1.0
+    above = float(np.mean(batch_opt > sampled.max())) if sampled.size else 1.0
+    out = (below > LARGEST_SHARE_BEYOND, above > LARGEST_SHARE_BEYOND)
+    return Peak(middle, low, high, below, above, {(1, 1): "both", (1, 0): "low", (0, 1): "high"}.get(out, ""))
+
+
+def band(values: np.ndarray, location: Float[np.ndarray, "draws v"], level: float | int) -> Band:
+    """Quantiles over draws of exp(location)."""
+    middle, low, high = np.exp(np.quantile(location, [0.5, 0.5 - level / 2, 0.5 + level / 2], axis=0))
+    return Band(values, middle, low, high)
+
+
+def below_peak(draws: Draws, u: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    """D (1 − e^{−d/D}) of ``model.drop`` for arrays (draws, …) whose first axis is that of the flattened draws."""
+    shape = (-1,) + (1,) * (u.ndim - 1)
+    p, q = (np.exp(draws["log_shape"][..., i]).reshape(shape) for i in (0, 1))
+    depth = np.exp(draws["log_depth"]).reshape(shape)
+    d = curvature * (np.expm1(np.minimum(p * u, 50)) / p + np.expm1(np.minimum(-q * u, 50)) / q) / (p + q)
+    return -depth * np.expm1(-d / depth)
+
+
+def curvatures(draws: Draws) -> Float[np.ndarray, "draws series"]:
+    """c of each series."""
+    own = draws["curvature_of_series"]
+    flat = draws["log_curvature"] + np.exp(draws["log_curvature_spread"]) * own
+    return np.exp(flat.reshape(-1, own.shape[-1]))
+
+
+def curve(draws: Draws, cells: Cells, index: int, batch: Float[np.ndarray, " b"], level: float | int) -> CurveBand:
+    """Bands of accuracy of series ``index``."""
+    location = locations(draws, cells)[..., index].reshape(-1, 1)
+    drop = below_peak(draws, np.log(batch) - location, curvatures(draws)[:, [index]])
+    mean = draws["level_of_series"][..., index].reshape(-1, 1) - drop
+    slopes = draws["noise_slope"].reshape(-1, 4)
+    sigma = np.exp(
+        draws["log_noise"].reshape(-1, 1)
+        + slopes[:, :1] * (np.log(batch) - float(cells.centre))
+        + slopes[:, 1:] @ cells.factors[index][:, None]
+    )
+    rng = np.random.default_rng(_SEED)
+    tails = np.exp(draws["log_tails"]).reshape(-1, 1)
+    widening = np.sqrt(tails / rng.chisquare(np.broadcast_to(tails, mean.shape)))
+    spread = np.hypot(sigma, np.exp(draws["log_misfit"]).reshape(-1, 1) * drop)
+    run = mean + widening * spread * rng.standard_normal(mean.shape)
+    ends = [0.5 - level / 2, 0.5 + level / 2]
+    middle, low, high = expit(np.quantile(mean, [0.5, *ends], axis=0))
+    run_low, run_high = expit(np.quantile(run, ends, axis=0))
+    return CurveBand(batch, middle, low, high, run_low, run_high)
+
+
+def recommend_batch(
+    draws: Draws, cells: Cells, table: AccuracyTable, eta: Any, examples: Any, momentum: Any, level: float | int
+) -> Recommendation:
+    """Quantiles of log B_opt + τ z of a new series, held in [1, N]."""
+    factors = factors_of(float(eta), float(examples), float(momentum))
+    middle, low, high = np.exp(quantiles(_new_series(draws, cells, table, factors), level))
+    outside = _outside(table, factors[0])
+    grid = np.exp(cells.log_batch[cells.count > 0])
+    if not grid.min() <= middle <= grid.max():
+        outside.append(f"B={middle:.3g} is beyond the sampled {grid.min():g}…{grid.max():g}")
+    if middle > examples:
+        outside.append(f"the law's B={middle:.3g} exceeds N={examples:g}")
+    middle, low, high = (float(np.clip(value, 1.0, examples)) for value in (middle, low, high))
+    return Recommendation(middle, low, high, float(level), "; ".join(outside))
+
+
+def recommend_rate(
+    draws: Draws, cells: Cells, table: AccuracyTable, batch: Any, examples: Any, momentum: Any, level: float | int
+) -> Recommendation:
+    """The η whose new series has B_opt = B in the median, and those whose interval holds B."""
+    if not (math.isfinite(batch) and batch > 0):
+        raise InputError(f"batch_size is {batch}: pass B > 0")
+    edges = math.log(table.learning_rate.min() / _SEARCH), math.log(table.learning_rate.max() * _SEARCH)
+    grid = np.linspace(*edges, 801)
+    location = _new_series(draws, cells, table, factors_of(np.exp(grid), float(examples), float(momentum)))
+    middle, low, high = np.quantile(location, [0.5, 0.5 - level / 2, 0.5 + level / 2], axis=0)
+    gap = middle - math.log(batch)
+    crossings = np.flatnonzero(gap[:-1] * gap[1:] <= 0)
+    if not len(crossings):
+        raise InputError(
+            f"no learning rate within a factor {_SEARCH:g} of the table's has its best batch size at {batch:g}: "
+            "B_opt hardly depends on η here, or B is out of reach; recommend B for your η instead"
+        )
+    at = crossings[0]
+    root = grid[at] - gap[at] * (grid[at + 1] - grid[at]) / (gap[at + 1] - gap[at] or 1.0)
+    holds = np.flatnonzero((low <= math.log(batch)) & (math.log(batch) <= high))
+    first, last = (holds[0], holds[-1]) if len(holds) else (at, at + 1)
+    outside = _outside(table, np.array([root, *factors_of(1.0, float(examples), float(momentum))[0, 1:]]))
+    sampled = np.exp(cells.log_batch[cells.count > 0])
+    if not sampled.min() <= batch <= sampled.max():
+        outside.append(f"B={batch:g} is beyond the sampled {sampled.min():g}…{sampled.max():g}")
+    return Recommendation(
+        math.exp(root),
+        0.0 if first == 0 else math.exp(grid[first]),
+        math.inf if last == len(grid) - 1 else math.exp(grid[last]),
+        float(level),
+        "; ".join(outside),
+    )
+
+
+def _new_series(draws: Draws, cells: Cells, table: AccuracyTable, factors: np.ndarray) -> Float[np.ndarray, "draws v"]:
+    tau = np.exp(draws["log_scatter"]).reshape(-1, 1)
+    return law_at(draws, cells, table, factors) + tau * np.random.default_rng(_SEED).standard_normal(tau.shape)
+
+
+def _outside(table: AccuracyTable, factors: Float[np.ndarray, " 3"]) -> list[str]:
+    """The factors that lie beyond the table's range, as text."""
+    known, found = table.factors, []
+    backward = (math.exp, math.exp, lambda v: -math.expm1(-v))
+    for j, symbol in enumerate(("η", "N", "m")):
+        low, high = known[:, j].min(), known[:, j].max()
+        if not low - 1e-9 <= factors[j] <= high + 1e-9:
+            low, value, high = (backward[j](v) for v in (low, factors[j], high))
+            found.append(f"{symbol}={value:.3g} is beyond the table's {low:.3g}…{high:.3g}")
+    return found

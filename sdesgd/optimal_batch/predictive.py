@@ -1,0 +1,109 @@
+"""Posterior predictive checks: would the fitted model make a table like this one?"""
+
+import numpy as np
+from jaxtyping import Float
+
+from sdesgd.errors import InputError
+from sdesgd.optimal_batch.cells import Cells, make_cells
+from sdesgd.optimal_batch.posterior import Posterior
+from sdesgd.optimal_batch.prediction import below_peak, curvatures, locations
+from sdesgd.optimal_batch.table import AccuracyTable
+
+_DRAWS = 500
+# Places relative to the peak, in log B: far and near on either side.
+_EDGES = np.array([-3.0, -1.5, -0.5, 0.5, 1.5, 3.0])
+
+
+def predictive_check(posterior: Posterior, table: AccuracyTable, *, seed: int = 0) -> dict[str, float]:
+    """Bayesian p-values P(T(y_rep, θ) ≥ T(y, θ)) of four discrepancies; below 0.05 the model misses that feature.
+
+    With r the residual of a cell's mean over its scale √(ω² + σ²/n):
+
+        worst cell:    max |r|, an outlying cell
+        shape:         Σ over bins of u = log B/B_opt of n_bin · (mean r)², a curve of another shape
+        neighbours:    mean r of neighbouring batch sizes multiplied, residuals that hang together along a curve
+        seed noise:    Σ over the same bins of n_bin · (mean of log(s²/σ²) less its overall mean)², noise that depends
+        on u otherwise
+
+    The data serve twice, for the fit and for the check, so that the p-values gather about ½: a small one counts for
+    more than it says, a middling one proves little.
+
+    Args:
+        posterior: of ``fit``. table: the one that was fitted, or another of the same series and batch sizes.
+        seed: of the replicated tables.
+
+    Raises:
+        InputError: a table of other series or batch sizes.
+
+    Source: Gelman, Meng & Stern 1996, Statistica Sinica 6.
+    """
+    cells = make_cells(table, posterior.law)
+    same = [(s.learning_rate, s.num_examples, s.momentum) for s in table.series] == [
+        (s.learning_rate, s.num_examples, s.momentum) for s in posterior.table.series
+    ]
+    if not same or cells.log_batch.shape != posterior.cells.log_batch.shape:
+        raise InputError("the table has other series or batch sizes than the fit: pass the fitted one, or one like it")
+    total = posterior.batch_opt.shape[0] * posterior.batch_opt.shape[1]
+    chosen = np.linspace(0, total - 1, min(_DRAWS, total)).astype(int)
+    draws = {n: v.reshape(total, v.shape[-1])[chosen][None] for n, v in posterior.draws.items()}
+    u, mu, sigma, misfit, tails = _model(draws, cells)
+    rng, seen = np.random.default_rng(seed), cells.count > 0
+    count = np.where(seen, cells.count, 1.0)
+    scale = np.sqrt(misfit**2 + sigma**2 / count)
+    spread = np.maximum(cells.count - 1, 0)
+    widening = tails / rng.chisquare(np.broadcast_to(tails, mu.shape))
+    residual = (cells.mean - mu) / scale
+    replicated = np.sqrt(widening) * rng.standard_normal(mu.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noise = np.log(np.maximum(cells.within, 1e-300) / (np.maximum(spread, 1) * sigma**2))
+        noise_replicated = np.log(widening * rng.chisquare(np.maximum(spread, 1), mu.shape) / np.maximum(spread, 1))
+    bins = np.digitize(u, _EDGES)
+    # A cell with equal accuracies in all runs has no logarithm of its variance.
+    several = seen & (spread > 0) & (cells.within > 0)
+    pairs = (
+        (np.where(seen, residual, -np.inf), np.where(seen, replicated, -np.inf), _worst),
+        (residual, replicated, lambda r: _binned(r, bins, seen)),
+        (residual, replicated, lambda r: _neighbours(r, seen)),
+        (_centred(noise, several), _centred(noise_replicated, several), lambda r: _binned(r, bins, several)),
+    )
+    names = ("worst cell", "shape", "neighbours", "seed noise")
+    return {name: float(np.mean(T(rep) >= T(obs))) for name, (obs, rep, T) in zip(names, pairs, strict=True)}
+
+
+def _model(draws: dict[str, np.ndarray], cells: Cells) -> tuple[np.ndarray, ...]:
+    """u, μ, σ, ω, each (draws, series, places), and ν (draws, 1, 1)."""
+    location = locations(draws, cells)[0]
+    u = cells.log_batch - location[..., None]
+    below = below_peak(draws, u, curvatures(draws)[..., None])
+    slopes = draws["noise_slope"][0]
+    log_sigma = (
+        draws["log_noise"][0][:, :, None]
+        + slopes[:, :1, None] * (cells.log_batch - float(cells.centre))
+        + (slopes[:, 1:] @ cells.factors.T)[..., None]
+    )
+    sigma = np.sqrt(np.exp(2 * log_sigma) + cells.floor)
+    misfit = np.exp(draws["log_misfit"][0])[:, :, None] * below
+    return u, draws["level_of_series"][0][..., None] - below, sigma, misfit, np.exp(draws["log_tails"][0])[:, :, None]
+
+
+def _worst(residual: Float[np.ndarray, "d s g"]) -> Float[np.ndarray, " d"]:
+    return np.max(np.where(np.isfinite(residual), np.abs(residual), 0.0), axis=(1, 2))
+
+
+def _binned(residual: Float[np.ndarray, "d s g"], bins: np.ndarray, seen: np.ndarray) -> Float[np.ndarray, " d"]:
+    total = np.zeros(len(residual))
+    for place in range(len(_EDGES) + 1):
+        here = seen & (bins == place)
+        number = here.sum(axis=(1, 2))
+        total += np.where(here, residual, 0.0).sum(axis=(1, 2)) ** 2 / np.maximum(number, 1)
+    return total
+
+
+def _neighbours(residual: Float[np.ndarray, "d s g"], seen: np.ndarray) -> Float[np.ndarray, " d"]:
+    both = seen[:, 1:] & seen[:, :-1]
+    return np.where(both, residual[..., 1:] * residual[..., :-1], 0.0).sum(axis=(1, 2)) / max(both.sum(), 1)
+
+
+def _centred(noise: Float[np.ndarray, "d s g"], several: np.ndarray) -> Float[np.ndarray, "d s g"]:
+    mean = np.where(several, noise, 0.0).sum(axis=(1, 2)) / max(several.sum(), 1)
+    return np.where(several, noise - mean[:, None, None], 0.0)

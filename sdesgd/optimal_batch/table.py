@@ -1,0 +1,163 @@
+"""A table of test accuracies, one row a run, and its series: the runs of one (η, N, m) at several batch sizes."""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sdesgd.errors import InputError
+
+_COLUMNS = ("learning_rate", "num_examples", "momentum", "batch_size", "seed", "accuracy", "diverged")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Series:
+    """The runs of one learning rate η, number of examples N and momentum m; ``rows`` are their places in the table."""
+
+    learning_rate: float
+    num_examples: int
+    momentum: float
+    rows: Int[np.ndarray, " n"]
+
+    @property
+    def name(self) -> str:
+        """η, N and m in a line, for a message or a legend."""
+        return f"η={self.learning_rate:g}, N={self.num_examples}, m={self.momentum:g}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AccuracyTable:
+    """Test accuracies of finished runs, one row a run.
+
+    Columns may be given as lists too; they are kept as arrays (n,).
+
+    Attributes:
+        learning_rate: η > 0 of each run. num_examples: N of its training set. momentum: m in [0, 1).
+        batch_size: B ≥ 1. seed: distinct among the runs of one η, N, m and B.
+        accuracy: share of the test set that is classified correctly, in [0, 1]; NaN where the run diverged.
+        diverged: True where the run left the finite numbers; its accuracy is not used.
+        num_test: size of the test set: accuracies are multiples of 1/num_test.
+
+    Raises:
+        InputError: columns of other lengths, values out of range, a run that stands twice.
+    """
+
+    learning_rate: Any
+    num_examples: Any
+    momentum: Any
+    batch_size: Any
+    seed: Any
+    accuracy: Any
+    diverged: Any
+    num_test: Any
+
+    def __post_init__(self):
+        for name in _COLUMNS:
+            object.__setattr__(self, name, _column(name, getattr(self, name)))
+        lengths = {name: len(getattr(self, name)) for name in _COLUMNS}
+        if len(set(lengths.values())) != 1:
+            raise InputError(f"columns have lengths {lengths}: pass one entry a run in each")
+        if lengths["accuracy"] == 0:
+            raise InputError("the table has no rows: pass at least one run")
+        number = np.asarray(self.num_test)
+        if number.size != 1 or not np.issubdtype(number.dtype, np.number) or not number >= 1 or number % 1:
+            raise InputError(f"num_test is {self.num_test}: pass the number of test examples, a whole number ≥ 1")
+        object.__setattr__(self, "num_test", int(number))
+        _require("learning_rate", self.learning_rate, np.isfinite(self.learning_rate) & (self.learning_rate > 0), "> 0")
+        _require("num_examples", self.num_examples, self.num_examples >= 1, "≥ 1")
+        _require("momentum", self.momentum, (self.momentum >= 0) & (self.momentum < 1), "in [0, 1)")
+        _require("batch_size", self.batch_size, self.batch_size >= 1, "≥ 1")
+        inside = self.diverged | ((self.accuracy >= 0) & (self.accuracy <= 1))
+        _require("accuracy", self.accuracy, inside, "a share in [0, 1], or NaN with diverged=True")
+        runs = np.stack([np.asarray(getattr(self, name), float) for name in _COLUMNS[:5]], axis=1)
+        distinct, counts = np.unique(runs, axis=0, return_counts=True)
+        if (counts > 1).any():
+            eta, examples, momentum, batch, seed = distinct[counts > 1][0]
+            raise InputError(
+                f"η={eta:g}, N={examples:g}, m={momentum:g}, B={batch:g}, seed {seed:g} stands {counts.max()} times: "
+                "give each repeat its own seed"
+            )
+
+    @classmethod
+    def from_dataset(cls, dataset: Any, num_test: int | None = None) -> "AccuracyTable":
+        """The table in an ``xarray.Dataset`` whose variables bear the names of the columns.
+
+        Args:
+            dataset: variables of one dimension, or scalars, which are repeated for every run; ``diverged`` may be
+                missing and is then where ``accuracy`` is NaN. Other variables are ignored.
+            num_test: size of the test set; by default the dataset's variable or attribute of this name.
+
+        Raises:
+            InputError: a column is missing; num_test is nowhere, or not the same for all runs; see the class.
+        """
+        available = {str(name): np.asarray(dataset[name].values) for name in dataset.variables}
+        if "accuracy" in available and "diverged" not in available:
+            available["diverged"] = np.isnan(np.asarray(available["accuracy"], float))
+        missing = [name for name in _COLUMNS if name not in available]
+        if missing:
+            raise InputError(
+                f"the dataset lacks {', '.join(missing)}: its variables are {', '.join(sorted(available))}"
+            )
+        if num_test is None:
+            given = available["num_test"] if "num_test" in available else dataset.attrs.get("num_test", [])
+            found = np.unique(np.asarray(given))
+            if found.size != 1:
+                raise InputError(f"num_test is {found.tolist()} in the dataset: pass the one size of the test set")
+            num_test = found[0]
+        length = available["accuracy"].size
+        columns = {
+            name: np.full(length, available[name]) if available[name].ndim == 0 else available[name]
+            for name in _COLUMNS
+        }
+        return cls(**columns, num_test=num_test)  # pyright: ignore[reportArgumentType]
+
+    @functools.cached_property
+    def series(self) -> tuple[Series, ...]:
+        """The distinct (η, N, m), ordered by N, m and η, with their rows."""
+        keys = np.stack([self.num_examples, self.momentum, self.learning_rate], axis=1)
+        distinct, which = np.unique(keys, axis=0, return_inverse=True)
+        which = which.reshape(-1)
+        return tuple(
+            Series(float(eta), int(examples), float(momentum), np.flatnonzero(which == index))
+            for index, (examples, momentum, eta) in enumerate(distinct)
+        )
+
+    @property
+    def factors(self) -> Float[np.ndarray, "series 3"]:
+        """log η, log N and −log(1−m) of each series."""
+        return np.array(
+            [[math.log(s.learning_rate), math.log(s.num_examples), -math.log1p(-s.momentum)] for s in self.series]
+        )
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """Those of learning_rate, num_examples and momentum that take more than one value."""
+        return tuple(
+            name for name in ("learning_rate", "num_examples", "momentum") if len(np.unique(getattr(self, name))) > 1
+        )
+
+
+def _column(name: str, values: Any) -> np.ndarray:
+    values = np.asarray(values)
+    if values.ndim != 1:
+        raise InputError(f"{name} has shape {values.shape}: pass one entry a run, (n,)")
+    if name == "diverged":
+        if values.dtype != np.bool_ and not np.isin(values, (0, 1)).all():
+            raise InputError(f"diverged has dtype {values.dtype}: pass booleans")
+        return values.astype(bool)
+    if not (np.issubdtype(values.dtype, np.number) and np.isrealobj(values)):
+        raise InputError(f"{name} has dtype {values.dtype}: pass real numbers")
+    if name in ("num_examples", "batch_size", "seed"):
+        if not (np.isfinite(values) & (values % 1 == 0)).all():
+            raise InputError(f"{name} holds {values[~(values % 1 == 0)][0]}: pass whole numbers")
+        return values.astype(np.int64)
+    return values.astype(np.float64)
+
+
+def _require(name: str, values: np.ndarray, good: np.ndarray, what: str) -> None:
+    if not good.all():
+        row = int(np.flatnonzero(~good)[0])
+        raise InputError(f"{name} is {values[row]} in row {row}: pass {what}")

@@ -1,0 +1,149 @@
+"""Recovery of a known truth by the fit: slopes, peaks, peaks beyond the grid, other curves, outliers; the two laws
+compared.
+
+All fits have one shape, eight lanes, so that one compilation serves the file.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import jax.random as jr
+import numpy as np
+import pytest
+
+from sdesgd.errors import InputError
+from sdesgd.optimal_batch import AccuracyTable, compare_laws, fit, predictive_check
+from tests.optimal_batch import calibration
+from tests.optimal_batch.synthetic import Design, Truth, law_location, simulate_table
+
+DESIGN = Design(
+    series=tuple([(eta, 1000, 0.9) for eta in (0.02, 0.1, 0.5)] + [(0.1, N, 0.9) for N in (300, 3000, 10000)]
+                 + [(0.1, 1000, m) for m in (0.0, 0.6)]),
+    batches=(2, 8, 32, 128, 512),
+    seeds=3,
+    num_test=5000,
+)  # fmt: skip
+LANES: dict[str, Any] = {"warmup": 200, "samples": 150}
+TRUTH = Truth(slopes=(1.0, 0.5, 1.0), tau=0.15, levels=2.2, curvatures=0.25, noise=0.08)
+
+
+@functools.cache
+def fitted(kind):
+    """Posterior, table and the true log B_opt in the order of the table's series."""
+    truth = {
+        "plain": TRUTH,
+        # Gaussian bumps, a curve that the model doesn't have.
+        "bumpy": dataclasses.replace(TRUTH, slopes=(0.0, 1.0, 0.3), curve="gaussian"),
+        # Peaks at the lower edge and below it, far below for some.
+        "low": dataclasses.replace(TRUTH, intercept=-2.5),
+    }[kind]
+    table, location = simulate_table(truth, DESIGN, np.random.default_rng(5))
+    at = dict(zip(DESIGN.series, location, strict=True))
+    order = np.array([at[s.learning_rate, s.num_examples, s.momentum] for s in table.series])
+    return fit(table, key=jr.key(3), chains=8, **LANES), table, order
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "slopes"), [("plain", (1.0, 0.5, 1.0)), ("bumpy", (0.0, 1.0, 0.3))])
+def test_slopes_and_peaks_are_recovered(kind, slopes):
+    """Within 3.3 posterior sd, and sharper than the prior by a factor that leaves 0, ½ and 1 apart."""
+    posterior, _, location = fitted(kind)
+    # A third of the draws that ``check`` wants, and τ mixes slowest; one chain in another mode gives R-hat 3.
+    assert max(value for name, value in posterior.r_hat.items() if name != "tau") < 1.04
+    assert min(value for name, value in posterior.ess.items() if name != "tau") > 250
+    assert posterior.r_hat["tau"] < 1.12
+    for name, true in zip(("alpha", "beta", "gamma"), slopes, strict=True):
+        low, high = posterior.interval(name, 0.999)
+        assert low < true < high
+        assert posterior.quantities[name].std() < 0.2
+    found = np.log(posterior.batch_opt).reshape(-1, len(location))
+    pull = (found.mean(0) - location) / found.std(0)
+    assert np.abs(pull).max() < 4
+    inside = (location > math.log(2)) & (location < math.log(512))
+    assert (found.std(0)[inside] < 0.4).all()
+
+
+@pytest.mark.slow
+def test_peaks_beyond_the_grid_are_bounds():
+    """Where all batch sizes lie above the peak: wide below, nothing above, the truth held, flagged as censored."""
+    posterior, _, location = fitted("low")
+    out = np.flatnonzero(location < math.log(2) - 0.7)
+    assert len(out) >= 2
+    for s in out:
+        peak = posterior.peak(int(s), level=0.99)
+        assert peak.censored == "low"
+        assert peak.low < math.exp(location[s]) < peak.high
+        inside = [posterior.peak(int(i)) for i in np.flatnonzero(location > math.log(5))]
+        assert math.log(peak.high / peak.low) > 2 * min(math.log(p.high / p.low) for p in inside)
+    assert posterior.peak(int(np.argmax(location))).censored == ""
+
+
+@pytest.mark.slow
+def test_predictive_check_passes_the_model_and_catches_a_second_peak():
+    """A table of the model's own kind passes; one whose curves dip at B = 32 by 0.5 in the logit shows in the shape."""
+    posterior, table, _ = fitted("plain")
+    passed = predictive_check(posterior, table)
+    assert all(0.02 < p < 0.98 for p in passed.values()), passed
+    odds = table.accuracy / (1 - table.accuracy) * np.where(table.batch_size == 32, math.exp(-0.5), 1.0)
+    dipped = dataclasses.replace(table, accuracy=odds / (1 + odds))
+    caught = predictive_check(posterior, dipped)
+    assert min(caught["shape"], caught["neighbours"], caught["worst cell"]) < 0.01
+    with pytest.raises(InputError, match="other series"):
+        predictive_check(posterior, fit_less(table))
+
+
+def fit_less(table: AccuracyTable) -> AccuracyTable:
+    keep = table.learning_rate != 0.5
+    columns = {f.name: getattr(table, f.name)[keep] for f in dataclasses.fields(table) if f.name != "num_test"}
+    return AccuracyTable(**columns, num_test=table.num_test)
+
+
+@pytest.mark.slow
+def test_the_right_law_wins():
+    """True slopes −½: the one-parameter law (slopes 1) loses. Its own table it predicts better: no slopes to learn.
+
+    Differences of 12.3 ± 3.8 and −10.7 ± 1.6 nats were seen with other draws; swapped laws change their signs.
+    """
+    truth = dataclasses.replace(TRUTH, slopes=(-0.5, -0.5, -0.5), tau=0.1)
+    table, _ = simulate_table(truth, DESIGN, np.random.default_rng(7))
+    lanes = {"folds": 2, "chains": 2, **LANES}
+    found = compare_laws(table, jr.key(5), **lanes)
+    assert found.verdict == "power"
+    assert found.difference == pytest.approx(sum(found.density["power"] - found.density["noise_scale"]))
+    assert sorted(np.bincount(found.folds)) == [4, 4]
+    truth = Truth(law="noise_scale", intercept=-0.3, tau=0.15, curvatures=0.25, noise=0.08)
+    assert (np.exp(law_location(truth, DESIGN)) < 512).all()
+    table, _ = simulate_table(truth, DESIGN, np.random.default_rng(8))
+    found = compare_laws(table, jr.key(6), **lanes)
+    assert found.verdict == "noise_scale"
+
+
+def test_comparison_refuses_few_series():
+    table, _ = simulate_table(TRUTH, dataclasses.replace(DESIGN, series=DESIGN.series[:4]), np.random.default_rng(0))
+    with pytest.raises(InputError, match="4 series"):
+        compare_laws(table, jr.key(0))
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_truth_at_their_rate():
+    """16 tables from the prior, 48 slopes and 128 peaks: how many central 50 % and 90 % intervals hold the truth.
+
+    Expected 24, 43.2 and 64, 115.2; the bounds are 4 binomial standard errors at 50 %, 3 (slopes) and 3.6 (peaks) at
+    90 %. The peaks of one table err together, so that theirs are tighter than they look. Intervals that are 30 % too
+    narrow hold 75 % instead of 90: 96 of the peaks. The long run is in ``calibration``.
+    """
+    records = []
+    for first in range(0, 16, 4):
+        records += calibration.calibrate("prior", range(first, first + 4), DESIGN, chains=2, **LANES)
+    slopes, peaks = (
+        np.array([record[name]["held"] for record in records for name in names])
+        for names in (("alpha", "beta", "gamma"), [f"B_opt[{s}]" for s in range(len(DESIGN.series))])
+    )
+    outside = np.mean([record["outside"] for record in records])
+    assert 0.1 < outside < 0.6
+    assert abs(slopes[:, 0].sum() - 24) <= 14
+    assert slopes[:, 1].sum() >= 37
+    assert abs(peaks[:, 0].sum() - 64) <= 23
+    assert peaks[:, 1].sum() >= 103
