@@ -1,6 +1,7 @@
 """Test accuracy of SGD against batch size for several η, N and m: the best batch size, and how it scales."""
 
 import json
+import pkgutil
 from pathlib import Path
 
 import jax.random as jr
@@ -10,15 +11,20 @@ from rich.console import Console
 
 from experiments import batch_size_cell, batch_size_figure, batch_size_fits, batch_size_report, batch_size_summary, run
 from experiments.batch_size_config import FAMILIES, Config, cells, check, implied, problem_config
+import sdesgd
 from sdesgd import optimal_batch, sweep
 from sdesgd.errors import InputError
 
 _NOISE_SEEDS = 1
 _FITS = 2**31  # stream of the chains
+# What a run of SGD may depend on: all of the package but the inference, which looks at the table afterwards.
+_CODE = tuple(
+    f"sdesgd.{found.name}" for found in pkgutil.iter_modules(sdesgd.__path__) if found.name != "optimal_batch"
+)
 
 
 def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
-    """The sweep, cell by cell, kept under ``sweep``; the noise scales at the best batch sizes; then the inference."""
+    """The sweep, cell by cell; the noise scales at the best batch sizes; then the inference."""
     check(config)
     table = swept(config, folder.path, cells(config))
     accuracies = optimal_batch.AccuracyTable.from_dataset(table, num_test=config.num_test)
@@ -32,8 +38,12 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
 
 
 def swept(config: Config, folder: Path, plan: tuple[sweep.Cell, ...]) -> xr.Dataset:
-    """A row for each run: the cell's η, N, m and B, the seed, what ``batch_size_cell.cell`` returns."""
-    return _run(config, folder / "sweep", "experiments.batch_size_cell:cell", plan, "batch-size")
+    """A row for each run: the cell's η, N, m and B, the seed, what ``batch_size_cell.cell`` returns.
+
+    The cells are kept in one folder beside those of the runs: a run with another η, or after an edit of the inference
+    or the figure, computes only what isn't there.
+    """
+    return _run(config, folder.parent / "sweep", "experiments.batch_size_cell:cell", plan, "batch-size")
 
 
 def noise_scales(config: Config, folder: Path, best: tuple[optimal_batch.BestSampled, ...]) -> xr.Dataset:
@@ -43,7 +53,7 @@ def noise_scales(config: Config, folder: Path, best: tuple[optimal_batch.BestSam
         place = {name: getattr(found.series, name) for name in FAMILIES.values()}
         place |= {"batch_size": found.batch_size, "noise_points": config.noise_points}
         plan.append(sweep.Cell(problem_config(config) | place, range(min(_NOISE_SEEDS, config.seeds))))
-    return _run(config, folder / "noise-sweep", "experiments.batch_size_noise:cell", tuple(plan), "noise scales")
+    return _run(config, folder.parent / "noise-sweep", "experiments.batch_size_noise:cell", tuple(plan), "noise scales")
 
 
 def _run(config: Config, folder: Path, function: str, plan: tuple[sweep.Cell, ...], label: str) -> xr.Dataset:
@@ -53,7 +63,7 @@ def _run(config: Config, folder: Path, function: str, plan: tuple[sweep.Cell, ..
     made = sweep.Sweep(
         function,
         plan,
-        code=("sdesgd", "experiments.batch_size_cell", module),
+        code=(*_CODE, "experiments.batch_size_cell", module),
         inputs=inputs,
         shape_key=lambda cell: (cell["batch_size"], cell["num_examples"]),
     )
