@@ -9,9 +9,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 from rich.console import Console
 
+import sdesgd
 from experiments import batch_size_cell, batch_size_figure, batch_size_fits, batch_size_report, batch_size_summary, run
 from experiments.batch_size_config import FAMILIES, Config, cells, check, implied, problem_config
-import sdesgd
 from sdesgd import optimal_batch, sweep
 from sdesgd.errors import InputError
 
