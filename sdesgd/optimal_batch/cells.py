@@ -26,6 +26,7 @@ class Cells(NamedTuple):
         factors: log η, log N, −log(1−m), each less its mean over series; 0 where it doesn't vary.
         log_rate, log_examples, log_friction: log η, log N and log(1−m), as they are.
         origin: prior mean of the law's intercept. is_power: 1.0 for the power law, 0.0 for the noise-scale law.
+        scatters: 1.0, or 0.0 for a table of one series, where τ can't be told from the intercept.
     """
 
     mean: Any
@@ -40,6 +41,7 @@ class Cells(NamedTuple):
     log_friction: Any
     origin: Any
     is_power: Any
+    scatters: Any
 
 
 def accuracy_logit(accuracy: Any, num_test: int) -> Float[np.ndarray, "..."]:
@@ -82,6 +84,7 @@ def make_cells(table: AccuracyTable, law: str) -> Cells:
         mean, within, count, floor, log_batch, np.asarray(centre),
         factors - factors.mean(axis=0), log_rate, log_examples, log_friction,
         np.asarray(_origin(law, centre, factors.mean(axis=0))), np.asarray(float(law == "power")),
+        np.asarray(float(len(sizes) > 1)),
     )  # fmt: skip
 
 

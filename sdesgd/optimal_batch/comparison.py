@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from sdesgd.dynamics import check_positive_integer
 from sdesgd.errors import InputError
 from sdesgd.optimal_batch.cells import LAWS, Cells, make_cells
-from sdesgd.optimal_batch.model import PRIORS, Draw, cell_log_density, drop, law_location, noise_variance
+from sdesgd.optimal_batch.model import PRIORS, Draw, cell_law, cell_log_density, flat_noise, law_location
 from sdesgd.optimal_batch.sampling import sample_posterior
 from sdesgd.optimal_batch.table import AccuracyTable
 
@@ -132,7 +132,7 @@ def _densities(draws: Draw, cells: Cells) -> Float[Array, " s"]:
 
 def _of_series(draw: Draw, cells: Cells) -> Float[Array, " s"]:
     location = law_location(draw, cells)
-    variance = noise_variance(draw, cells)
+    variance = flat_noise(draw, cells)
     rows = (location, variance, cells.log_batch, cells.mean, cells.within, cells.count)
     return jax.lax.map(lambda row: _integral(draw, *row), rows)
 
@@ -143,9 +143,7 @@ def _integral(
     """log ∫ p(cells | z, c, A) dP(z, c, A): a product grid of z and log c, and of A about its weighted mean there."""
     place = location + jnp.exp(draw["log_scatter"]) * _SCATTER
     curvature = jnp.exp(draw["log_curvature"] + jnp.exp(draw["log_curvature_spread"]) * _CURVATURE)
-    depth, tails = jnp.exp(draw["log_depth"]), jnp.exp(draw["log_tails"])
-    below = drop(log_batch - place[:, None, None], curvature[:, None], jnp.exp(draw["log_shape"]), depth)
-    misfit = jnp.exp(draw["log_misfit"]) * below
+    below, variance, misfit, tails = cell_law(draw, log_batch - place[:, None, None], curvature[:, None], variance)
     spread = PRIORS["level_spread"][1]
     weight = count / (variance + count * misfit**2)
     precision = weight.sum(-1) + 1 / spread**2
@@ -153,7 +151,7 @@ def _integral(
     width = 1 / jnp.sqrt(precision)
     level = guess[..., None] + width[..., None] * _LEVEL
     cells = cell_log_density(
-        mean, within, count, level[..., None] - below[..., None, :], variance, misfit[..., None, :], tails
+        mean, within, count, level[..., None] - below[..., None, :], variance[..., None, :], misfit[..., None, :], tails
     ).sum(-1)
     prior = -0.5 * ((level - draw["level"]) / spread) ** 2 - 0.5 * math.log(2 * math.pi) - math.log(spread)
     normal = -0.5 * _SCATTER[:, None, None] ** 2 - 0.5 * _CURVATURE[None, :, None] ** 2 - math.log(2 * math.pi)

@@ -27,10 +27,11 @@ def fit(
         power:        log B_opt = a + α log η + β log N − γ log(1−m) + τ z,   for B_opt ≪ N
         noise_scale:  η(N/B_opt − 1)/(1−m) = c, with the same scatter τ z on log B_opt
 
-    z is a standard Gaussian for each series. The curves, the noise and the priors are in
-    ``sdesgd.optimal_batch.model``; α, β, γ ~ N(0.5, 0.75²). B_opt is the peak of the mean accuracy of *the runs that
-    didn't diverge*: those that did are left out, and a cell where more than half did is left out whole;
-    ``best_sampled`` has their rates. A slope whose factor doesn't vary in the table is not identified and is left out.
+    z is a standard Gaussian for each series; τ = 0 for a table of one series, whose peak is the law's. The curves, the
+    noise and the priors are in ``sdesgd.optimal_batch.model``; α, β, γ ~ N(0.5, 0.75²). B_opt is the peak of the mean
+    accuracy of *the runs that didn't diverge*: those that did are left out, and a cell where more than half did is
+    left out whole; ``best_sampled`` has their rates. A slope whose factor doesn't vary in the table is not identified
+    and is left out.
 
     Assumes that series are exchangeable given their factors, that accuracy has one peak in log B, and that the seeds
     of a series are independent between batch sizes (if they share a start or the training examples, levels move

@@ -26,8 +26,10 @@ _SOURCES = {
     "alpha": ("slope", 0, False), "beta": ("slope", 1, False), "gamma": ("slope", 2, False),
     "tau": ("log_scatter", 0, True),
     "intercept": ("intercept", 0, False), "c": ("intercept", 0, True), "curvature": ("log_curvature", 0, True),
-    "p": ("log_shape", 0, True), "q": ("log_shape", 1, True), "depth": ("log_depth", 0, True),
-    "noise": ("log_noise", 0, True), "misfit": ("log_misfit", 0, True), "tails": ("log_tails", 0, True),
+    "sharpness": ("log_sharpness", 0, True), "lean": ("lean", 0, False), "depth": ("log_depth", 0, True),
+    "noise": ("log_noise", 0, True), "jitter": ("log_jitter", 0, True),
+    "unevenness": ("log_unevenness", 0, True), "misfit": ("log_misfit", 0, True),
+    "tails": ("log_tails", 0, True),
 }  # fmt: skip
 
 
@@ -42,7 +44,7 @@ class Posterior:
         quantities: reported numbers, {name: (chains, n)}: alpha, beta, gamma (of varied factors; power law) or c
             (noise_scale); tau; intercept = log B_opt at the mean of log η, log N, log(1−m), less the middle of the
             grid (power);
-            and of the curve and noise: curvature, p, q, depth, noise, misfit, tails.
+            and of the curve and noise: curvature, sharpness, lean, depth, noise, jitter, unevenness, misfit, tails.
         batch_opt: B_opt of each series, (chains, n, series).
         r_hat, ess: split R̂ and effective sample size, {name: value}; of "B_opt" the worst over series.
         divergences: trajectories that left the energy surface.
@@ -73,6 +75,7 @@ class Posterior:
 
         left_out = {slope for factor, slope in SLOPES.items() if factor not in table.varied or law != "power"}
         left_out |= {"c"} if law == "power" else {"intercept"}
+        left_out |= set() if cells.scatters else {"tau"}
         quantities = {}
         for name, (variable, place, is_log) in _SOURCES.items():
             if name not in left_out:

@@ -1,16 +1,20 @@
 """What the draws say of B_opt and of accuracy, at the table's series and at others."""
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from scipy.special import expit
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.samples import check_probability
 from sdesgd.optimal_batch.cells import Cells
+from sdesgd.optimal_batch.model import CellLaw, Draw, cell_law, flat_noise, series_parameters
 from sdesgd.optimal_batch.table import AccuracyTable
 
 Draws = dict[str, Float[np.ndarray, "chains n _"]]
@@ -94,7 +98,7 @@ def locations(draws: Draws, cells: Cells) -> Float[np.ndarray, "chains n series"
         law = intercept + draws["slope"] @ cells.factors.T
     else:
         law = cells.log_examples - np.logaddexp(0.0, intercept + cells.log_friction - cells.log_rate)
-    return law + np.exp(draws["log_scatter"]) * draws["scatter"]
+    return law + float(cells.scatters) * np.exp(draws["log_scatter"]) * draws["scatter"]
 
 
 def factors_of(learning_rate: Any, num_examples: Any, momentum: Any) -> Float[np.ndarray, "v 3"]:
@@ -131,38 +135,37 @@ def band(values: np.ndarray, location: Float[np.ndarray, "draws v"], level: floa
     return Band(values, middle, low, high)
 
 
-def below_peak(draws: Draws, u: np.ndarray, curvature: np.ndarray) -> np.ndarray:
-    """D (1 − e^{−d/D}) of ``model.drop`` for arrays (draws, …) whose first axis is that of the flattened draws."""
-    shape = (-1,) + (1,) * (u.ndim - 1)
-    p, q = (np.exp(draws["log_shape"][..., i]).reshape(shape) for i in (0, 1))
-    depth = np.exp(draws["log_depth"]).reshape(shape)
-    d = curvature * (np.expm1(np.minimum(p * u, 50)) / p + np.expm1(np.minimum(-q * u, 50)) / q) / (p + q)
-    return -depth * np.expm1(-d / depth)
+def cell_laws(draws: Draws, cells: Cells) -> tuple[np.ndarray, np.ndarray, CellLaw]:
+    """u = log B − log B_opt, μ and the law of every cell, (draws, series, places) each, in double precision."""
+    flat = {name: values.reshape(-1, values.shape[-1]) for name, values in draws.items()}
+    with jax.enable_x64(True):
+        data = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), (flat, cells))
+        return jax.tree.map(np.asarray, _cell_laws(*data))
 
 
-def curvatures(draws: Draws) -> Float[np.ndarray, "draws series"]:
-    """c of each series."""
-    own = draws["curvature_of_series"]
-    flat = draws["log_curvature"] + np.exp(draws["log_curvature_spread"]) * own
-    return np.exp(flat.reshape(-1, own.shape[-1]))
+@jax.jit
+@functools.partial(jax.vmap, in_axes=(0, None))
+def _cell_laws(draw: Draw, cells: Cells) -> tuple[Array, Array, CellLaw]:
+    location, level, curvature = series_parameters(draw, cells)
+    u = cells.log_batch - location[:, None]
+    law = cell_law(draw, u, curvature[:, None], flat_noise(draw, cells))
+    return u, level[:, None] - law.below, law
 
 
 def curve(draws: Draws, cells: Cells, index: int, batch: Float[np.ndarray, " b"], level: float | int) -> CurveBand:
     """Bands of accuracy of series ``index``."""
-    location = locations(draws, cells)[..., index].reshape(-1, 1)
-    drop = below_peak(draws, np.log(batch) - location, curvatures(draws)[:, [index]])
-    mean = draws["level_of_series"][..., index].reshape(-1, 1) - drop
-    slopes = draws["noise_slope"].reshape(-1, 4)
-    sigma = np.exp(
-        draws["log_noise"].reshape(-1, 1)
-        + slopes[:, :1] * (np.log(batch) - float(cells.centre))
-        + slopes[:, 1:] @ cells.factors[index][:, None]
+    one = slice(index, index + 1)
+    names = ("factors", "log_rate", "log_examples", "log_friction")
+    there = cells._replace(
+        log_batch=np.log(batch)[None], floor=np.zeros((1, len(batch))), **{n: getattr(cells, n)[one] for n in names}
     )
+    own = ("scatter", "curvature_of_series", "level_of_series")
+    _, mu, law = cell_laws(draws | {name: draws[name][..., one] for name in own}, there)
+    mean = mu[:, 0]
     rng = np.random.default_rng(_SEED)
-    tails = np.exp(draws["log_tails"]).reshape(-1, 1)
-    widening = np.sqrt(tails / rng.chisquare(np.broadcast_to(tails, mean.shape)))
-    spread = np.hypot(sigma, np.exp(draws["log_misfit"]).reshape(-1, 1) * drop)
-    run = mean + widening * spread * rng.standard_normal(mean.shape)
+    tails = np.broadcast_to(law.tails, mean.shape)
+    spread = np.hypot(np.sqrt(law.variance[:, 0]), law.misfit[:, 0])
+    run = mean + np.sqrt(tails / rng.chisquare(tails)) * spread * rng.standard_normal(mean.shape)
     ends = [0.5 - level / 2, 0.5 + level / 2]
     middle, low, high = expit(np.quantile(mean, [0.5, *ends], axis=0))
     run_low, run_high = expit(np.quantile(run, ends, axis=0))
@@ -220,7 +223,7 @@ def recommend_rate(
 
 
 def _new_series(draws: Draws, cells: Cells, table: AccuracyTable, factors: np.ndarray) -> Float[np.ndarray, "draws v"]:
-    tau = np.exp(draws["log_scatter"]).reshape(-1, 1)
+    tau = float(cells.scatters) * np.exp(draws["log_scatter"]).reshape(-1, 1)
     return law_at(draws, cells, table, factors) + tau * np.random.default_rng(_SEED).standard_normal(tau.shape)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 from jaxtyping import Float
 
 from sdesgd.errors import InputError
-from sdesgd.optimal_batch.cells import Cells, make_cells
+from sdesgd.optimal_batch.cells import make_cells
 from sdesgd.optimal_batch.posterior import Posterior
-from sdesgd.optimal_batch.prediction import below_peak, curvatures, locations
+from sdesgd.optimal_batch.prediction import cell_laws
 from sdesgd.optimal_batch.table import AccuracyTable
 
 _DRAWS = 500
@@ -46,16 +46,17 @@ def predictive_check(posterior: Posterior, table: AccuracyTable, *, seed: int = 
     total = posterior.batch_opt.shape[0] * posterior.batch_opt.shape[1]
     chosen = np.linspace(0, total - 1, min(_DRAWS, total)).astype(int)
     draws = {n: v.reshape(total, v.shape[-1])[chosen][None] for n, v in posterior.draws.items()}
-    u, mu, sigma, misfit, tails = _model(draws, cells)
+    u, mu, law = cell_laws(draws, cells)
+    tails = law.tails[..., None]
     rng, seen = np.random.default_rng(seed), cells.count > 0
     count = np.where(seen, cells.count, 1.0)
-    scale = np.sqrt(misfit**2 + sigma**2 / count)
+    scale = np.sqrt(law.misfit**2 + law.variance / count)
     spread = np.maximum(cells.count - 1, 0)
     widening = tails / rng.chisquare(np.broadcast_to(tails, mu.shape))
     residual = (cells.mean - mu) / scale
     replicated = np.sqrt(widening) * rng.standard_normal(mu.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        noise = np.log(np.maximum(cells.within, 1e-300) / (np.maximum(spread, 1) * sigma**2))
+        noise = np.log(np.maximum(cells.within, 1e-300) / (np.maximum(spread, 1) * law.variance))
         noise_replicated = np.log(widening * rng.chisquare(np.maximum(spread, 1), mu.shape) / np.maximum(spread, 1))
     bins = np.digitize(u, _EDGES)
     # A cell with equal accuracies in all runs has no logarithm of its variance.
@@ -68,22 +69,6 @@ def predictive_check(posterior: Posterior, table: AccuracyTable, *, seed: int = 
     )
     names = ("worst cell", "shape", "neighbours", "seed noise")
     return {name: float(np.mean(T(rep) >= T(obs))) for name, (obs, rep, T) in zip(names, pairs, strict=True)}
-
-
-def _model(draws: dict[str, np.ndarray], cells: Cells) -> tuple[np.ndarray, ...]:
-    """u, μ, σ, ω, each (draws, series, places), and ν (draws, 1, 1)."""
-    location = locations(draws, cells)[0]
-    u = cells.log_batch - location[..., None]
-    below = below_peak(draws, u, curvatures(draws)[..., None])
-    slopes = draws["noise_slope"][0]
-    log_sigma = (
-        draws["log_noise"][0][:, :, None]
-        + slopes[:, :1, None] * (cells.log_batch - float(cells.centre))
-        + (slopes[:, 1:] @ cells.factors.T)[..., None]
-    )
-    sigma = np.sqrt(np.exp(2 * log_sigma) + cells.floor)
-    misfit = np.exp(draws["log_misfit"][0])[:, :, None] * below
-    return u, draws["level_of_series"][0][..., None] - below, sigma, misfit, np.exp(draws["log_tails"][0])[:, :, None]
 
 
 def _worst(residual: Float[np.ndarray, "d s g"]) -> Float[np.ndarray, " d"]:

@@ -51,6 +51,11 @@ def _start(key: Array, cells: Cells) -> dict[str, Array]:
     draw = split(standard)
     found = jnp.take_along_axis(cells.log_batch, best[:, None], axis=1)[:, 0] + _JITTER * jr.normal(keys[2], (series,))
     z = (found - law_location(draw, cells)) / jnp.exp(draw["log_scatter"])
+    # Without scatter it is the intercept that takes the one peak there.
+    ratio = jnp.log(jnp.maximum(jnp.exp(cells.log_examples - found) - 1, 0.1))
+    there = jnp.where(cells.is_power > 0, found, ratio + cells.log_rate - cells.log_friction) - cells.origin
+    alone = jnp.where(seen, there / PRIORS["intercept"][1], standard[0])[0]
+    standard = standard.at[0].set(jnp.where(cells.scatters > 0, standard[0], alone))
     first = sum(GLOBALS.values())
     standard = standard.at[first : first + series].set(jnp.where(seen, z, draw["scatter"]))
     level = jnp.where(seen, masked.max(axis=1), PRIORS["level"][0])

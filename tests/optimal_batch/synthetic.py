@@ -9,8 +9,8 @@ from sdesgd.optimal_batch import AccuracyTable
 # Log-normal and normal priors as documented in the package, written down anew: (mean, sd).
 PRIOR = {
     "intercept": (0.0, 2.0), "slope": (0.5, 0.75), "log_tau": (-1.6, 1.0), "level": (2.0, 1.5),
-    "log_curvature": (-1.6, 1.0), "log_curvature_spread": (-0.7, 0.4), "log_shape": (-0.9, 0.6),
-    "log_depth": (1.4, 0.5),
+    "log_curvature": (-1.6, 1.0), "log_curvature_spread": (-0.7, 0.4), "log_sharpness": (0.0, 0.8),
+    "lean": (0.0, 0.6), "log_depth": (1.4, 0.5), "log_jitter": (-2.3, 0.7), "log_unevenness": (-2.3, 0.7),
     "log_noise": (-2.3, 1.0), "noise_slope": (0.0, 0.3), "log_misfit": (-2.3, 0.7), "log_nu": (2.3, 0.7),
 }  # fmt: skip
 
@@ -38,10 +38,13 @@ class Truth:
     tau: float = 0.2
     levels: float | np.ndarray = 2.2
     curvatures: float | np.ndarray = 0.2
-    shape: tuple = (0.4, 0.4)
+    sharpness: float = 0.8
+    lean: float = 0.0
     depth: float = 4.0
     noise: float = 0.1
     noise_slopes: tuple = (0.0, 0.0, 0.0, 0.0)
+    jitter: float = 0.0
+    unevenness: float = 0.0
     misfit: float = 0.0
     nu: float = np.inf
     law: str = "power"
@@ -60,10 +63,13 @@ def from_prior(design: Design, rng: np.random.Generator) -> Truth:
         tau=np.exp(draw("log_tau")),
         levels=draw("level") + rng.normal(size=n),
         curvatures=np.exp(draw("log_curvature") + spread * rng.normal(size=n)),
-        shape=tuple(np.asarray(np.exp(draw("log_shape", 2)))),
+        sharpness=np.exp(draw("log_sharpness")),
+        lean=draw("lean"),
         depth=np.exp(draw("log_depth")),
         noise=np.exp(draw("log_noise")),
         noise_slopes=tuple(np.asarray(draw("noise_slope", 4))),
+        jitter=np.exp(draw("log_jitter")),
+        unevenness=np.exp(draw("log_unevenness")),
         misfit=np.exp(draw("log_misfit")),
         nu=np.exp(draw("log_nu")),
     )
@@ -92,9 +98,16 @@ def drop(truth: Truth, curvature: float, u: float) -> float:
         "plateau": lambda: curvature * 2 * max(0.0, abs(u) - 0.7),
     }.get(truth.curve):
         return curve_shape()
-    p, q = truth.shape
-    d = curvature * ((np.exp(p * u) - 1) / p + (np.exp(-q * u) - 1) / q) / (p + q)
-    return truth.depth * (1 - np.exp(-d / truth.depth))
+    p = truth.sharpness * (0.5 + np.tanh(truth.lean))
+    q = truth.sharpness - p
+    d = curvature * (np.expm1(p * u) / p + np.expm1(-q * u) / q) / (p + q)
+    return -truth.depth * np.expm1(-d / truth.depth)
+
+
+def run_variance(truth: Truth, noise: float, curvature: float, u: float) -> float:
+    """σ² of one run: flat noise, a log B_opt and a fall of its own; the slope by a central difference."""
+    slope = (drop(truth, curvature, u + 1e-5) - drop(truth, curvature, u - 1e-5)) / 2e-5
+    return noise**2 + (truth.jitter * slope) ** 2 + (truth.unevenness * drop(truth, curvature, u)) ** 2
 
 
 def simulate_table(truth: Truth, design: Design, rng: np.random.Generator) -> tuple[AccuracyTable, np.ndarray]:
@@ -106,9 +119,11 @@ def simulate_table(truth: Truth, design: Design, rng: np.random.Generator) -> tu
     rows = []
     for s, (eta, N, m) in enumerate(design.series):
         for B in design.batches:
-            below = drop(truth, curvatures[s], np.log(B) - location[s])
+            u = np.log(B) - location[s]
+            below = drop(truth, curvatures[s], u)
             b = np.log(B) - np.mean(np.log(design.batches))
-            sigma = truth.noise * np.exp(np.dot(truth.noise_slopes, [b, *x[s]]))
+            flat = truth.noise * np.exp(np.dot(truth.noise_slopes, [b, *x[s]]))
+            sigma = np.sqrt(run_variance(truth, flat, curvatures[s], u))
             scale = 1.0 if np.isinf(truth.nu) else np.sqrt(truth.nu / rng.chisquare(truth.nu))
             shared = truth.misfit * below * rng.normal()
             y = levels[s] - below + scale * (shared + sigma * rng.normal(size=design.seeds))
