@@ -27,14 +27,19 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
     """The sweep, cell by cell; the noise scales at the best batch sizes; then the inference."""
     check(config)
     table = swept(config, folder.path, cells(config))
-    accuracies = optimal_batch.AccuracyTable.from_dataset(table, num_test=config.num_test)
+    accuracies = judged(table, config.num_test)
     best = optimal_batch.best_sampled(accuracies)
     noise = noise_scales(config, folder.path, best) if config.noise_points else None
     keys = jr.split(jr.fold_in(jr.key(config.seed), _FITS))
     posteriors = batch_size_fits.infer(accuracies, keys[0])
     summary = batch_size_summary.summarise(config, table, accuracies, noise, posteriors)
-    comparison = batch_size_fits.compared(accuracies, keys[1]) if config.compare else None
+    comparison = batch_size_fits.compared(posteriors, keys[1]) if config.compare else None
     return table, summary | ({"comparison": comparison} if comparison else {})
+
+
+def judged(table: xr.Dataset, num_test: int) -> optimal_batch.AccuracyTable:
+    """The table of accuracies, the runs that ended no better than a guess counted among the diverged."""
+    return optimal_batch.AccuracyTable.from_dataset(table.assign(diverged=batch_size_summary.bad(table)), num_test)
 
 
 def swept(config: Config, folder: Path, plan: tuple[sweep.Cell, ...]) -> xr.Dataset:

@@ -21,7 +21,7 @@ _FASHION = {
     "num_examples": 8000,
     "num_test": 10_000,
     "learning_rate": 0.005,
-    "batch_sizes": "2,4,8,16,32,64,128",
+    "batch_sizes": "2,4,8,16,32,64,128,256,512",
     "budget_size": 10_000,
 }
 _OF_DATA: dict[str, dict[str, Any]] = {
@@ -80,7 +80,7 @@ class Config:
     )
     num_test: int = option(1000, "Test examples, the same for all N.")
     noise_points: int = option(4, "Times of a run at which McCandlish's noise scales are measured; 0: none.")
-    compare: bool = option(True, "Compare the two laws by series held out of the fit, about a minute.")
+    compare: bool = option(True, "Compare the two laws by series left out of the fit, half a minute.")
     workers: int = option(2, "Processes of the sweep; 0: this one.", hashed=False)
     scheduler: str = option("", "Address of a dask cluster of yours; then --workers 0.", hashed=False)
     seed: int = option(0, "Seed of the data chosen, the nets and the batches.")

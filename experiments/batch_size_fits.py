@@ -107,16 +107,21 @@ def predictive(posterior: Posterior, accuracies: AccuracyTable) -> dict[str, Any
     return {"p": found, "text": f"Posterior predictive check: {verdict}; lowest p {found[lowest]:.2g}, of {lowest}."}
 
 
-def compared(accuracies: AccuracyTable, key: PRNGKeyArray) -> dict[str, Any] | None:
-    """The two laws' log predictive densities of held-out series; None for a table with too few series."""
-    if len(accuracies.series) < _LEAST_SERIES:
+def compared(posteriors: dict[str, Posterior], key: PRNGKeyArray) -> dict[str, Any] | None:
+    """The two laws' log predictive densities of left-out series; None for a table with too few series."""
+    number = len(posteriors["power"].table.series)
+    if number < _LEAST_SERIES:
         return None
-    found = optimal_batch.compare_laws(accuracies, key)
+    found = optimal_batch.compare_laws(posteriors["power"], posteriors["noise_scale"], key=key)
     names = {"power": "the power law predicts better", "noise_scale": "the one-parameter law predicts better"}
     verdict = names.get(found.verdict, "undecided, within two standard errors")
+    if found.r_hat > 1.1:
+        verdict = f"undecided, fits without a series haven't mixed (R-hat {found.r_hat:.2f})"
+    largest = max(float(k.max()) for k in found.pareto_k.values())
     text = (
-        f"Held-out series, log predictive density: power law − one-parameter law = {found.difference:+.1f} ± "
-        f"{found.standard_error:.1f} (standard error over {len(accuracies.series)} series): {verdict}."
+        f"Left-out series, log predictive density: power law − one-parameter law = {found.difference:+.1f} ± "
+        f"{found.standard_error:.1f} (standard error over {number} series; largest Pareto k {largest:.2f}, "
+        f"{found.refits} refits): {verdict}."
     )
-    keep = ("difference", "standard_error", "r_hat", "verdict")
+    keep = ("difference", "standard_error", "refits", "verdict")
     return {name: getattr(found, name) for name in keep} | {"text": text}

@@ -165,7 +165,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         highlight=False,
     )
     table = batch_size.swept(made, folder.path, batch_size_config.cells(made))
-    accuracies = optimal_batch.AccuracyTable.from_dataset(table, num_test=config.num_test)
+    accuracies = batch_size.judged(table, config.num_test)
     posteriors = batch_size_fits.infer(accuracies, jr.fold_in(jr.key(config.seed), 2**31))
     summary = batch_size_summary.summarise(made, table, accuracies, None, posteriors)
     summary |= {"experiment": "batch-size-recommend", "asked": dataclasses.asdict(config), "steps": steps}

@@ -23,8 +23,8 @@ def summarise(
     """Everything the figure and the report show.
 
     Args:
-        table: of the sweep. accuracies: the same, checked. noise: of the sweep of noise scales. posteriors: of both
-            laws.
+        table: of the sweep. accuracies: the same, checked, bad runs left out. noise: of the sweep of noise scales.
+        posteriors: of both laws.
     """
     belongs = {tuple(point[name] for name in FAMILIES.values()): point["families"] for point in series(config)}
     found = []
@@ -68,6 +68,11 @@ def summarise(
     }
 
 
+def bad(rows: xr.Dataset) -> np.ndarray:
+    """Runs that left the finite numbers, or ended no better than a guess: they have no accuracy to speak of."""
+    return rows["diverged"].values.astype(bool) | rows["failed"].values.astype(bool)
+
+
 def position(entry: dict[str, Any], family: str) -> float:
     """Where a series stands on the axis of a family: its η, its N, its 1/(1−m)."""
     value = entry[FAMILIES[family]]
@@ -81,14 +86,15 @@ def outer(found: list[dict], family: str) -> tuple[float, float]:
 
 
 def _cells(rows: xr.Dataset) -> list[dict]:
-    """For each B of a series: the mean accuracy of the runs that did not diverge with its 95 % interval, and counts."""
+    """For each B of a series: the mean accuracy of the runs that aren't bad with its 95 % interval, and counts."""
     made = []
     sizes = rows["batch_size"].values
     for B in np.unique(sizes):
         cell = rows.isel(row=np.flatnonzero(sizes == B))
-        accuracy = evidence.mean(cell["accuracy"].values)
+        accuracies = np.where(bad(cell), np.nan, cell["accuracy"].values)
+        accuracy = evidence.mean(accuracies)
         low, high = accuracy.interval()
-        kept = int(np.isfinite(cell["accuracy"].values).sum())
+        kept = int(np.isfinite(accuracies).sum())
         means = {name: _mean(cell[name].values) for name in ("test_loss", "train_loss", "train_accuracy", "steps")}
         counts = {name: int(cell[name].values.sum()) for name in ("diverged", "failed")}
         made.append(
