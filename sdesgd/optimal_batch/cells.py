@@ -27,6 +27,7 @@ class Cells(NamedTuple):
         log_rate, log_examples, log_friction: log η, log N and log(1−m), as they are.
         origin: prior mean of the law's intercept. is_power: 1.0 for the power law, 0.0 for the noise-scale law.
         scatters: 1.0, or 0.0 for a table of one series, where τ can't be told from the intercept.
+        inside: 1.0 for a series whose best cell has others on both sides, so that its peak is known by itself.
     """
 
     mean: Any
@@ -42,6 +43,7 @@ class Cells(NamedTuple):
     origin: Any
     is_power: Any
     scatters: Any
+    inside: Any
 
 
 def accuracy_logit(accuracy: Any, num_test: int) -> Float[np.ndarray, "..."]:
@@ -84,8 +86,15 @@ def make_cells(table: AccuracyTable, law: str) -> Cells:
         mean, within, count, floor, log_batch, np.asarray(centre),
         factors - factors.mean(axis=0), log_rate, log_examples, log_friction,
         np.asarray(_origin(law, centre, factors.mean(axis=0))), np.asarray(float(law == "power")),
-        np.asarray(float(len(sizes) > 1)),
+        np.asarray(float(len(sizes) > 1)), _inside(mean, count),
     )  # fmt: skip
+
+
+def _inside(mean: Float[np.ndarray, "s g"], count: Float[np.ndarray, "s g"]) -> Float[np.ndarray, " s"]:
+    """Whether cells with runs lie on both sides of a series' best one."""
+    best = np.argmax(np.where(count > 0, mean, -np.inf), axis=1)[:, None]
+    place = np.arange(mean.shape[1])
+    return ((count > 0) & (place < best)).any(axis=1) * ((count > 0) & (place > best)).any(axis=1) * 1.0
 
 
 def _origin(law: str, centre: float, middle: Float[np.ndarray, " 3"]) -> float:

@@ -164,8 +164,20 @@ def split(standard: Any) -> Draw:
     return draw
 
 
+def centred(cells: Cells) -> Array:
+    """Series whose variable ``scatter`` is log B_opt itself: of a peak that the cells pin down, τ z makes a funnel."""
+    return (cells.inside > 0) & (cells.scatters > 0)
+
+
+def standardised(draw: Draw, cells: Cells) -> Draw:
+    """The draw with z for log B_opt where that was the variable."""
+    z = (draw["scatter"] - law_location(draw, cells)) / jnp.exp(draw["log_scatter"])
+    return draw | {"scatter": jnp.where(centred(cells), z, draw["scatter"])}
+
+
 def model(cells: Cells) -> None:
-    """The NumPyro model: standard normal variables (non-centred), but for the levels, which the data pin down.
+    """The NumPyro model: standard normal variables (non-centred), but for the levels and the peaks inside the grid,
+    which the data pin down.
 
     One vector holds them all, as a site for each would compile four times as long.
     """
@@ -177,4 +189,6 @@ def model(cells: Cells) -> None:
     draw = split(numpyro.sample("standard", Normal(0, 1).expand([size]).to_event(1)))
     law = Normal(draw["level"][0], PRIORS["level_spread"][1]).expand([series]).to_event(1)
     draw["level_of_series"] = numpyro.sample("level_of_series", law)
-    numpyro.factor("cells", log_likelihood(draw, cells).sum())
+    peaks = Normal(law_location(draw, cells), jnp.exp(draw["log_scatter"])).log_prob(draw["scatter"])
+    numpyro.factor("peaks", jnp.sum(jnp.where(centred(cells), peaks - Normal(0, 1).log_prob(draw["scatter"]), 0.0)))
+    numpyro.factor("cells", log_likelihood(standardised(draw, cells), cells).sum())

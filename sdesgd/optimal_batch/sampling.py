@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Array
 
 from sdesgd.optimal_batch.cells import Cells
-from sdesgd.optimal_batch.model import GLOBALS, PRIORS, law_location, model, split
+from sdesgd.optimal_batch.model import GLOBALS, PRIORS, centred, law_location, model, split, standardised
 
 _ACCEPTANCE = 0.9
 _JITTER = 0.5  # standard deviation of the starts, in units of the prior's
+_NEAR = 0.1  # of log B_opt, where a cell on either side is worse
 _TREE_DEPTH = 7
 _SCATTER = sum(GLOBALS[name] for name in ("intercept", "slope"))  # the place of log τ in the vector
 
@@ -29,7 +30,8 @@ def sample_posterior(
     lane_keys = jax.vmap(lambda key: jr.split(key, chains))(keys).reshape(-1)
     lanes = jax.tree.map(lambda leaf: jnp.repeat(jnp.asarray(leaf, float), chains, axis=0), cells)
     raw, diverging, steps = _run(lanes, lane_keys, warmup, samples)
-    draws = split(np.asarray(raw["standard"])) | {"level_of_series": np.asarray(raw["level_of_series"])}
+    draws = split(raw["standard"]) | {"level_of_series": raw["level_of_series"]}
+    draws = jax.vmap(jax.vmap(standardised, (0, None)))(draws, lanes)
     shape = len(keys), chains
     draws = {name: np.asarray(values).reshape(*shape, *values.shape[1:]) for name, values in draws.items()}
     return draws, np.asarray(diverging).reshape(*shape, -1), np.asarray(steps).reshape(*shape, -1)
@@ -49,15 +51,17 @@ def _start(key: Array, cells: Cells) -> dict[str, Array]:
     # τ starts near 1, where z can take any peak to its best cell.
     standard = standard.at[_SCATTER].add(-PRIORS["log_scatter"][0] / PRIORS["log_scatter"][1])
     draw = split(standard)
-    found = jnp.take_along_axis(cells.log_batch, best[:, None], axis=1)[:, 0] + _JITTER * jr.normal(keys[2], (series,))
+    jitter = jnp.where(centred(cells), _NEAR, _JITTER) * jr.normal(keys[2], (series,))
+    found = jnp.take_along_axis(cells.log_batch, best[:, None], axis=1)[:, 0] + jitter
     z = (found - law_location(draw, cells)) / jnp.exp(draw["log_scatter"])
+    z = jnp.where(centred(cells), found, z)
     # Without scatter it is the intercept that takes the one peak there.
     ratio = jnp.log(jnp.maximum(jnp.exp(cells.log_examples - found) - 1, 0.1))
     there = jnp.where(cells.is_power > 0, found, ratio + cells.log_rate - cells.log_friction) - cells.origin
     alone = jnp.where(seen, there / PRIORS["intercept"][1], standard[0])[0]
     standard = standard.at[0].set(jnp.where(cells.scatters > 0, standard[0], alone))
     first = sum(GLOBALS.values())
-    standard = standard.at[first : first + series].set(jnp.where(seen, z, draw["scatter"]))
+    standard = standard.at[first : first + series].set(jnp.where(seen | centred(cells), z, draw["scatter"]))
     level = jnp.where(seen, masked.max(axis=1), PRIORS["level"][0])
     return {"level_of_series": level + 0.1 * jr.normal(keys[0], (series,)), "standard": standard}
 

@@ -1,12 +1,14 @@
 """Simulation-based calibration: tables from the prior or from other curves; how often the intervals hold the truth.
 
 ``python -m tests.optimal_batch.calibration run --truth prior --tables 400 --out FILE`` appends a line a table, and goes
-on where it was stopped; ``... report --out FILE`` prints coverage with binomial errors and χ² of the ranks.
+on where it was stopped; ``... again --out FILE`` runs those whose chains didn't mix anew, nine times as long; ``...
+report --out FILE`` prints coverage with binomial errors and χ² of the ranks.
 """
 
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -59,7 +61,7 @@ def simulate(kind: str, number: int, design: Design) -> tuple:
 
 
 def calibrate(
-    kind: str, numbers: range, design: Design, *, chains: int = 2, warmup: int = 350, samples: int = 200
+    kind: str, numbers: Sequence[int], design: Design, *, chains: int = 2, warmup: int = 400, samples: int = 300
 ) -> list[dict]:
     """For each table: ranks of the truth among the draws, whether the intervals hold it, and the state of the
     chains."""
@@ -67,7 +69,7 @@ def calibrate(
     with jax.enable_x64(True):
         cells = [make_cells(table, "power") for table, _, _ in worlds]
         batch = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *cells)
-        keys = jax.vmap(lambda n: jr.fold_in(jr.key(2018), n))(jnp.arange(numbers.start, numbers.stop))
+        keys = jax.vmap(lambda n: jr.fold_in(jr.key(2018), n))(jnp.asarray(list(numbers)))
         draws, diverging, _ = sample_posterior(batch, keys, chains=chains, warmup=warmup, samples=samples)
     records = []
     for k, (_, truth, location) in enumerate(worlds):
@@ -96,14 +98,23 @@ def calibrate(
     return records
 
 
+LONGER = {"chains": 4, "warmup": 1500, "samples": 1500}
+AT_ONCE = 10  # of the longer ones
+
+
+def mixed(record: dict) -> bool:
+    """Whether the ranks and intervals of a table can be believed."""
+    return record["r_hat"] <= 1.05 and record["ess"] >= 50
+
+
 def report(records: list[dict]) -> list[str]:
     """Lines: coverage of the 50 % and 90 % intervals with binomial errors, and the χ² p-value of the ranks."""
     beyond = np.mean([record["outside"] for record in records])
-    unmixed, few = (sum(bad(r) for r in records) for bad in (lambda r: r["r_hat"] > 1.05, lambda r: r["ess"] < 50))
+    unmixed = sum(not mixed(record) for record in records)
     divergent = sum(record["divergences"] > 0 for record in records)
     lines = [
         f"{records[0]['kind']}: {len(records)} tables; B_opt beyond the grid in {beyond:.1%} of series; tables with "
-        f"R-hat above 1.05: {unmixed}, ESS below 50: {few}, divergences: {divergent}"
+        f"R-hat above 1.05 or ESS below 50: {unmixed}, divergences: {divergent}"
     ]
     groups = {name: [[r[name]] for r in records] for name in ("alpha", "beta", "gamma", "tau")}
     for edge, name in enumerate(("B_opt, best inside", "B_opt, best at an edge")):
@@ -130,13 +141,19 @@ def rank_p_value(ranks: list[int], bins: int = 10) -> float:
 
 
 def read(path: Path) -> list[dict]:
-    """The records of a file; none if there is no such file."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The records of a file, the last of each table; none if there is no such file."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return list({(record["kind"], record["number"]): record for record in map(json.loads, lines)}.values())
+
+
+def append(path: Path, records: list[dict]) -> None:
+    with path.open("a") as file:
+        file.write("".join(json.dumps(record) + "\n" for record in records))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("action", choices=("run", "report"))
+    parser.add_argument("action", choices=("run", "again", "report"))
     parser.add_argument("--truth", default="prior", choices=("prior", "own", "gaussian", "piecewise", "plateau"))
     parser.add_argument("--tables", type=int, default=400)
     parser.add_argument("--at-once", type=int, default=25, help="tables in one call; the results of each are kept")
@@ -147,9 +164,12 @@ def main() -> None:
         for first in range(0, options.tables, options.at_once):
             if (options.truth, first) in done:
                 continue
-            records = calibrate(options.truth, range(first, first + options.at_once), DESIGN)
-            with options.out.open("a") as file:
-                file.write("".join(json.dumps(record) + "\n" for record in records))
+            append(options.out, calibrate(options.truth, range(first, first + options.at_once), DESIGN))
+    if options.action == "again":
+        for kind in ("prior", "own", "gaussian", "piecewise", "plateau"):
+            poor = [r["number"] for r in read(options.out) if r["kind"] == kind and not mixed(r)]
+            for first in range(0, len(poor), AT_ONCE):
+                append(options.out, calibrate(kind, poor[first : first + AT_ONCE], DESIGN, **LONGER))
     kinds: dict[str, list[dict]] = {}
     for record in read(options.out):
         kinds.setdefault(record["kind"], []).append(record)
