@@ -20,8 +20,8 @@ _FASHION = {
     "examples": "2000,4000,8000,16000,32000",
     "num_examples": 8000,
     "num_test": 10_000,
-    "learning_rate": 0.005,
-    "batch_sizes": "2,4,8,16,32,64,128,256,512",
+    "learning_rate": 0.02,
+    "batch_sizes": "8,16,32,64,128,256,512",
     "budget_size": 10_000,
 }
 _OF_DATA: dict[str, dict[str, Any]] = {

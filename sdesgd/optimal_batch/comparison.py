@@ -117,8 +117,9 @@ def compare_laws(
 
 def _without(cells: Cells, series: int) -> Cells:
     """The cells of all other series: what isn't counted must not reach the likelihood by its sum of squares either."""
-    seen = np.arange(len(cells.count))[:, None] != series
-    return cells._replace(count=np.where(seen, cells.count, 0.0), within=np.where(seen, cells.within, 0.0))
+    seen = np.arange(len(cells.count)) != series
+    count, within = (np.where(seen[:, None], values, 0.0) for values in (cells.count, cells.within))
+    return cells._replace(count=count, within=within, inside=np.where(seen, cells.inside, 0.0))
 
 
 def _refitted(left_out: list[Cells], key: PRNGKeyArray, samples: int, warmup: int) -> tuple[list[Draw], float]:

@@ -82,6 +82,22 @@ def test_peaks_beyond_the_grid_are_bounds():
 
 
 @pytest.mark.slow
+def test_one_series_has_a_peak_and_no_scatter():
+    """A single η, N and m: B_opt within 3.3 posterior sd, sharper than the prior by far; the chains mix."""
+    design = Design(series=((0.1, 1000, 0.9),), batches=(1, 4, 16, 64, 256), seeds=5)
+    truth = dataclasses.replace(TRUTH, intercept=0.7)
+    table, location = simulate_table(truth, design, np.random.default_rng(11))
+    posterior = fit(table, key=jr.key(1), chains=4, **LANES)
+    assert {"tau", "alpha", "beta", "gamma"}.isdisjoint(posterior.quantities)
+    assert max(posterior.r_hat.values()) < 1.05
+    found = np.log(posterior.batch_opt[..., 0])
+    assert abs(found.mean() - location[0]) < 3.3 * found.std()
+    assert found.std() < 0.5
+    again = posterior.recommend(0.1, 1000, 0.9)
+    assert again.median == pytest.approx(posterior.peak(0).median, rel=1e-6)
+
+
+@pytest.mark.slow
 def test_predictive_check_passes_the_model_and_catches_a_second_peak():
     """A table of the model's own kind passes; one whose curves dip at B = 32 by 0.5 in the logit shows in the shape."""
     posterior, table, _ = fitted("plain")
