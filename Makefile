@@ -32,6 +32,8 @@ figures: $(VENV)/.installed
 	$(RUN) -m experiments stationary-loss --figure experiments/figures/stationary_loss.svg
 	$(RUN) -m experiments escape-times --figure experiments/figures/escape_times.svg
 	$(RUN) -m experiments real-basins --figure experiments/figures/real_basins.svg
+	$(RUN) -m experiments batch-size --figure experiments/figures/batch_size.svg
+	$(RUN) -m experiments batch-size --data fashion_mnist --figure experiments/figures/batch_size_fashion.svg
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -169,6 +169,7 @@ def _draw_heat(axis, summary: dict) -> None:
     top = np.nanmax(accuracy)
     norm = Normalize(top - 2 * _SHOWN, top)
     mesh = axis.pcolormesh(_edges(rates), _edges(sizes), accuracy, cmap="viridis", norm=norm, rasterized=True)
+    axis.set_facecolor("0.35")
     axis.figure.colorbar(mesh, ax=axis, label="test accuracy (%)", extend="min", pad=0.02)
     config = summary["config"]
     N, m = config["num_examples"], config["momentum"]
@@ -197,7 +198,7 @@ def _draw_heat(axis, summary: dict) -> None:
     _log_axis(axis.xaxis, axis, "x", list(rates))
     _log_axis(axis.yaxis, axis, "y", list(sizes))
     axis.set_title("Accuracy over (η, B)", loc="left")
-    note = f"lines: equal g = η(N/B − 1)/(1−m)\nN = {N}, m = {m:g}; squares: best B"
+    note = f"lines: equal g = η(N/B − 1)/(1−m)\nN = {N}, m = {m:g}; squares: best B; grey: no run trained"
     axis.text(0.98, 0.03, note, transform=axis.transAxes, color="white", fontsize=9, ha="right", va="bottom")
 
 
@@ -258,9 +259,10 @@ def _draw_key(axis, summary: dict) -> None:
             lw=1.2,
             label="best sampled B and its neighbours (arrow: none beyond)",
         ),
-        Line2D([], [], marker="x", color=_NOISE, lw=0, label="B_simple = tr C/‖g‖² along such runs"),
-        Line2D([], [], marker="+", color=_NOISE, lw=0, label="B_noise = tr(HC)/gᵀHg along such runs"),
     ]
+    if any("noise" in series for series in summary["series"]):
+        labels = {"x": "B_simple = tr C/‖g‖² along such runs", "+": "B_noise = tr(HC)/gᵀHg along such runs"}
+        handles += [Line2D([], [], marker=k, color=_NOISE, lw=0, label=text) for k, text in labels.items()]
     axis.legend(handles=handles, loc="upper left", fontsize=9.5, frameon=False)
     axis.text(0.02, 0.42, describe(summary), transform=axis.transAxes, va="top", fontsize=9.5)
 

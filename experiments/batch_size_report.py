@@ -61,10 +61,14 @@ def answer(summary: dict, separator: str = " ") -> str:
     powers = " · ".join(f"{_power(_NAMES[n][1])}^{s['median']:.2f}" for n, s in found)
     intervals = ", ".join(f"{_NAMES[n][0]} [{s['low']:.2f}, {s['high']:.2f}]" for n, s in found)
     inside = [_NAMES[n][0] for n, s in found if s["low"] <= 1 <= s["high"]]
-    which = "none of them" if not inside else "all" if len(inside) == len(found) > 1 else " and ".join(inside)
+    which = "all" if len(inside) == len(found) > 1 else " and ".join(inside)
+    if len(found) == 1:
+        where = f"lies {'inside' if inside else 'outside'}"
+    else:
+        where = f"lies in that of {which}" if inside else "lies in none"
     return (
-        f"B_opt grows as {powers} on this net, data and budget.{separator}90 % intervals: {intervals}; 1, "
-        f"proportionality, lies in that of {which}."
+        f"B_opt grows as {powers} on this net, data and budget.{separator}90 % interval{'s' * (len(found) > 1)}: "
+        f"{intervals}; 1, proportionality, {where}."
     )
 
 
@@ -140,7 +144,7 @@ def _table(summary: dict) -> Table:
         losses = {c["test_loss"]: c["batch_size"] for c in series["cells"] if c["test_loss"] is not None}
         row = [
             f"{series['learning_rate']:g}", f"{series['num_examples']}", f"{series['momentum']:g}",
-            f"{mark}{best['batch_size']} \\[{low}, {high}]", f"{100 * at['mean']:.2f}{error}", peak_in_words(series),
+            f"{mark}{best['batch_size']} \\[{low}, {high}]", f"{100 * at['mean']:.1f}{error}", peak_in_words(series),
             f"{losses[min(losses)]}", f"{sum(c['failed'] + c['diverged'] for c in series['cells'])}",
         ]  # fmt: skip
         table.add_row(*row)
@@ -151,8 +155,13 @@ def peak_in_words(series: dict) -> str:
     """Median and interval of B_opt, or the bound where it may lie beyond the grid."""
     peak = series["peak"]
     if not peak["censored"]:
-        return f"{peak['median']:.3g} ({peak['low']:.2g}, {peak['high']:.2g})"
-    return {"low": f"< {peak['high']:.2g}", "high": f"> {peak['low']:.2g}", "both": "?"}[peak["censored"]]
+        return f"{_short(peak['median'])} ({_short(peak['low'])}, {_short(peak['high'])})"
+    return {"low": f"< {_short(peak['high'])}", "high": f"> {_short(peak['low'])}", "both": "?"}[peak["censored"]]
+
+
+def _short(value: float) -> str:
+    """Two digits, or all before the point."""
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
 def _span(series: dict, name: str) -> str:

@@ -69,7 +69,7 @@ def summarise(
 
 
 def bad(rows: xr.Dataset) -> np.ndarray:
-    """Runs that left the finite numbers, or ended no better than a guess: they have no accuracy to speak of."""
+    """Whether a run left the finite numbers, or ended no better than a guess: it has no accuracy to speak of."""
     return rows["diverged"].values.astype(bool) | rows["failed"].values.astype(bool)
 
 

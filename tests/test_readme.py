@@ -30,6 +30,9 @@ TOY = {
     "escape-times": "--ratios 2,3 --passages 40 --points 401",
     "real-basins": "--problems sine --sine-rates 0.1 --sine-arrival-rates 0.05 --replicas 12 --steps 800 --frames 8 "
     "--runs 20 --arrival-time 10 --starts 64 --nuts-samples 0",
+    "batch-size": "--width 3 --learning-rates 0.1 --learning-rate 0.1 --examples 30,60 --num-examples 30 --momenta 0.9 "
+    "--batch-sizes 2,8,30 --seeds 2 --budget-size 20 --num-test 20 --noise-points 1 --no-compare --workers 0",
+    "batch-size recommend": "--width 3 --num-examples 30 --num-test 20 --batch-sizes 2,8,30 --minutes 1.5 --workers 0",
 }
 TOY_C1 = "--substeps 1 --svag-ell 0 --observables train_loss,test_accuracy"
 
@@ -64,6 +67,8 @@ def test_commands_run(command, tmp_path):
     program, *arguments = shlex.split(command)
     assert program == "python"
     name = arguments[2] if arguments[:2] == ["-m", "experiments"] else ""
+    if arguments[3:4] == ["recommend"]:
+        name += " recommend"
     if name in TOY and "--help" not in arguments:
         arguments += [*shlex.split(TOY[name]), "--results", str(tmp_path)]
     if "c1" in arguments:  # a convolutional net compiles for minutes: fewer arms and observables

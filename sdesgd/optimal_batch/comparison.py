@@ -19,7 +19,7 @@ from sdesgd.optimal_batch.sampling import sample_posterior
 
 _LEAST_SERIES = 6
 _LARGEST_K, _LARGEST_R_HAT = 0.7, 1.1
-_CHAINS = 4  # of a fit without one series
+_CHAINS = 2  # of a fit without one series
 # Trapezoidal nodes in standard deviations: of z, of log c, of the level about its Gaussian guess. A peak that is known
 # to 0.1 τ still has its density within 0.003.
 _SCATTER, _CURVATURE, _LEVEL = np.linspace(-4.5, 4.5, 81), np.linspace(-3.5, 3.5, 21), np.linspace(-6.0, 6.0, 13)
@@ -52,9 +52,9 @@ def compare_laws(
     noise_scale: Posterior,
     *,
     key: PRNGKeyArray,
-    draws: int = 500,
-    samples: int = 1000,
-    warmup: int = 500,
+    draws: int = 300,
+    samples: int = 400,
+    warmup: int = 400,
 ) -> LawComparison:
     """Σ_s log p(runs of series s | all other series) of both laws, and the difference with its standard error.
 
@@ -68,7 +68,7 @@ def compare_laws(
     Args:
         power, noise_scale: fits of the two laws to one table of at least six series.
         key: of ``jax.random.key``, for the new fits. draws: how many of each posterior enter.
-        samples, warmup: of the new fits, four chains each.
+        samples, warmup: of the new fits, two chains each.
 
     Raises:
         InputError: other laws, two tables, too few series.
@@ -96,7 +96,8 @@ def compare_laws(
         total = fit.batch_opt.shape[0] * fit.batch_opt.shape[1]
         chosen = np.linspace(0, total - 1, min(draws, total)).astype(int)
         each = densities({name: v.reshape(total, -1)[chosen] for name, v in fit.draws.items()}, fit.cells)
-        weights, pareto_k[law] = (np.asarray(x) for x in array_stats.psislw(-each.T, axis=-1))
+        # psislw takes the log likelihood, and weights by its inverse.
+        weights, pareto_k[law] = (np.asarray(x) for x in array_stats.psislw(each.T, axis=-1))
         density[law] = logsumexp(weights + each.T, axis=-1)
         again += [(law, s) for s in range(number) if not pareto_k[law][s] <= _LARGEST_K]
     r_hat = math.nan

@@ -17,7 +17,7 @@ from scipy import special
 from sdesgd.errors import InputError
 from sdesgd.optimal_batch import AccuracyTable, compare_laws, comparison, fit, predictive_check
 from tests.optimal_batch import calibration
-from tests.optimal_batch.synthetic import Design, Truth, law_location, simulate_table
+from tests.optimal_batch.synthetic import Design, Truth, simulate_table
 
 DESIGN = Design(
     series=tuple([(eta, 1000, 0.9) for eta in (0.02, 0.1, 0.5)] + [(0.1, N, 0.9) for N in (300, 3000, 10000)]
@@ -26,7 +26,7 @@ DESIGN = Design(
     seeds=3,
     num_test=5000,
 )  # fmt: skip
-LANES: dict[str, Any] = {"warmup": 200, "samples": 150}
+LANES: dict[str, Any] = {"warmup": 250, "samples": 250}
 TRUTH = Truth(slopes=(1.0, 0.5, 1.0), tau=0.15, levels=2.2, curvatures=0.25, noise=0.08)
 
 
@@ -118,51 +118,44 @@ def fit_less(table: AccuracyTable, rate: float = 0.5) -> AccuracyTable:
 
 
 @pytest.mark.slow
-def test_the_right_law_wins():
-    """True slopes −½: the one-parameter law (slopes 1) loses. Its own table it predicts better: no slopes to learn.
-
-    Differences of 12.3 ± 3.8 and −10.7 ± 1.6 nats were seen with other draws; swapped laws change their signs.
-    """
+def test_slopes_that_the_one_parameter_law_forbids_make_it_lose():
+    """True slopes −½, where its are 1."""
     truth = dataclasses.replace(TRUTH, slopes=(-0.5, -0.5, -0.5), tau=0.1)
     table, _ = simulate_table(truth, DESIGN, np.random.default_rng(7))
-    found = compared(table)
+    power, scale = (fit(table, law, key=jr.key(5), chains=8, **LANES) for law in ("power", "noise_scale"))
+    found = compare_laws(power, scale, key=jr.key(6), draws=100, **LANES)
     assert found.verdict == "power"
     assert found.difference == pytest.approx(sum(found.density["power"] - found.density["noise_scale"]))
-    truth = Truth(law="noise_scale", intercept=-0.3, tau=0.15, curvatures=0.25, noise=0.08)
-    assert (np.exp(law_location(truth, DESIGN)) < 512).all()
-    table, _ = simulate_table(truth, DESIGN, np.random.default_rng(8))
-    assert compared(table).verdict == "noise_scale"
-
-
-def compared(table: AccuracyTable):
-    power, scale = (fit(table, law, key=jr.key(5), chains=8, **LANES) for law in ("power", "noise_scale"))
-    return compare_laws(power, scale, key=jr.key(6), draws=300, **LANES)
 
 
 @pytest.mark.slow
-def test_the_density_of_a_left_out_series_is_that_of_a_fit_without_it(monkeypatch):
-    """Reweighting against fits that never saw the series: the log densities of all eight agree within 0.5 nats.
-
-    The fit with the series itself knows 0.5 to 2 nats more of each, so that weights left out would show.
-    """
+def test_the_density_of_a_left_out_series_is_that_of_a_fit_without_it():
+    """Reweighted against fits that never saw the series: within 0.7 nats. With the series itself it is 1.3 to 2.4 more,
+    so that weights left out or turned about would show."""
     posterior, _, _ = fitted("plain")
-    scale = fit(posterior.table, "noise_scale", key=jr.key(3), chains=8, **LANES)
-    smoothed = compare_laws(posterior, scale, key=jr.key(6), draws=400)
-    monkeypatch.setattr(comparison, "_LARGEST_K", -math.inf)
-    monkeypatch.setattr(comparison, "_CHAINS", 2)
-    exact = compare_laws(posterior, scale, key=jr.key(6), draws=300, **LANES)
-    assert exact.refits == 16
-    np.testing.assert_allclose(smoothed.density["power"], exact.density["power"], atol=0.5)
-    each = comparison.densities(
-        {name: values.reshape(-1, values.shape[-1])[::4] for name, values in posterior.draws.items()}, posterior.cells
-    )
-    seen = special.logsumexp(each, axis=0) - math.log(len(each))
-    assert (seen - exact.density["power"]).sum() > 3
+    out = [1, 2, 5, 6]
+    draws, r_hat = comparison._refitted(
+        [comparison._without(posterior.cells, s) for s in out], jr.key(6), LANES["samples"], LANES["warmup"]
+    )  # eight lanes again
+    assert r_hat < 1.1
+    exact = [mean_density(d, posterior, s) for d, s in zip(draws, out, strict=True)]
+    scale = dataclasses.replace(posterior, law="noise_scale")  # its numbers don't matter here
+    found = compare_laws(posterior, scale, key=jr.key(6), draws=400, **LANES)
+    np.testing.assert_allclose(found.density["power"][out], exact, atol=0.7)
+    whole = {name: values.reshape(-1, values.shape[-1]) for name, values in posterior.draws.items()}
+    assert all(mean_density(whole, posterior, s) - value > 1.0 for s, value in zip(out, exact, strict=True))
+
+
+def mean_density(draws, posterior, series):
+    """log of the mean over 400 draws of p(runs of the series | globals)."""
+    chosen = np.linspace(0, len(draws["slope"]) - 1, 400).astype(int)
+    each = comparison.densities({name: values[chosen] for name, values in draws.items()}, posterior.cells)[:, series]
+    return special.logsumexp(each) - math.log(400)
 
 
 def test_comparison_refuses_few_series_and_other_laws():
     posterior, _, _ = fitted("plain")
-    few = dataclasses.replace(posterior, table=fit_less(fit_less(posterior.table, 0.02), 0.5))
+    few = dataclasses.replace(posterior, table=fit_less(posterior.table, 0.1))
     with pytest.raises(InputError, match="6 or more"):
         compare_laws(few, dataclasses.replace(few, law="noise_scale"), key=jr.key(0))
     with pytest.raises(InputError, match="was given as noise_scale"):
