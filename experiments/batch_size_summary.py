@@ -68,9 +68,9 @@ def summarise(
     }
 
 
-def bad(rows: xr.Dataset) -> np.ndarray:
+def bad(rows: xr.Dataset) -> xr.DataArray:
     """Whether a run left the finite numbers, or ended no better than a guess: it has no accuracy to speak of."""
-    return rows["diverged"].values.astype(bool) | rows["failed"].values.astype(bool)
+    return rows["diverged"].astype(bool) | rows["failed"].astype(bool)
 
 
 def position(entry: dict[str, Any], family: str) -> float:
@@ -91,7 +91,7 @@ def _cells(rows: xr.Dataset) -> list[dict]:
     sizes = rows["batch_size"].values
     for B in np.unique(sizes):
         cell = rows.isel(row=np.flatnonzero(sizes == B))
-        accuracies = np.where(bad(cell), np.nan, cell["accuracy"].values)
+        accuracies = np.where(bad(cell).values, np.nan, cell["accuracy"].values)
         accuracy = evidence.mean(accuracies)
         low, high = accuracy.interval()
         kept = int(np.isfinite(accuracies).sum())
