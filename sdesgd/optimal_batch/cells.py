@@ -46,6 +46,12 @@ class Cells(NamedTuple):
     inside: Any
 
 
+def of_series(cells: Cells, index: int) -> Cells:
+    """The cells of one series alone."""
+    rows = {name: values[index : index + 1] for name, values in cells._asdict().items() if np.ndim(values)}
+    return cells._replace(**rows)
+
+
 def accuracy_logit(accuracy: Any, num_test: int) -> Float[np.ndarray, "..."]:
     """y = log (k + ½)/(n − k + ½) for k = n·accuracy of n = num_test examples: finite at 0 and 1."""
     return logit((np.asarray(accuracy, float) * num_test + 0.5) / (num_test + 1))

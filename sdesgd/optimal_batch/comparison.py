@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 from sdesgd.dynamics import check_positive_integer
 from sdesgd.errors import InputError
-from sdesgd.optimal_batch.cells import Cells
+from sdesgd.optimal_batch.cells import Cells, of_series
 from sdesgd.optimal_batch.model import PRIORS, Draw, cell_law, cell_log_density, flat_noise, law_location
 from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.sampling import sample_posterior
@@ -107,7 +107,7 @@ def compare_laws(
         for (law, s), globals_ in zip(again, found, strict=True):
             total = globals_["slope"].shape[0]
             chosen = np.linspace(0, total - 1, min(draws, total)).astype(int)
-            each = densities({name: v[chosen] for name, v in globals_.items()}, fits[law].cells)[:, s]
+            each = densities({name: v[chosen] for name, v in globals_.items()}, of_series(fits[law].cells, s))[:, 0]
             density[law][s] = logsumexp(each) - math.log(len(each))
     paired = density["power"] - density["noise_scale"]
     difference, error = float(paired.sum()), float(math.sqrt(number) * paired.std(ddof=1))

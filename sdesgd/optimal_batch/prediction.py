@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.samples import check_probability
-from sdesgd.optimal_batch.cells import Cells
+from sdesgd.optimal_batch.cells import Cells, of_series
 from sdesgd.optimal_batch.model import CellLaw, Draw, cell_law, flat_noise, series_parameters
 from sdesgd.optimal_batch.table import AccuracyTable
 
@@ -154,13 +154,9 @@ def _cell_laws(draw: Draw, cells: Cells) -> tuple[Array, Array, CellLaw]:
 
 def curve(draws: Draws, cells: Cells, index: int, batch: Float[np.ndarray, " b"], level: float | int) -> CurveBand:
     """Bands of accuracy of series ``index``."""
-    one = slice(index, index + 1)
-    names = ("factors", "log_rate", "log_examples", "log_friction")
-    there = cells._replace(
-        log_batch=np.log(batch)[None], floor=np.zeros((1, len(batch))), **{n: getattr(cells, n)[one] for n in names}
-    )
-    own = ("scatter", "curvature_of_series", "level_of_series")
-    _, mu, law = cell_laws(draws | {name: draws[name][..., one] for name in own}, there)
+    there = of_series(cells, index)._replace(log_batch=np.log(batch)[None], floor=np.zeros((1, len(batch))))
+    own = {name: draws[name][..., [index]] for name in ("scatter", "curvature_of_series", "level_of_series")}
+    _, mu, law = cell_laws(draws | own, there)
     mean = mu[:, 0]
     rng = np.random.default_rng(_SEED)
     tails = np.broadcast_to(law.tails, mean.shape)
