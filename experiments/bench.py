@@ -259,7 +259,7 @@ def measure(rounds: int) -> tuple[list[Row], list[str]]:
         errors.print(f"measuring: {part.__name__.replace('_', ' ')}", highlight=False)
         rows += part(rounds)
     sweeps = (bench_sweep.overhead, bench_sweep.two_workers)
-    peers = (bench_peers.small_equation, bench_peers.minibatch_training, bench_sweep.replicas_of_sgd)
+    peers = (bench_peers.small_equation, bench_sweep.replicas_of_sgd)
     for part in (*sweeps, *peers, bench_convolutions.convolutions):
         errors.print(f"measuring: {part.__name__.replace('_', ' ')}", highlight=False)
         measured, said = part(rounds)

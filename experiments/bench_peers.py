@@ -1,4 +1,4 @@
-"""The benchmark's peers: a hand-written Euler–Maruyama loop, torchsde, and a plain PyTorch training loop."""
+"""The benchmark's peers: a hand-written Euler–Maruyama loop and torchsde, on a small equation."""
 
 import importlib.util
 from collections.abc import Callable
@@ -13,8 +13,7 @@ import jax.random as jr
 import numpy as np
 
 import sdesgd as sg
-from experiments.bench import BATCH_SIZE, LEARNING_RATE, Row, classification, in_turns, ratio_row
-from sdesgd.layers import Dense
+from experiments.bench import BATCH_SIZE, LEARNING_RATE, Row, in_turns, ratio_row
 
 NOT_INSTALLED = "not installed: pip install .[bench]"
 
@@ -185,66 +184,8 @@ def small_equation(rounds: int) -> tuple[list[Row], list[str]]:
     ]
 
 
-# -- minibatch SGD -----------------------------------------------------------------------------------------
-
-SGD_BATCH = 16
-
-
 def thread_counts() -> list[int]:
     """One, and what torch takes by default: the faster of them counts."""
     import torch  # pyright: ignore[reportMissingImports]
 
     return sorted({1, torch.get_num_threads()})
-
-
-def torch_training(problem: sg.Problem, num_steps: int, threads: int) -> Callable[[int], Any]:
-    """A plain training loop on the same net, start and data: gather a batch, backward, update by hand."""
-    import torch  # pyright: ignore[reportMissingImports]
-
-    layers = [
-        (torch.tensor(np.asarray(layer.weight).T.copy()), torch.tensor(np.asarray(layer.bias)))
-        for layer in problem.params.layers
-        if isinstance(layer, Dense)
-    ]
-    inputs, labels = (torch.tensor(np.asarray(a)) for a in problem.data)
-    labels = labels.long()
-
-    def run(k: int) -> Any:
-        torch.set_num_threads(threads)
-        generator = torch.Generator().manual_seed(k + 1)
-        parameters = [p.clone().requires_grad_() for layer in layers for p in layer]
-        for _ in range(num_steps):
-            batch = torch.randint(len(inputs), (SGD_BATCH,), generator=generator)
-            hidden = torch.relu(torch.nn.functional.linear(inputs[batch], parameters[0], parameters[1]))
-            logits = torch.nn.functional.linear(hidden, parameters[2], parameters[3])
-            loss = torch.nn.functional.cross_entropy(logits, labels[batch])
-            with torch.no_grad():
-                for p, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-                    p -= LEARNING_RATE * g
-        return [p.detach().numpy() for p in parameters]
-
-    return run
-
-
-def minibatch_training(rounds: int) -> tuple[list[Row], list[str]]:
-    """A step of SGD of one replica: a PyTorch loop (one thread, or its default) and ``simulate``."""
-    problem, num_steps, replicas = classification(784, 10, 52, 1, 5000), 500, 8
-    what = "PyTorch SGD step ÷ step of a replica in simulate(SGD)"
-    sizes = f"D = {problem.num_parameters:,}, S = {SGD_BATCH}, {replicas} replicas"
-    if not installed("torch"):
-        return [Row(what, sizes, "–", "≥ 3.00", times=NOT_INSTALLED)], []
-    import torch  # pyright: ignore[reportMissingImports]
-
-    sgd = sg.SGD(LEARNING_RATE, SGD_BATCH)
-    steps: dict[str, Any] = {"num_steps": num_steps, "save_every": num_steps}
-
-    def ours(k: int) -> Any:
-        key = jr.key(k + 1)
-        return sg.simulate(sgd, problem, replicas=replicas, key=key, observables={}, **steps).final_params
-
-    threads = thread_counts()
-    seconds = in_turns([ours, *(torch_training(problem, num_steps, n) for n in threads)], 2 * rounds).T / num_steps
-    own, peers = seconds[0] / replicas, seconds[1:]
-    best = int(np.argmin(np.median(peers, axis=1)))
-    sizes += f"; torch {torch.__version__}, {threads[best]} thread(s)"
-    return [ratio_row(what, sizes, peers[best], own, at_least=3.0)], []
