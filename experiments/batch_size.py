@@ -5,6 +5,7 @@ import pkgutil
 from pathlib import Path
 
 import jax.random as jr
+import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -27,7 +28,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
     """The sweep, cell by cell; the noise scales at the best batch sizes; then the inference."""
     check(config)
     table = swept(config, folder.path, cells(config))
-    accuracies = judged(table, config.num_test)
+    table, accuracies = judged(table, config.num_test)
     best = optimal_batch.best_sampled(accuracies)
     noise = noise_scales(config, folder.path, best) if config.noise_points else None
     keys = jr.split(jr.fold_in(jr.key(config.seed), _FITS))
@@ -37,9 +38,28 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
     return table, summary | ({"comparison": comparison} if comparison else {})
 
 
-def judged(table: xr.Dataset, num_test: int) -> optimal_batch.AccuracyTable:
-    """The table of accuracies, the runs that ended no better than a guess counted among the diverged."""
-    return optimal_batch.AccuracyTable.from_dataset(table.assign(diverged=batch_size_summary.bad(table)), num_test)
+def judged(table: xr.Dataset, num_test: int) -> tuple[xr.Dataset, optimal_batch.AccuracyTable]:
+    """The runs of the series that trained somewhere, and their accuracies.
+
+    A run that ended no better than a guess counts as diverged. A series in which most runs did so at every B is left
+    out; its name stands in the attribute ``lost``.
+
+    Raises:
+        InputError: no series is left.
+    """
+    names = (*FAMILIES.values(), "batch_size")
+    place = np.stack([table[name].values for name in names], axis=1)
+    lost = np.ones(table.sizes["row"], bool)
+    for point in np.unique(place, axis=0):
+        here = (place == point).all(axis=1)
+        if batch_size_summary.bad(table).values[here].mean() <= optimal_batch.LARGEST_DIVERGED_SHARE:
+            lost &= (place[:, :-1] != point[:-1]).any(axis=1)
+    gone = [dict(zip(names, point, strict=False)) for point in np.unique(place[lost][:, :-1], axis=0)]
+    if lost.all():
+        raise InputError("most runs broke down at every batch size: pass smaller learning rates or larger batches")
+    kept = table.isel(row=np.flatnonzero(~lost))
+    kept.attrs["lost"] = json.dumps([batch_size_report.name_of(point) for point in gone])
+    return kept, optimal_batch.AccuracyTable.from_dataset(kept.assign(diverged=batch_size_summary.bad(kept)), num_test)
 
 
 def swept(config: Config, folder: Path, plan: tuple[sweep.Cell, ...]) -> xr.Dataset:

@@ -140,7 +140,8 @@ def seconds_needed(steps: int, seconds: list[float], sizes: list[int], processes
     """
     slope = max(0.0, (seconds[1] - seconds[0]) / (_PILOT_SIZES[1] - _PILOT_SIZES[0]))
     constant = max(0.0, seconds[0] - slope * _PILOT_SIZES[0])
-    of_steps = steps * sum(constant + slope * size for size in sizes) / processes
+    each = [constant + slope * size for size in sizes]
+    of_steps = steps * max(sum(each) / processes, max(each))  # a cell isn't shared
     return of_steps + _COMPILE_SECONDS * len(set(sizes)) + _FIT_SECONDS
 
 
@@ -165,7 +166,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         highlight=False,
     )
     table = batch_size.swept(made, folder.path, batch_size_config.cells(made))
-    accuracies = batch_size.judged(table, config.num_test)
+    table, accuracies = batch_size.judged(table, config.num_test)
     posteriors = batch_size_fits.infer(accuracies, jr.fold_in(jr.key(config.seed), 2**31))
     summary = batch_size_summary.summarise(made, table, accuracies, None, posteriors)
     summary |= {"experiment": "batch-size-recommend", "asked": dataclasses.asdict(config), "steps": steps}
@@ -178,13 +179,17 @@ def recommended(config: Config, posterior: optimal_batch.Posterior) -> dict[str,
     Returns:
         median, low, high: None where an end isn't finite. beyond: in what this lies outside of what was tried; or "".
     """
-    if config.learning_rate:
-        peak = posterior.peak((config.learning_rate, config.num_examples, config.momentum), batch_size_fits.LEVEL)
-        tried = {"low": "smaller", "high": "larger", "both": "smaller or larger"}
-        beyond = f"B_opt may well be {tried[peak.censored]} than any B tried" if peak.censored else ""
-        return {"median": peak.median, "low": peak.low, "high": peak.high, "beyond": beyond}
     level = batch_size_fits.LEVEL
-    found = posterior.recommend_rate(config.batch_size, config.num_examples, config.momentum, level)
+    if config.learning_rate:
+        peak = posterior.peak((config.learning_rate, config.num_examples, config.momentum), level)
+        tried = {"low": "smaller", "high": "larger", "both": "smaller or larger"}
+        beyond = f"B_opt may well be {tried[peak.censored]} than any B that trained" if peak.censored else ""
+        ends = {name: getattr(peak, name) for name in ("median", "low", "high")}
+        return {name: min(max(end, 1.0), float(config.num_examples)) for name, end in ends.items()} | {"beyond": beyond}
+    try:
+        found = posterior.recommend_rate(config.batch_size, config.num_examples, config.momentum, level)
+    except InputError as error:
+        return {"median": None, "low": None, "high": None, "beyond": str(error)}
     ends = {name: batch_size_summary.finite(getattr(found, name)) for name in ("median", "low", "high")}
     return ends | {"beyond": found.extrapolation}
 
@@ -215,6 +220,8 @@ def _mark(axis, found: dict) -> None:
     """The recommended value and its interval, cut off at the axis' ends."""
     ends = axis.get_xlim()
     low, high = (end if found[side] is None else found[side] for side, end in zip(("low", "high"), ends, strict=True))
+    if found["median"] is None:
+        return
     axis.axvspan(max(low, ends[0]), min(high, ends[1]), color="#1f78b4", alpha=0.15, lw=0)
     axis.axvline(found["median"], color="#1f78b4", lw=1.5)
     axis.set_xlim(ends)
@@ -224,12 +231,13 @@ def answer(summary: dict) -> str:
     """The recommendation in a sentence or two."""
     asked, found = summary["asked"], summary["recommended"]
     low, high = ("∞" if found[side] is None else f"{found[side]:.3g}" for side in ("low", "high"))
-    interval = f"{found['median']:.3g} (90 % interval {low} to {high})"
+    interval = "no answer" if found["median"] is None else f"{found['median']:.3g} (90 % interval {low} to {high})"
     place = f"N = {asked['num_examples']}, m = {asked['momentum']:g} and {summary['steps']:,} steps"
     if asked["learning_rate"]:
         text = f"At η = {asked['learning_rate']:g}, {place}: batch size {interval}."
     else:
         text = f"For B = {asked['batch_size']}, {place}: learning rate {interval}."
+    text += " For a run of another length the best may be another."
     beware = [found["beyond"]] if found["beyond"] else []
     if summary["fit"]["trouble"]:
         beware.append("the chains of the fit haven't mixed, so don't rely on the interval")

@@ -90,12 +90,13 @@ def sentences(summary: dict) -> list[str]:
     """On the chains, the noise-scale law and its comparison with the power law."""
     fit, other = summary["fit"], summary["noise_scale"]
     c = other["quantities"]["c"]
-    tau, tau_other = (law["quantities"]["tau"] for law in (fit, other))
+    one = f"One-parameter law η(N/B_opt − 1)/(1−m) = c: c = {c['median']:.3g} [{c['low']:.3g}, {c['high']:.3g}]"
+    if len(summary["series"]) > 1:
+        scatter, of_power = (math.exp(law["quantities"]["tau"]["median"]) for law in (other, fit))
+        one += f"; series scatter about it by a factor {scatter:.2f}, about the power law by {of_power:.2f}"
     lines = [
         f"Chains: largest R-hat {fit['r_hat']:.3f}, smallest ESS {fit['ess']:.0f}, {fit['divergences']} divergences.",
-        f"One-parameter law η(N/B_opt − 1)/(1−m) = c: c = {c['median']:.3g} [{c['low']:.3g}, {c['high']:.3g}]; series "
-        f"scatter about it by a factor {math.exp(tau_other['median']):.2f}, about the power law by "
-        f"{math.exp(tau['median']):.2f}.",
+        f"{one}.",
     ]
     return lines + [summary[name]["text"] for name in ("check", "comparison") if name in summary]
 
@@ -106,13 +107,14 @@ def warnings(summary: dict) -> list[str]:
     lines = [f"[red]{name}: {law['trouble']}[/red]" for name, law in laws.items() if law["trouble"]]
     if summary["failures"]:
         lines.append(f"[red]{len(summary['failures'])} cells failed and are left out[/red]: {summary['failures'][0]}")
+    lines += [f"[red]{name}: most runs broke down at every B, the series is left out[/red]" for name in summary["lost"]]
     for series in summary["series"]:
         best = series["best"]
         if best["censored"]:
             side = {"low": "smallest", "high": "largest", "both": "only"}[best["censored"]]
             lines.append(
-                f"[yellow]{name_of(series)}: the best B is the {side} that trained, so B_opt may lie beyond the grid: "
-                "widen --batch-sizes[/yellow]"
+                f"[yellow]{name_of(series)}: the best B is the {side} that trained, so B_opt may lie beyond what was "
+                "tried[/yellow]"
             )
     runs = sum(c["runs"] for s in summary["series"] for c in s["cells"])
     for kind, text in (("diverged", "left the finite numbers"), ("failed", "ended with a train loss of log K or more")):
@@ -124,7 +126,7 @@ def warnings(summary: dict) -> list[str]:
 
 
 def name_of(series: dict) -> str:
-    return f"η = {series['learning_rate']:g}, N = {series['num_examples']}, m = {series['momentum']:g}"
+    return f"η = {series['learning_rate']:g}, N = {series['num_examples']:g}, m = {series['momentum']:g}"
 
 
 def _varied(summary: dict) -> list[str]:
@@ -141,7 +143,8 @@ def _table(summary: dict) -> Table:
         mark = {"low": "≤ ", "high": "≥ ", "both": "? ", "": ""}[best["censored"]]
         low, high = ("–" if best[side] is None else f"{best[side]:g}" for side in ("low", "high"))
         error = "" if at["standard_error"] is None else f" ±{100 * at['standard_error']:.2f}"
-        losses = {c["test_loss"]: c["batch_size"] for c in series["cells"] if c["test_loss"] is not None}
+        trained = [c for c in series["cells"] if 2 * c["kept"] >= c["runs"]]
+        losses = {c["test_loss"]: c["batch_size"] for c in trained if c["test_loss"] is not None}
         row = [
             f"{series['learning_rate']:g}", f"{series['num_examples']}", f"{series['momentum']:g}",
             f"{mark}{best['batch_size']} \\[{low}, {high}]", f"{100 * at['mean']:.1f}{error}", peak_in_words(series),

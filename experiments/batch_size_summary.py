@@ -51,6 +51,7 @@ def summarise(
         "families": families(config),
         "num_test": accuracies.num_test,
         "failures": json.loads(table.attrs["failures"]),
+        "lost": json.loads(table.attrs["lost"]),
         "series": found,
         "fit": batch_size_fits.of_law(posteriors["power"]),
         "noise_scale": batch_size_fits.of_law(posteriors["noise_scale"]),
@@ -95,7 +96,10 @@ def _cells(rows: xr.Dataset) -> list[dict]:
         accuracy = evidence.mean(accuracies)
         low, high = accuracy.interval()
         kept = int(np.isfinite(accuracies).sum())
-        means = {name: _mean(cell[name].values) for name in ("test_loss", "train_loss", "train_accuracy", "steps")}
+        means = {
+            name: _mean(np.where(bad(cell).values, np.nan, cell[name].values))
+            for name in ("test_loss", "train_loss", "train_accuracy", "steps")
+        }
         counts = {name: int(cell[name].values.sum()) for name in ("diverged", "failed")}
         made.append(
             {"batch_size": int(B), "runs": len(sizes[sizes == B]), "kept": kept, "mean": finite(accuracy.mean)}

@@ -1,6 +1,6 @@
 """From a table of test accuracies: where the best batch size lies, and how it scales with η, N and 1/(1−m)."""
 
-from sdesgd.optimal_batch.best import BestSampled, best_sampled
+from sdesgd.optimal_batch.best import LARGEST_DIVERGED_SHARE, BestSampled, best_sampled
 from sdesgd.optimal_batch.comparison import LawComparison, compare_laws
 from sdesgd.optimal_batch.fitting import fit
 from sdesgd.optimal_batch.posterior import Posterior
@@ -9,6 +9,7 @@ from sdesgd.optimal_batch.predictive import predictive_check
 from sdesgd.optimal_batch.table import AccuracyTable, Series
 
 __all__ = [
+    "LARGEST_DIVERGED_SHARE",
     "AccuracyTable",
     "Band",
     "BestSampled",

@@ -18,11 +18,12 @@ from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.sampling import sample_posterior
 
 _LEAST_SERIES = 6
-_LARGEST_K, _LARGEST_R_HAT = 0.7, 1.1
+_LARGEST_R_HAT = 1.1
 _CHAINS = 2  # of a fit without one series
-# Trapezoidal nodes in standard deviations: of z, of log c, of the level about its Gaussian guess. A peak that is known
-# to 0.1 τ still has its density within 0.003.
-_SCATTER, _CURVATURE, _LEVEL = np.linspace(-4.5, 4.5, 81), np.linspace(-3.5, 3.5, 21), np.linspace(-6.0, 6.0, 13)
+# Trapezoidal nodes: of log B_opt about the law, in units of τ, and about the series' best cell; in standard deviations
+# of log c, and of the level about its Gaussian guess.
+_LAW, _NEAR = np.linspace(-6.0, 6.0, 49), np.linspace(-1.5, 1.5, 61)
+_CURVATURE, _LEVEL = np.linspace(-3.5, 3.5, 21), np.linspace(-6.0, 6.0, 13)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,11 +32,12 @@ class LawComparison:
 
     Attributes:
         density: log predictive density of each series' runs given all others, {law: (series,)}.
-        pareto_k: k̂ of the importance weights, {law: (series,)}; above 0.7 the density is from a fit of its own.
+        pareto_k: k̂ of the importance weights, {law: (series,)}; where it is too large the density is from a fit of
+            its own.
         refits: how many were fitted so. r_hat: the worst of their slopes and intercepts; NaN without any.
         difference: Σ over series of power − noise_scale.
         standard_error: of the difference, paired over series: √(series) × their standard deviation.
-        verdict: "power", "noise_scale", or "undecided": |difference| < 2 standard errors, or refits that didn't mix.
+        verdict: "power", "noise_scale", or "undecided": |difference| < 2 standard errors, or chains that didn't mix.
     """
 
     density: dict[str, Float[np.ndarray, " s"]]
@@ -60,7 +62,7 @@ def compare_laws(
 
     A left-out series' own z, A and c are integrated over their laws between series, by quadrature; what the others say
     of the globals comes from the fits to all series, reweighted by 1/p(runs of s | globals), Pareto-smoothed. Where the
-    weights are too uneven for that (k̂ > 0.7), the law is fitted anew without the series.
+    weights are too uneven for that (k̂ > min(1 − 1/log₁₀ draws, 0.7)), the law is fitted anew without the series.
 
     Assumes that series are independent given the law; with fewer than about 20 the standard error is itself rough,
     and the sum over few series leans on their being alike.
@@ -74,7 +76,7 @@ def compare_laws(
         InputError: other laws, two tables, too few series.
 
     Source: Vehtari, Gelman & Gabry 2017, Statistics and Computing 27 (section 2; the standard error, eq. 23-24);
-    Vehtari et al. 2024, JMLR 25 (k̂ ≤ 0.7).
+    Vehtari et al. 2024, JMLR 25 (k̂).
     """
     from arviz_stats.base import array_stats
 
@@ -99,7 +101,7 @@ def compare_laws(
         # psislw takes the log likelihood, and weights by its inverse.
         weights, pareto_k[law] = (np.asarray(x) for x in array_stats.psislw(each.T, axis=-1))
         density[law] = logsumexp(weights + each.T, axis=-1)
-        again += [(law, s) for s in range(number) if not pareto_k[law][s] <= _LARGEST_K]
+        again += [(law, s) for s in range(number) if not pareto_k[law][s] <= _largest_k(len(chosen))]
     r_hat = math.nan
     if again:
         left_out = [_without(fits[law].cells, s) for law, s in again]
@@ -111,9 +113,15 @@ def compare_laws(
             density[law][s] = logsumexp(each) - math.log(len(each))
     paired = density["power"] - density["noise_scale"]
     difference, error = float(paired.sum()), float(math.sqrt(number) * paired.std(ddof=1))
-    clear = abs(difference) >= 2 * error and not r_hat > _LARGEST_R_HAT
+    mixed = not r_hat > _LARGEST_R_HAT and not any(fit.trouble() for fit in fits.values())
+    clear = abs(difference) >= 2 * error and mixed
     verdict = ("power" if difference > 0 else "noise_scale") if clear else "undecided"
     return LawComparison(density, pareto_k, len(again), r_hat, difference, error, verdict)
+
+
+def _largest_k(draws: int) -> float:
+    """Up to which k̂ that many draws give a reliable estimate."""
+    return min(1 - 1 / math.log10(draws), 0.7)
 
 
 def _without(cells: Cells, series: int) -> Cells:
@@ -159,8 +167,13 @@ def _of_series(draw: Draw, cells: Cells) -> Float[Array, " s"]:
 def _integral(
     draw: Draw, location: Array, variance: Array, log_batch: Array, mean: Array, within: Array, count: Array
 ) -> Array:
-    """log ∫ p(cells | z, c, A) dP(z, c, A): a product grid of z and log c, and of A about its weighted mean there."""
-    place = location + jnp.exp(draw["log_scatter"]) * _SCATTER
+    """log ∫ p(cells | b, c, A) dP(b, c, A), b = log B_opt: a product grid of b and log c, and of A about its weighted
+    mean there."""
+    tau = jnp.exp(draw["log_scatter"])
+    best = log_batch[jnp.argmax(jnp.where(count > 0, mean, -jnp.inf))]
+    place = jnp.sort(jnp.concatenate([location + tau * _LAW, best + _NEAR]))
+    gap = jnp.diff(place)
+    width_of_place = (jnp.append(gap, 0.0) + jnp.insert(gap, 0, 0.0)) / 2
     curvature = jnp.exp(draw["log_curvature"] + jnp.exp(draw["log_curvature_spread"]) * _CURVATURE)
     below, variance, misfit, tails = cell_law(draw, log_batch - place[:, None, None], curvature[:, None], variance)
     spread = PRIORS["level_spread"][1]
@@ -173,6 +186,8 @@ def _integral(
         mean, within, count, level[..., None] - below[..., None, :], variance[..., None, :], misfit[..., None, :], tails
     ).sum(-1)
     prior = -0.5 * ((level - draw["level"]) / spread) ** 2 - 0.5 * math.log(2 * math.pi) - math.log(spread)
-    normal = -0.5 * _SCATTER[:, None, None] ** 2 - 0.5 * _CURVATURE[None, :, None] ** 2 - math.log(2 * math.pi)
-    steps = (_SCATTER[1] - _SCATTER[0]) * (_CURVATURE[1] - _CURVATURE[0]) * (_LEVEL[1] - _LEVEL[0])
+    z = (place - location) / tau
+    weight_of_place = jnp.log(jnp.maximum(width_of_place / tau, 1e-300)) - 0.5 * z**2
+    normal = weight_of_place[:, None, None] - 0.5 * _CURVATURE[None, :, None] ** 2 - math.log(2 * math.pi)
+    steps = (_CURVATURE[1] - _CURVATURE[0]) * (_LEVEL[1] - _LEVEL[0])
     return jax.nn.logsumexp(cells + prior + normal + jnp.log(width)[..., None]) + math.log(steps)

@@ -34,8 +34,9 @@ def fit(
     and is left out.
 
     Assumes that series are exchangeable given their factors, that accuracy has one peak in log B, and that the seeds
-    of a series are independent between batch sizes (if they share a start or the training examples, levels move
-    together and the errors are on the safe side).
+    of a series are independent between batch sizes (if they share a start, levels move together and the errors are on
+    the safe side). Where all series of one N share its training examples, the intervals are conditional on these: what
+    is particular to them and shifts B_opt at that N enters the slope of N, and no scatter shows it.
 
     Args:
         table: of at least one series with three batch sizes; a slope needs two values of its factor, and with

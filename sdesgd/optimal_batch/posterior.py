@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 
 import numpy as np
 from jaxtyping import Float
@@ -94,8 +95,8 @@ class Posterior:
         worst, least = max(self.r_hat, key=self.r_hat.__getitem__), min(self.ess, key=self.ess.__getitem__)
         total = self.batch_opt.shape[0] * self.batch_opt.shape[1]
         if (
-            self.r_hat[worst] <= LARGEST_R_HAT
-            and self.ess[least] >= LEAST_ESS
+            all(value <= LARGEST_R_HAT for value in self.r_hat.values())
+            and all(value >= LEAST_ESS for value in self.ess.values())
             and self.divergences <= LARGEST_DIVERGENT_SHARE * total
         ):
             return ""
@@ -217,10 +218,10 @@ class Posterior:
     def index(self, series: Series | tuple | int) -> int:
         """The place of a series in ``table.series``."""
         known = self.table.series
-        if isinstance(series, int):
+        if isinstance(series, numbers.Integral):
             if isinstance(series, bool) or not 0 <= series < len(known):
                 raise InputError(f"series is {series}: pass 0 to {len(known) - 1}")
-            return series
+            return int(series)
         if isinstance(series, Series):
             series = (series.learning_rate, series.num_examples, series.momentum)
         keys = [(s.learning_rate, s.num_examples, s.momentum) for s in known]

@@ -219,8 +219,11 @@ def recommend_rate(
 
 
 def _new_series(draws: Draws, cells: Cells, table: AccuracyTable, factors: np.ndarray) -> Float[np.ndarray, "draws v"]:
-    tau = float(cells.scatters) * np.exp(draws["log_scatter"]).reshape(-1, 1)
-    return law_at(draws, cells, table, factors) + tau * np.random.default_rng(_SEED).standard_normal(tau.shape)
+    tau = np.exp(draws["log_scatter"]).reshape(-1, 1)
+    scatter = tau * np.random.default_rng(_SEED).standard_normal(tau.shape)
+    if not cells.scatters:  # τ is the prior's, and the one series itself has none
+        scatter = scatter * (np.abs(factors - table.factors) > 1e-9).any(axis=1)
+    return law_at(draws, cells, table, factors) + scatter
 
 
 def _outside(table: AccuracyTable, factors: Float[np.ndarray, " 3"]) -> list[str]:

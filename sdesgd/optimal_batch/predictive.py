@@ -41,7 +41,7 @@ def predictive_check(posterior: Posterior, table: AccuracyTable, *, seed: int = 
     same = [(s.learning_rate, s.num_examples, s.momentum) for s in table.series] == [
         (s.learning_rate, s.num_examples, s.momentum) for s in posterior.table.series
     ]
-    if not same or cells.log_batch.shape != posterior.cells.log_batch.shape:
+    if not same or not np.array_equal(cells.log_batch, posterior.cells.log_batch):
         raise InputError("the table has other series or batch sizes than the fit: pass the fitted one, or one like it")
     total = posterior.batch_opt.shape[0] * posterior.batch_opt.shape[1]
     chosen = np.linspace(0, total - 1, min(_DRAWS, total)).astype(int)
