@@ -78,7 +78,7 @@ def compare_laws(
     Source: Vehtari, Gelman & Gabry 2017, Statistics and Computing 27 (section 2; the standard error, eq. 23-24);
     Vehtari et al. 2024, JMLR 25 (k̂).
     """
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     for name, value in (("draws", draws), ("samples", samples), ("warmup", warmup)):
         check_positive_integer(name, value)
@@ -110,7 +110,7 @@ def compare_laws(
             total = globals_["slope"].shape[0]
             chosen = np.linspace(0, total - 1, min(draws, total)).astype(int)
             each = densities({name: v[chosen] for name, v in globals_.items()}, of_series(fits[law].cells, s))[:, 0]
-            density[law][s] = logsumexp(each) - math.log(len(each))
+            density[law][s] = np.logaddexp.reduce(each) - math.log(len(each))
     paired = density["power"] - density["noise_scale"]
     difference, error = float(paired.sum()), float(math.sqrt(number) * paired.std(ddof=1))
     mixed = not r_hat > _LARGEST_R_HAT and not any(fit.trouble() for fit in fits.values())

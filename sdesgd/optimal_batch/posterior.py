@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import numbers
 
 import numpy as np
 from jaxtyping import Float
@@ -218,7 +217,7 @@ class Posterior:
     def index(self, series: Series | tuple | int) -> int:
         """The place of a series in ``table.series``."""
         known = self.table.series
-        if isinstance(series, numbers.Integral):
+        if isinstance(series, (int, np.integer)):
             if isinstance(series, bool) or not 0 <= series < len(known):
                 raise InputError(f"series is {series}: pass 0 to {len(known) - 1}")
             return int(series)

@@ -119,8 +119,8 @@ def fit_less(table: AccuracyTable, rate: float = 0.5) -> AccuracyTable:
 
 @pytest.mark.slow
 def test_the_right_law_wins_or_at_least_does_not_lose(monkeypatch):
-    """True slopes −½, where the one-parameter law has 1: it loses. On a table of its own it doesn't: it has no slopes to
-    learn. No refits, to save their time: weights alone."""
+    """True slopes −½, where the one-parameter law has 1: it loses. On a table of its own it does
+    not: it has no slopes to learn. No refits, to save their time: weights alone."""
     monkeypatch.setattr(comparison, "_largest_k", lambda draws: math.inf)
     verdicts, differences = [], []
     own = Truth(law="noise_scale", intercept=-0.3, tau=0.15, curvatures=0.25, noise=0.08)
