@@ -12,7 +12,7 @@ from jaxtyping import Array
 from sdesgd.optimal_batch.cells import Cells
 from sdesgd.optimal_batch.model import GLOBALS, PRIORS, centred, law_location, model, split, standardised
 
-_ACCEPTANCE = 0.9
+_ACCEPTANCE = 0.95
 _JITTER = 0.5  # standard deviation of the starts, in units of the prior's
 _NEAR = 0.1  # of log B_opt, where a cell on either side is worse
 _TREE_DEPTH = 7
