@@ -99,14 +99,14 @@ def test_the_planned_steps_fit_the_minutes_and_no_hundred_more_would():
     seconds, sizes = [0.5e-3, 3.5e-3], [1, 4, 16, 64, 256] * 2  # a step costs 0.3 ms + 0.05 ms · B
     steps = batch_size_recommend.steps_that_fit(240, seconds, sizes, 2)
     fixed = batch_size_recommend.seconds_needed(0, seconds, sizes, 2)
-    each = 2 * sum(0.3e-3 + 0.05e-3 * size for size in sizes[:5]) / 2
+    each = 1.4 * 2 * sum(0.3e-3 + 0.05e-3 * size for size in sizes[:5]) / 2
     assert steps % 100 == 0
     assert 240 - 100 * each < fixed + steps * each <= 240
     assert batch_size_recommend.steps_that_fit(240, seconds, sizes, 1) < steps
     assert batch_size_recommend.steps_that_fit(1, seconds, sizes, 2) == 0
     # Of eight processes one still has the largest cell to itself.
     steps = batch_size_recommend.steps_that_fit(240, seconds, sizes, 8)
-    assert fixed + steps * (0.3e-3 + 0.05e-3 * 256) <= 240
+    assert fixed + 1.4 * steps * (0.3e-3 + 0.05e-3 * 256) <= 240
 
 
 @pytest.mark.parametrize(
