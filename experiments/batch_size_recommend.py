@@ -212,7 +212,7 @@ def plot(dataset: xr.Dataset, summary: dict) -> Figure:
         batch_size_figure.draw_peaks(axes[1], summary, "rate")
         axes[1].axhline(asked["batch_size"], color="black", lw=1)
         _mark(axes[1], summary["recommended"])
-    figure.suptitle(answer(summary), fontsize=12)
+    figure.suptitle(answer(summary), fontsize=10.5)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure
@@ -239,7 +239,7 @@ def answer(summary: dict) -> str:
         text = f"At η = {asked['learning_rate']:g}, {place}: batch size {interval}."
     else:
         text = f"For B = {asked['batch_size']}, {place}: learning rate {interval}."
-    text += " For a run of another length the best may be another."
+    text += "\nFor runs of another length the best may be another."
     beware = [found["beyond"]] if found["beyond"] else []
     if summary["fit"]["trouble"]:
         beware.append("the chains of the fit haven't mixed, so don't rely on the interval")
