@@ -288,7 +288,7 @@ def main(arguments: list[str]) -> int:
     """Measures and prints; the exit status is 0 whatever the targets, 2 for bad arguments."""
     app = typer.Typer(add_completion=False)
 
-    @app.command(help="Times compiled loops against each other and against peers; about three minutes.")
+    @app.command(help="Times compiled loops against each other and against peers; about seven minutes.")
     def bench(
         rounds: Annotated[int, typer.Option(min=3, help="Turns of each comparison.")] = 7,
     ) -> None:
