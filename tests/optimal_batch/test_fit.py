@@ -16,6 +16,7 @@ from scipy import special
 
 from sdesgd.errors import InputError
 from sdesgd.optimal_batch import AccuracyTable, compare_laws, comparison, fit, predictive_check
+from sdesgd.optimal_batch.cells import of_series
 from tests.optimal_batch import calibration
 from tests.optimal_batch.synthetic import Design, Truth, simulate_table
 
@@ -26,7 +27,7 @@ DESIGN = Design(
     seeds=3,
     num_test=5000,
 )  # fmt: skip
-LANES: dict[str, Any] = {"warmup": 250, "samples": 250}
+LANES: dict[str, Any] = {"warmup": 200, "samples": 200}
 TRUTH = Truth(slopes=(1.0, 0.5, 1.0), tau=0.15, levels=2.2, curvatures=0.25, noise=0.08)
 
 
@@ -51,10 +52,10 @@ def fitted(kind):
 def test_slopes_and_peaks_are_recovered(kind, slopes):
     """Within 3.3 posterior sd, and sharper than the prior by a factor that leaves 0, ½ and 1 apart."""
     posterior, _, location = fitted(kind)
-    # A third of the draws that ``check`` wants, and τ mixes slowest; one chain in another mode gives R-hat 3.
-    assert max(value for name, value in posterior.r_hat.items() if name != "tau") < 1.04
-    assert min(value for name, value in posterior.ess.items() if name != "tau") > 250
-    assert posterior.r_hat["tau"] < 1.12
+    # Half the draws that ``check`` wants, and τ mixes slowest; one chain in another mode gives R-hat 3.
+    assert max(value for name, value in posterior.r_hat.items() if name != "tau") < 1.08
+    assert min(value for name, value in posterior.ess.items() if name != "tau") > 150
+    assert posterior.r_hat["tau"] < 1.2
     for name, true in zip(("alpha", "beta", "gamma"), slopes, strict=True):
         low, high = posterior.interval(name, 0.999)
         assert low < true < high
@@ -156,7 +157,7 @@ def test_the_density_of_a_left_out_series_is_that_of_a_fit_without_it(monkeypatc
     assert r_hat < 1.1
     exact = [mean_density(d, posterior, s) for d, s in zip(draws, out, strict=True)]
     scale = dataclasses.replace(posterior, law="noise_scale")  # its numbers don't matter here
-    found = compare_laws(posterior, scale, key=jr.key(6), draws=800)
+    found = compare_laws(posterior, scale, key=jr.key(6), draws=300)
     assert found.refits == 0
     np.testing.assert_allclose(found.density["power"][out], exact, atol=0.8)
     whole = {name: values.reshape(-1, values.shape[-1]) for name, values in posterior.draws.items()}
@@ -164,10 +165,11 @@ def test_the_density_of_a_left_out_series_is_that_of_a_fit_without_it(monkeypatc
 
 
 def mean_density(draws, posterior, series):
-    """log of the mean over 400 draws of p(runs of the series | globals)."""
-    chosen = np.linspace(0, len(draws["slope"]) - 1, 400).astype(int)
-    each = comparison.densities({name: values[chosen] for name, values in draws.items()}, posterior.cells)[:, series]
-    return special.logsumexp(each) - math.log(400)
+    """log of the mean over 300 draws of p(runs of the series | globals)."""
+    chosen = np.linspace(0, len(draws["slope"]) - 1, 300).astype(int)
+    one = of_series(posterior.cells, series)
+    each = comparison.densities({name: values[chosen] for name, values in draws.items()}, one)[:, 0]
+    return special.logsumexp(each) - math.log(300)
 
 
 def test_comparison_refuses_few_series_and_other_laws():

@@ -272,7 +272,7 @@ def test_integral_over_a_series_own_parameters(table, tau, offset):
         found = float(_integral(one, jnp.asarray(location), jnp.full(4, 0.01), *row))
 
     truth, nu = Truth(depth=4.0), cast(Any, math.exp(2.0))
-    z, level = np.linspace(-8.0, 8.0, 401), np.linspace(1.0, 4.0, 241)
+    z, level = np.linspace(-8.0, 8.0, 201), np.linspace(1.0, 4.0, 241)
     log_p = stats.norm.logpdf(z)[:, None] + stats.norm.logpdf(level, 2.2, 1.0)
     for g in range(4):
         # Any three runs with this mean and sum of squares have the same density.
