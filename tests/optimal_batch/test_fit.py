@@ -27,7 +27,7 @@ DESIGN = Design(
     seeds=3,
     num_test=5000,
 )  # fmt: skip
-LANES: dict[str, Any] = {"warmup": 200, "samples": 200}
+LANES: dict[str, Any] = {"warmup": 250, "samples": 250}
 TRUTH = Truth(slopes=(1.0, 0.5, 1.0), tau=0.15, levels=2.2, curvatures=0.25, noise=0.08)
 
 
