@@ -102,7 +102,7 @@ def _cells(rows: xr.Dataset) -> list[dict]:
         }
         counts = {name: int(cell[name].values.sum()) for name in ("diverged", "failed")}
         made.append(
-            {"batch_size": int(B), "runs": len(sizes[sizes == B]), "kept": kept, "mean": finite(accuracy.mean)}
+            {"batch_size": int(B), "runs": len(sizes[sizes == B]), "kept": kept, "mean": _mean(accuracies)}
             | {"standard_error": finite(accuracy.standard_error), "low": finite(low), "high": finite(high)}
             | means
             | counts

@@ -54,7 +54,7 @@ def test_slopes_and_peaks_are_recovered(kind, slopes):
     posterior, _, location = fitted(kind)
     # Half the draws that ``check`` wants, and τ mixes slowest; one chain in another mode gives R-hat 3.
     assert max(value for name, value in posterior.r_hat.items() if name != "tau") < 1.08
-    assert min(value for name, value in posterior.ess.items() if name != "tau") > 150
+    assert min(value for name, value in posterior.ess.items() if name != "tau") > 100
     assert posterior.r_hat["tau"] < 1.2
     for name, true in zip(("alpha", "beta", "gamma"), slopes, strict=True):
         low, high = posterior.interval(name, 0.999)
