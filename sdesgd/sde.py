@@ -19,7 +19,7 @@ _SUBSTEPS = 1024  # where the keys of substeps start, beyond those of a solver's
 
 
 class SDE(AbstractDynamics):
-    """The continuous-time limit of SGD (Itô).
+    """The stochastic differential equation of SGD (Itô).
 
     order 1:  dθ = −g dt + √(fη/S) R dW,   R Rᵀ = C
     order 2:  dθ = −∇(L + (η/4)|∇L|²) dt + √(fη/S) R dW
@@ -30,8 +30,20 @@ class SDE(AbstractDynamics):
     frozen within a step. With batch norm the sum runs over M = N/S groups: g is the gradient of the expected group
     loss, C the covariance of group gradients, and the scale is √η, in units of groups (one group a step). With dropout
     masks are part of the sample, C/S becomes (1/S)[f Cov_i(E_mask ∇ℓ_i) + E_i Cov_mask ∇ℓ_i].
-    Order 2 is better than order 1 at fixed time and worse at stationarity: on a quadratic it moves the variance
-    by −ηλ/2 (relative) where SGD's own moves by +ηλ/2.
+
+    In what sense it approximates SGD: as η → 0 at fixed S both tend to the gradient flow dθ = −g dt, which is itself
+    weakly O(η) from SGD at fixed time. What the noise term adds is the fluctuations about that flow, of size √(η/S):
+    their variance has a relative error of O(η), where gradient flow has no variance at all. At fixed η it is the
+    limit ℓ → ∞ of SVAG(ℓ).
+
+    Order 2 against order 1: at fixed time the weak error is O(η²) against O(η); with momentum it is O(η) against O(√η)
+    at fixed friction (1−m)/√η, and O(η) for both at fixed m. At stationarity neither is always the better one:
+
+    - On a quadratic with constant C, without momentum, order 2 gets the variance wrong by twice as much: it moves it by
+      −ηλ/2 (relative), order 1 by 0 and SGD itself by +ηλ/2.
+    - With momentum, on the same parabola, both orders have the same variance, −ηλ/(2(1+m)) relative to SGD's.
+    - In the odds of basins at fixed temperature order 2 has the term of order η right, but for what comes from steps
+      that aren't Gaussian; order 1 misses that term.
 
     Args:
         learning_rate: η > 0, or a schedule of the step n.

@@ -54,7 +54,8 @@ class SmallNoiseRK3(_AbstractFusedSolver):
     are drawn afresh for each drift stage for the same reason. Stable for hλ < 2.51. The ε⁴h term is negligible while
     (η/S)‖H_i‖ ≪ 1, with groups as units η‖H_group‖ ≪ 1: check it by halving h.
 
-    In the manner of Milstein & Tretyakov 1997 (SIAM J. Sci. Comput. 18(4)).
+    In the manner of Milstein & Tretyakov, "Numerical methods in the weak sense for stochastic differential equations
+    with small noise", SIAM J. Numer. Anal. 34(6), 2142–2167 (1997), whose weak errors are of the form h^i ε^j.
     """
 
     term_structure: ClassVar = AbstractFusedTerm
