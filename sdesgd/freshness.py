@@ -1,0 +1,295 @@
+"""Compiled functions that see what a user's functions read from outside: a global, a closure, an attribute, an array.
+
+JAX compiles once per function object, so a loss that reads ``lam`` would keep the ``lam`` of its first call. Here a
+user's function is known by its *program* instead: it is traced at every call, and the digest of the traced program and
+of its constants is what the compilation cache compares. Another value is another program and is compiled; the same
+program, even of a recreated lambda, compiles nothing.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+from jaxtyping import Array, PyTree
+
+from sdesgd.errors import InputError, one_line
+
+# Part of the key of JAX's own caches. A user's `jax.jit`, scan body or custom derivative is cached by function object;
+# under another value of this it is traced again.
+_CONTEXT = jax.make_user_context(())
+# Of what a program holds, these are thunks that are new at each trace, and names.
+_SKIPPED = {"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees", "jvp_jaxpr_thunk", "debug_info", "name"}
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+class _Known:
+    """The static part of a function, compared by the digest of its program."""
+
+    def __init__(self, rest: tuple, treedef: Any, digest: str, context: str):
+        self.rest, self.treedef, self.digest, self.context = rest, treedef, digest, context
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Known) and (self.digest, self.context) == (other.digest, other.context)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+class Fresh(eqx.Module):
+    """A user's function as of this call: arrays that it carries, and the rest known by its program."""
+
+    arrays: list[Array | np.ndarray]
+    known: _Known = eqx.field(static=True)
+
+    def __call__(self, *args: Any) -> Any:
+        arrays = iter(self.arrays)
+        leaves = [next(arrays) if leaf is _ARRAY else leaf for leaf in self.known.rest]
+        return jax.tree.unflatten(self.known.treedef, leaves)(*args)
+
+
+_ARRAY = object()
+
+
+def of(function: Callable, *examples: PyTree, what: str = "the function", remedy: str = "") -> Fresh:
+    """The function as it is now, traced on arguments like these.
+
+    Args:
+        function: to be called with arrays; an equinox module may carry arrays, which are inputs and not constants.
+        examples: pytrees of arguments; only shapes and dtypes matter.
+        what: the subject of the refusal.
+        remedy: its end.
+
+    Raises:
+        InputError: JAX can't trace the function.
+    """
+    return traced(function, *examples, what=what, remedy=remedy)[0]
+
+
+def traced(function: Callable, *examples: PyTree, what: str = "the function", remedy: str = "") -> tuple[Fresh, PyTree]:
+    """(the function as it is now, the shapes and dtypes of what it returns); see ``of``."""
+    leaves, treedef = jax.tree.flatten(function)
+    arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array | np.ndarray)]
+    rest = tuple(_ARRAY if isinstance(leaf, jax.Array | np.ndarray) else leaf for leaf in leaves)
+    dynamic, static = eqx.partition(examples, _is_arraylike)
+
+    def call(arrays: list, dynamic: PyTree) -> Any:
+        # A new function object at each call: JAX has nothing cached for it.
+        rebuilt = Fresh(arrays, _Known(rest, treedef, "", ""))
+        return rebuilt(*eqx.combine(dynamic, static))
+
+    with guarded(what, remedy):
+        program, shape = jax.make_jaxpr(call, return_shape=True)(arrays, dynamic)
+        context = ""
+        if _has_own_cache(program.jaxpr):
+            with _CONTEXT(object()):
+                program = jax.make_jaxpr(_differentiated(call, shape))(arrays, dynamic)
+            context = _digest(program)
+    return Fresh(arrays, _Known(rest, treedef, context or _digest(program), context)), shape
+
+
+def jit(function: Callable | None = None, *, calls: dict[int, Callable] | None = None) -> Callable:
+    """``eqx.filter_jit`` whose arguments' functions are seen as they are at each call.
+
+    Args:
+        function: its positional arguments are searched for objects with a method ``fresh`` (problems, dynamics).
+        calls: position of an argument that is itself a user's function → (arguments → the examples to trace it on).
+    """
+    if function is None:
+        return functools.partial(jit, calls=calls)
+    compiled = eqx.filter_jit(function)
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        args = list(freshened(args))
+        for position, examples in (calls or {}).items():
+            if not isinstance(args[position], Fresh):
+                args[position] = of(args[position], *examples(args))
+        with _context_of(args):
+            return compiled(*args)
+
+    return call
+
+
+def freshened(tree: PyTree) -> PyTree:
+    """Every object with a method ``fresh`` replaced by what it returns."""
+    leaf = lambda x: hasattr(type(x), "fresh")  # noqa: E731
+    return jax.tree.map(lambda x: x.fresh() if leaf(x) else x, tree, is_leaf=leaf)
+
+
+@contextlib.contextmanager
+def guarded(what: str, remedy: str = "") -> Iterator[None]:
+    """Turns what a user's function raises while JAX traces it into one line.
+
+    Args:
+        what: the subject, such as "observable 'loss'".
+        remedy: the end of the line.
+
+    Raises:
+        InputError: anything but a refusal of our own was raised.
+    """
+    try:
+        yield
+    except (InputError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except Exception as error:
+        # Whatever a user's code raises is a user's to mend; the cause keeps the traceback.
+        text = one_line(str(error).split("\n")[0].removesuffix("."), 110)
+        remedy = remedy or "use jax.numpy in it, and no float(), no `if` and no NumPy on what it is given"
+        raise InputError(f"{what} can't be traced by JAX ({type(error).__name__}: {text}): {remedy}") from error
+
+
+# -- programs ----------------------------------------------------------------------------------------------
+
+
+def _is_arraylike(x: Any) -> bool:
+    return isinstance(x, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct)
+
+
+def _differentiated(call: Callable, shape: PyTree) -> Callable:
+    """The function with its derivative, where it has one: a custom rule may read other values than the function."""
+
+    def program(arrays: list, dynamic: PyTree) -> Any:
+        value = call(arrays, dynamic)
+        moving, fixed = eqx.partition(dynamic, eqx.is_inexact_array)
+        scalars = [s for s in jax.tree.leaves(shape) if jnp.issubdtype(s.dtype, jnp.floating)]
+        if not scalars or not jax.tree.leaves(moving):
+            return value
+
+        def total(moving: PyTree) -> Array:
+            leaves = jax.tree.leaves(call(arrays, eqx.combine(moving, fixed)))
+            return sum(jnp.sum(x).astype(jnp.float32) for x in leaves if jnp.issubdtype(x.dtype, jnp.floating))
+
+        return value, jax.grad(total)(moving)
+
+    return program
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    """Folders of code that reads nothing of a user's from outside: JAX and what is built on it, and this library."""
+    names = ("jax", "equinox", "optax", "diffrax", "flax", "haiku", "lineax", "optimistix", "numpyro", "sdesgd")
+    found = (sys.modules.get(name) for name in names)
+    files = (getattr(module, "__file__", None) for module in found)
+    return tuple(str(Path(file).parent) + os.sep for file in files if file)
+
+
+def _has_own_cache(jaxpr: core.Jaxpr) -> bool:
+    """Whether some inner function, of a jit, a loop or a custom derivative, is of a user's own file.
+
+    JAX keeps what it traced of these by function object, so the trace that shows them may itself be stale.
+    """
+    for equation in jaxpr.eqns:
+        for inner in _inner(equation.params):
+            source = inner.debug_info.func_src_info if inner.debug_info is not None else ""
+            file = (source or "").rpartition(" at ")[2]
+            if (file and not file.startswith(_libraries())) or _has_own_cache(inner):
+                return True
+    return False
+
+
+def _inner(params: dict) -> Iterator[core.Jaxpr]:
+    for value in params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, core.ClosedJaxpr):
+                yield item.jaxpr
+            elif isinstance(item, core.Jaxpr):
+                yield item
+
+
+def _digest(program: core.ClosedJaxpr) -> str:
+    feed = hashlib.blake2b(digest_size=16)
+    _feed(feed.update, program, 0)
+    return feed.hexdigest()
+
+
+def _feed(update: Callable, value: Any, depth: int) -> None:
+    """Writes a value of a program into a hash: equations by their primitives and variables, constants by their bytes."""
+    if depth > 40:
+        raise InputError("the function holds itself: pass one that JAX can trace")
+    if isinstance(value, core.ClosedJaxpr):
+        _feed(update, value.jaxpr, depth + 1)
+        for constant in value.consts:
+            _feed(update, constant, depth + 1)
+    elif isinstance(value, core.Jaxpr):
+        _feed_jaxpr(update, value, depth)
+    elif isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        _feed(update, jax.random.key_data(value), depth + 1)
+    elif isinstance(value, jax.Array | np.ndarray | np.generic):
+        array = np.asarray(value)
+        update(f"{array.dtype}{array.shape}".encode())
+        update(repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).data)
+    elif isinstance(value, dict):
+        for name in sorted(value, key=str):
+            update(f"{name}=".encode())
+            _feed(update, value[name], depth + 1)
+    elif isinstance(value, tuple | list | set | frozenset):
+        update(f"{type(value).__name__}{len(value)}(".encode())
+        for item in value if isinstance(value, tuple | list) else sorted(value, key=repr):
+            _feed(update, item, depth + 1)
+    elif callable(value) and hasattr(value, "__code__"):
+        _feed_function(update, value, depth)
+    elif isinstance(value, functools.partial):
+        _feed(update, (value.func, value.args, value.keywords), depth + 1)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
+        update(type(value).__name__.encode())
+        _feed(update, fields, depth + 1)
+    else:
+        update(_ADDRESS.sub("", f"{type(value).__name__}:{value!r};").encode())
+
+
+def _feed_jaxpr(update: Callable, jaxpr: core.Jaxpr, depth: int) -> None:
+    numbers: dict[Any, int] = {}
+
+    def write(variable: Any) -> None:
+        if isinstance(variable, core.Literal):
+            _feed(update, np.asarray(variable.val), depth + 1)
+        elif variable in numbers:
+            update(f"v{numbers[variable]},".encode())
+        else:
+            numbers[variable] = len(numbers)
+            update(f"n{variable.aval.str_short()},".encode())
+
+    for variable in (*jaxpr.constvars, *jaxpr.invars):
+        write(variable)
+    for equation in jaxpr.eqns:
+        update(f";{equation.primitive.name} ".encode())
+        for variable in (*equation.invars, *equation.outvars):
+            write(variable)
+        _feed(update, {k: v for k, v in equation.params.items() if k not in _SKIPPED}, depth + 1)
+    for variable in jaxpr.outvars:
+        write(variable)
+
+
+def _feed_function(update: Callable, function: Any, depth: int) -> None:
+    """A Python function that a program calls back, by its code and what it closes over."""
+    code = function.__code__
+    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if _filled(cell)]
+    update(code.co_code + repr(code.co_names).encode())
+    constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
+    _feed(update, (constants, cells, getattr(function, "__defaults__", None)), depth + 1)
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def _context_of(args: PyTree) -> contextlib.AbstractContextManager:
+    found = [x for x in jax.tree.leaves(args, is_leaf=lambda x: isinstance(x, Fresh)) if isinstance(x, Fresh)]
+    contexts = tuple(sorted({x.known.context for x in found} - {""}))
+    return _CONTEXT(contexts) if contexts else contextlib.nullcontext()
