@@ -215,7 +215,7 @@ def _digest(program: core.ClosedJaxpr) -> str:
 
 
 def _feed(update: Callable, value: Any, depth: int) -> None:
-    """Writes a value of a program into a hash: equations by their primitives and variables, constants by their bytes."""
+    """Writes a value of a program into a hash: equations by primitives and variables, constants by their bytes."""
     if depth > 40:
         raise InputError("the function holds itself: pass one that JAX can trace")
     if isinstance(value, core.ClosedJaxpr):
