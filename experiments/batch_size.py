@@ -41,8 +41,8 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
 def judged(table: xr.Dataset, num_test: int) -> tuple[xr.Dataset, optimal_batch.AccuracyTable]:
     """The runs of the series that trained somewhere, and their accuracies.
 
-    A run that ended no better than a guess counts as diverged. A series in which most runs did so at every B is left
-    out; its name stands in the attribute ``lost``.
+    A run whose last train loss is log K or more counts as diverged (see ``batch_size_cell.cell``). A series in which
+    most runs did so at every B is left out; its name stands in the attribute ``lost``.
 
     Raises:
         InputError: no series is left.

@@ -200,7 +200,8 @@ def cell(config: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, np.ndar
     Returns:
         accuracy, test_loss: on the test set; train_accuracy, train_loss: on the N examples, means in nats. steps:
         taken. diverged: parameters or losses that aren't finite; all four are then NaN. failed: finite, but a train
-        loss of log K or more, K classes: no better than a guess.
+        loss of log K or more, K classes, that of equal probabilities. Such a run needn't guess: a few confident
+        errors give that loss at a high accuracy.
     """
     parts = load(config)
     training = Training(parts, config, keys_of(config, seeds))

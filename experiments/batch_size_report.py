@@ -27,7 +27,8 @@ def show_series(summary: dict, console: Console) -> None:
     console.print(
         "best B: sampled, of highest mean test accuracy, its neighbours in brackets; ≤, ≥: at the grid's edge. B_opt: "
         "posterior median and 90 % interval; where it may lie beyond the grid, the end that is a finding. loss B: "
-        "sampled, of least mean test loss. bad: runs that diverged or ended no better than a guess.",
+        "sampled, of least mean test loss. bad: runs left out, which diverged or "
+        "ended with a train loss of log K or more, whatever their accuracy: B_opt depends on this rule.",
         highlight=False,
     )
     if any("noise" in series for series in summary["series"]):

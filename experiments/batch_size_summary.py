@@ -70,7 +70,7 @@ def summarise(
 
 
 def bad(rows: xr.Dataset) -> xr.DataArray:
-    """Whether a run left the finite numbers, or ended no better than a guess: it has no accuracy to speak of."""
+    """Whether a run is left out: it left the finite numbers, or ended with a train loss of log K or more."""
     return rows["diverged"].astype(bool) | rows["failed"].astype(bool)
 
 

@@ -29,14 +29,17 @@ def fit(
 
     z is a standard Gaussian for each series; τ = 0 for a table of one series, whose peak is the law's. The curves, the
     noise and the priors are in ``sdesgd.optimal_batch.model``; α, β, γ ~ N(0.5, 0.75²). B_opt is the peak of the mean
-    accuracy of *the runs that didn't diverge*: those that did are left out, and a cell where more than half did is
-    left out whole; ``best_sampled`` has their rates. A slope whose factor doesn't vary in the table is not identified
-    and is left out.
+    *logit* of accuracy (the location of a t), which is that of the mean accuracy only where the seeds' noise is alike
+    on both sides of it. Runs marked as diverged are left out, and a cell where more than half are is left out whole;
+    ``best_sampled`` has their rates. So the exponents depend on what the caller marks: a rule that looks at the
+    outcome, such as a bound on the train loss, drops low accuracies. A slope whose factor doesn't vary in the table is
+    not identified and is left out.
 
     Assumes that series are exchangeable given their factors, that accuracy has one peak in log B, and that the seeds
     of a series are independent between batch sizes (if they share a start, levels move together and the errors are on
     the safe side). Where all series of one N share its training examples, the intervals are conditional on these: what
-    is particular to them and shifts B_opt at that N enters the slope of N, and no scatter shows it.
+    is particular to them and shifts B_opt at that N enters the slope of N, and no scatter shows it. All accuracies
+    share a test set, and the intervals are conditional on that too.
 
     Args:
         table: of at least one series with three batch sizes; a slope needs two values of its factor, and with

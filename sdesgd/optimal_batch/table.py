@@ -38,8 +38,8 @@ class AccuracyTable:
         learning_rate: η > 0 of each run. num_examples: N of its training set. momentum: m in [0, 1).
         batch_size: B ≥ 1. seed: distinct among the runs of one η, N, m and B.
         accuracy: share of the test set that is classified correctly, in [0, 1]; anything where the run diverged.
-        diverged: True where the run left the finite numbers, or ended as no classifier at all (a caller's verdict,
-            best by its train loss); its accuracy is not used.
+        diverged: True where the run left the finite numbers, or where the caller leaves it out by a rule of their own;
+            its accuracy is not used. A rule that looks at the outcome drops low accuracies, and moves B_opt with it.
         num_test: size of the test set: accuracies are multiples of 1/num_test.
 
     Raises:
