@@ -4,7 +4,7 @@ Arrays get the native byte order and a numeric dtype that JAX computes in; what 
 word (a mask, integers beyond the dtype, a column that becomes one number) is refused.
 """
 
-from sdesgd.inputs.arrays import as_array, check_finite, is_key, leaf_name
+from sdesgd.inputs.arrays import as_array, as_float64, check_finite, is_key, leaf_name
 from sdesgd.inputs.pytrees import as_data, as_params
 from sdesgd.inputs.scalars import (
     MOST_STEPS,
@@ -20,6 +20,7 @@ __all__ = [
     "MOST_STEPS",
     "as_array",
     "as_data",
+    "as_float64",
     "as_key",
     "as_params",
     "check_finite",

@@ -63,6 +63,26 @@ def as_array(value: Any, name: str, dtype: Any = None) -> Array:
     return jnp.asarray(cast)
 
 
+def as_float64(value: Any, name: str, shape: str = "a numeric array") -> np.ndarray:
+    """Real numbers as a NumPy array of float64, whatever JAX is set to: for statistics and small matrices.
+
+    Args:
+        value: an array, a number, nested lists of numbers.
+        name: of the argument, for the refusal.
+        shape: what is wanted, for the refusal: "(N, D)".
+
+    Raises:
+        InputError: not real numbers, a mask that hides values, integers beyond 2^53.
+    """
+    array = _numeric(value, name)
+    if array.dtype.kind == "c":
+        raise InputError(f"{name} is complex ({array.dtype}): pass {shape} of real numbers")
+    converted = array.astype(np.float64)
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 4 and (np.abs(converted) > 2.0**53).any():
+        raise InputError(f"{name} has integers beyond 2^53, which float64 can't tell apart: rescale them")
+    return converted
+
+
 def _floating(dtype: Any) -> bool:
     return jnp.issubdtype(dtype, jnp.floating)
 
