@@ -1,4 +1,4 @@
-"""How fast do the SDEs approach SGD as η → 0? Weak errors on exact laws and on a small net, and their slopes."""
+"""How fast do the SDEs approach SGD as η → 0, and how fast gradient flow? Errors on exact laws and on a small net."""
 
 import dataclasses
 import math
@@ -15,14 +15,14 @@ import sdesgd as sg
 from experiments import run, weak_order_figure, weak_order_net, weak_order_report
 from experiments import weak_order_laws as laws
 from experiments.run import option
-from experiments.weak_order_slopes import COMPARISONS, finite, measure
-from sdesgd.dynamics import check_positive_integer
+from experiments.weak_order_slopes import COMPARISONS, MOMENTUM, finite, measure
 from sdesgd.errors import InputError
+from sdesgd.inputs import check_positive_integer
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """How fast the SDEs approach SGD as η → 0: slopes for order 1, order 2, momentum and SVAG, and at stationarity."""
+    """How fast the SDEs approach SGD as η → 0, and gradient flow: means, variances, momentum, SVAG, stationarity."""
 
     time: float = option(0.6, "Circle: SDE time T = steps·η.")
     steps: str = option("12,17,24,34,48,68,96,120", "Circle: SGD steps to T, one number a point.")
@@ -117,22 +117,44 @@ def circle_errors(config: Config, circle: laws.Circle, make: Any = sg.SDE) -> xr
         found["gaussian_order2"].append(circle.weak_error(gaussian, n, second))
         found["sgd_gaussian"].append(circle.weak_error(sgd, n, np.linalg.matrix_power(gaussian, n)))
         found["integrator"].append(circle.weak_error(circle.gaussian(sg.SDE(eta, S)), n, first))
+        found["sgd_flow"].append(circle.weak_error(sgd, n, circle.semigroup(make(eta, S), T, noise=False)))
     return _table("circle", [T / n for n in counts], found)
 
 
+def variance_errors(config: Config, circle: laws.Circle, make: Any = sg.SDE) -> xr.Dataset:
+    """Relative errors of Var φ on the circle at time T, on exact laws.
+
+    Means are no evidence for the noise term: it moves them by O(η), as much as the finite step does, so that gradient
+    flow has the same slope. The fluctuations are the noise term's own work.
+
+    Args:
+        make: builds the equations, as ``sg.SDE``.
+    """
+    T, S, counts = config.time, config.batch_size, numbers(config, "steps")
+    found: dict[str, list] = {name: [] for name, c in COMPARISONS.items() if c.panel == "variance"}
+    for n in counts:
+        eta = T / n
+        sgd, sdes = circle.sgd(sg.SGD(eta, S)), [make(eta, S, order=order) for order in (1, 2)]
+        for order, sde in enumerate(sdes, 1):
+            found[f"variance_order{order}"].append(circle.variance_error(sgd, n, circle.semigroup(sde, T)))
+        found["variance_flow"].append(circle.variance_error(sgd, n, circle.semigroup(sdes[0], T, noise=False)))
+    return _table("variance", [T / n for n in counts], found)
+
+
 def svag_errors(config: Config, circle: laws.Circle, make: Any = sg.SVAG) -> xr.Dataset:
-    """sup-norm errors of SVAG(ℓ) against the order-1 SDE at fixed η, on exact laws.
+    """sup-norm errors of SVAG(ℓ) against the order-1 SDE and against gradient flow at fixed η, on exact laws.
 
     Args:
         make: builds the dynamics, as ``sg.SVAG``.
     """
     eta, S, ells = config.time / config.svag_steps, config.batch_size, numbers(config, "ells")
-    law = circle.semigroup(sg.SDE(eta, S), config.time)
     inner = [circle.svag_inner(make(eta, S, ell)) for ell in ells]
-    found = [
-        circle.weak_error(operator, ell * config.svag_steps, law) for operator, ell in zip(inner, ells, strict=True)
-    ]
-    return _table("svag", [1 / ell for ell in ells], {"svag": found})
+    found = {}
+    for name in ("svag", "svag_flow"):
+        law = circle.semigroup(sg.SDE(eta, S), config.time, noise=name == "svag")
+        pairs = zip(inner, ells, strict=True)
+        found[name] = [circle.weak_error(operator, ell * config.svag_steps, law) for operator, ell in pairs]
+    return _table("svag", [1 / ell for ell in ells], found)
 
 
 def momentum_errors(config: Config, make: Any = sg.SDE) -> xr.Dataset:
@@ -144,7 +166,7 @@ def momentum_errors(config: Config, make: Any = sg.SDE) -> xr.Dataset:
         make: builds the equation, as ``sg.SDE``.
     """
     problem, counts = laws.quadratic(), numbers(config, "momentum_steps")
-    found: dict[str, list] = {"momentum_order1": [], "momentum_order2": []}
+    found: dict[str, list] = {"momentum_order1": [], "momentum_order2": [], "momentum_flow": []}
     for n in counts:
         root = config.momentum_time / n
         m = 1 - config.friction * root
@@ -153,19 +175,25 @@ def momentum_errors(config: Config, make: Any = sg.SDE) -> xr.Dataset:
             sde = make(root**2, 1, momentum=m, order=order)
             law = laws.flow(*laws.linear_equation(problem, sde), config.momentum_time)
             found[f"momentum_order{order}"].append(max(laws.moment_error(law, sgd, problem.num_parameters)))
+            if order == 1:
+                still = law[0], np.zeros_like(law[1])
+                found["momentum_flow"].append(max(laws.moment_error(still, sgd, problem.num_parameters)))
     return _table("momentum", [(config.momentum_time / n) ** 2 for n in counts], found)
 
 
 def stationary_errors(config: Config) -> xr.Dataset:
-    """|stationary variance of SGD ÷ that of the equation − 1| on L = θ²/2, exact."""
+    """|variance of the equation ÷ stationary variance of SGD − 1| on L = θ²/2, exact, without momentum and with it."""
     problem, rates = laws.quadratic(((1.0,),), ((1.0,), (-1.0,))), numbers(config, "stationary", float)
-    found: dict[str, list] = {"stationary_order1": [], "stationary_order2": []}
+    found: dict[str, list] = {name: [] for name, c in COMPARISONS.items() if c.panel == "stationary"}
     for eta in rates:
-        P, Q = laws.recursion(problem, sg.SGD(eta, 1))
-        variance = Q[0, 0] / (1 - P[0, 0] ** 2)
-        for order in (1, 2):
-            A, noise = laws.linear_equation(problem, sg.SDE(eta, 1, order=order))
-            found[f"stationary_order{order}"].append(abs(variance / (noise[0, 0] / (-2 * A[0, 0])) - 1))
+        for momentum, kind in ((0.0, "order"), (MOMENTUM, "momentum")):
+            variance = laws.stationary_variance(*laws.recursion(problem, sg.SGD(eta, 1, momentum=momentum)))
+            for order in (1, 2):
+                equation = laws.linear_equation(problem, sg.SDE(eta, 1, momentum=momentum, order=order))
+                ratio = laws.stationary_variance_of_flow(*equation) / variance
+                found[f"stationary_{kind}{order}"].append(abs(ratio - 1))
+        # Gradient flow comes to rest at the minimum.
+        found["stationary_flow"].append(1.0)
     return _table("stationary", rates, found)
 
 
@@ -204,6 +232,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         net = weak_order_net.build(config.num_examples, config.width, config.starts, config.seed)
         stages = [
             folder.stage("circle", lambda: circle_errors(config, circle)),
+            folder.stage("variance", lambda: variance_errors(config, circle)),
             folder.stage("svag", lambda: svag_errors(config, circle)),
             folder.stage("momentum", lambda: momentum_errors(config)),
             folder.stage("stationary", lambda: stationary_errors(config)),
@@ -230,6 +259,10 @@ def summarise(dataset: xr.Dataset, config: Config) -> dict:
         "integrator_on_net": {
             "error": [finite(e) for e in halving[0]],
             "standard_error": [finite(s) for s in halving[1]],
+        },
+        "svag_from_flow": {
+            "x": dataset["svag_inverse_ell"].values.tolist(),
+            "error": dataset["svag_flow"].values.tolist(),
         },
         "sizes": {
             **{name: dataset.attrs[name] for name in ("net_parameters", "net_diverged", "dtype")},

@@ -1,6 +1,7 @@
 """The figure of weak-order: five log–log panels of errors with fitted lines and bands, and a key."""
 
 import dataclasses
+import functools
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +11,9 @@ from matplotlib.ticker import NullFormatter
 
 from experiments.weak_order_report import answer
 
-_ORDER_1, _ORDER_2, _SVAG, _SIDE = "#1f78b4", "#d95f02", "#238b45", "0.5"
+_ORDER_1, _ORDER_2, _SVAG, _FLOW, _SIDE = "#1f78b4", "#d95f02", "#238b45", "#ae017e", "0.5"
+_THEORY = (0, (5, 3))
+_MAIN = "o", "D"  # markers of the series whose slopes stand above their panel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,68 +24,82 @@ class Panel:
     title: str
     x_label: str
     y_label: str
-    prefix: str = "SGD − SDE"
+    prefix: str = "SGD − "
 
 
 PANELS = {
     "circle": Panel(
         "eta",
-        "A  Fixed time (exact laws)",
-        "learning rate η (SDE time a step)",
+        "A  Means at fixed time (exact laws)",
+        "learning rate η (SDE time per step)",
         "sup-norm weak error of E φ, |φ| ≤ 1",
     ),
-    "momentum": Panel(
+    "variance": Panel(
         "eta",
-        "B  With momentum, fixed time (exact moments)",
-        "learning rate η (momentum m = 1 − γ√η)",
-        "sup-norm error, mean and rel. covariance",
-    ),
-    "svag": Panel(
-        "inverse_ell",
-        "C  SVAG(ℓ) at fixed η and time (exact laws)",
-        "1/ℓ (ℓ = 1 is SGD itself)",
-        "sup-norm weak error of E φ, |φ| ≤ 1",
-        "SVAG − SDE",
+        "B  Fluctuations at fixed time (exact laws)",
+        "learning rate η (SDE time per step)",
+        "relative error of Var φ",
     ),
     "stationary": Panel(
         "eta",
-        "D  At stationarity order 2 is worse (exact)",
+        "C  Stationary variance of a parabola (exact)",
         "ηλ (learning rate × curvature)",
-        "relative error of the stationary variance",
+        "relative error of the variance",
+    ),
+    "momentum": Panel(
+        "eta",
+        "D  Heavy ball at fixed (1−m)/√η (exact)",
+        "learning rate η (momentum m = 1 − γ√η)",
+        "error of mean and rel. error of covariance",
+    ),
+    "svag": Panel(
+        "inverse_ell",
+        "E  SVAG(ℓ) at fixed η and time (exact laws)",
+        "1/ℓ (ℓ = 1 is SGD itself)",
+        "sup-norm weak error of E φ, |φ| ≤ 1",
+        "SVAG − ",
     ),
     "net": Panel(
         "eta",
-        "E  A small net, fixed time (Monte Carlo)",
-        "learning rate η (SDE time a step)",
+        "F  Means of a small net (Monte Carlo)",
+        "learning rate η (SDE time per step)",
         "sup-norm weak error of the losses (nats)",
-        "Gaussian SGD − SDE",
+        "Gaussian SGD − ",
     ),
 }
 
 
+_NAMES = {"order 1": "SDE", "order 2": "order-2 equation"}
+
+
 def style(name: str) -> dict:
-    """Colour by the equation compared with; hollow markers for Gaussian SGD where SGD is shown too."""
+    """Colour by the equation compared with; hollow markers for what stands beside SGD without momentum."""
     if name in ("sgd_gaussian", "integrator"):
         return dict(color=_SIDE, marker="x" if name == "integrator" else "+", ms=5, fill=_SIDE)
+    if name.endswith("flow"):
+        return dict(color=_FLOW, marker="D", ms=4, fill=_FLOW)
     colour = _SVAG if name == "svag" else _ORDER_2 if name.endswith("2") else _ORDER_1
     if name.startswith("gaussian"):
         return dict(color=colour, marker="s", ms=8.5, fill="none")
+    if name.startswith("stationary_momentum"):
+        # Both lie on one line: the larger marker is drawn round the smaller.
+        return dict(color=colour, marker="s", ms=9 if name.endswith("1") else 5, fill="none")
     return dict(color=colour, marker="o", ms=4.5, fill=colour)
 
 
 def draw(summary: dict) -> Figure:
-    """Six panels, the last one the key.
+    """Six panels, and the key below them.
 
     Args:
         summary: of ``weak_order.compute``.
     """
-    figure = Figure(figsize=(14.5, 9.2), layout="constrained")
+    figure = Figure(figsize=(14.5, 12.9), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
-    axes = figure.subplots(2, 3)
-    for axis, panel in zip(axes.flat, PANELS, strict=False):
-        _draw_panel(axis, panel, summary)
-    _draw_key(axes.flat[5], summary)
-    figure.suptitle(answer(summary), fontsize=13.5)
+    grid = figure.add_gridspec(3, 3, height_ratios=(1, 1, 0.7))
+    for place, panel in enumerate(PANELS):
+        _draw_panel(figure.add_subplot(grid[place // 3, place % 3]), panel, summary)
+    _draw_key(figure.add_subplot(grid[2, :]), summary)
+    figure.suptitle(answer(summary, "\n"), fontsize=13.5)
     # The layout moves a little with each drawing: settle it, so that equal data give equal files.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -93,22 +110,31 @@ def _draw_panel(axis, panel: str, summary: dict) -> None:
     found = {name: m for name, m in summary["comparisons"].items() if m["panel"] == panel}
     for name, measured in found.items():
         _draw_series(axis, measured, style(name))
+    lines = [(name, _slope_line(panel, m)) for name, m in found.items() if style(name)["marker"] in _MAIN]
+    if panel == "svag":
+        away, look = summary["svag_from_flow"], style("svag_flow")
+        axis.plot(away["x"], away["error"], "-D", color=look["color"], ms=look["ms"], lw=1)
+        lines.append(("svag_flow", f"SVAG − gradient flow stays, near {away['error'][-1]:.2g}"))
     about = PANELS[panel]
     axis.set(xscale="log", yscale="log", xlabel=about.x_label, ylabel=about.y_label)
     axis.grid(which="major", color="0.92", lw=0.8)
     _label_ticks(axis, panel, next(iter(found.values()))["x"])
-    shown = [(name, m) for name, m in found.items() if style(name)["marker"] == "o"]
-    for k, (name, m) in enumerate(reversed(shown)):
+    for k, (name, line) in enumerate(lines):
         axis.annotate(
-            f"{about.prefix}, {m['label']}: {slope_text(m)}, theory {m['expected']:g}",
+            line,
             (0, 1),
-            (0, 5 + 14 * k + (14 if len(shown) == 1 else 0)),
+            (0, 5 + 14 * (len(lines) - 1 - k)),
             xycoords="axes fraction",
             textcoords="offset points",
             color=style(name)["color"],
-            fontsize=9,
-        )
-    axis.set_title(about.title, loc="left", fontsize=11.5, weight="bold", pad=37)
+            fontsize=9.5,
+        ).set_in_layout(False)
+    axis.set_title(about.title, loc="left", fontsize=11.5, weight="bold", pad=51)
+
+
+def _slope_line(panel: str, measured: dict) -> str:
+    other = _NAMES.get(measured["label"], measured["label"])
+    return f"{PANELS[panel].prefix}{other}: {slope_text(measured)}, theory {measured['expected']:g}"
 
 
 def _label_ticks(axis, panel: str, x: list[float]) -> None:
@@ -138,11 +164,11 @@ def _draw_series(axis, measured: dict, look: dict) -> None:
     band = {key: np.asarray(values) for key, values in measured["band"].items()}
     axis.fill_between(band["x"], band["low"], band["high"], color=look["color"], alpha=0.25, lw=0)
     axis.plot(band["x"], band["fitted"], color=look["color"], lw=0.8 if measured["side"] else 1.4)
-    if look["marker"] == "o":
+    if look["marker"] in _MAIN:
         # Theory: with its constant where that is known, else through the fit at its small end.
         constant = measured["constant"] or band["fitted"][0] / band["x"][0] ** measured["expected"]
         theory = constant * band["x"] ** measured["expected"]
-        axis.plot(band["x"], theory, color="black", lw=0.8, ls=(0, (5, 3)), zorder=2.5)
+        axis.plot(band["x"], theory, color="black", lw=0.8, ls=_THEORY, zorder=2.5)
 
 
 def slope_text(measured: dict) -> str:
@@ -157,51 +183,39 @@ def _draw_key(axis, summary: dict) -> None:
     config, sizes, found = summary["config"], summary["sizes"], summary["comparisons"]
     axis.axis("off")
     gaussian = " and ".join(_short(found[f"gaussian_order{order}"]) for order in (1, 2))
+    line = functools.partial(Line2D, [], [])
+    square = functools.partial(line, color="0.3", marker="s", mfc="none", ls="none")
+    side = functools.partial(line, color=_SIDE, lw=0.8)
     handles = [
-        Line2D([], [], color=_ORDER_1, marker="o", ms=4.5, label="against the SDE (order 1)"),
-        Line2D([], [], color=_ORDER_2, marker="o", ms=4.5, label="against the order-2 equation"),
-        Line2D(
-            [], [], color="0.3", marker="s", mfc="none", ms=8.5, ls="none", label=f"A: Gaussian SGD, slopes {gaussian}"
-        ),
-        Line2D(
-            [],
-            [],
-            color=_SIDE,
-            marker="+",
-            lw=0.8,
-            label=f"A: SGD − Gaussian SGD, slope {_short(found['sgd_gaussian'])}",
-        ),
-        Line2D(
-            [],
-            [],
-            color=_SIDE,
-            marker="x",
-            lw=0.8,
-            label=f"A: the integrator's own, slope {_short(found['integrator'])}",
-        ),
-        Line2D([], [], color="black", lw=0.8, ls=(0, (5, 3)), label="theory: its slope (D: its line)"),
+        line(color=_ORDER_1, marker="o", ms=4.5, label="against the SDE (order 1)"),
+        line(color=_ORDER_2, marker="o", ms=4.5, label="against the order-2 equation"),
+        line(color=_FLOW, marker="D", ms=4, label="against gradient flow, the equation without its noise"),
+        square(ms=8.5, label=f"A: Gaussian SGD, slopes {gaussian}"),
+        square(ms=6, label="C: heavy ball, m = 0.9, on which both orders agree"),
+        side(marker="+", label=f"A: SGD − Gaussian SGD, slope {_short(found['sgd_gaussian'])}"),
+        side(marker="x", label=f"A: the integrator's own, slope {_short(found['integrator'])}"),
+        line(color="black", lw=0.8, ls=_THEORY, label="theory: its slope (C: its line)"),
         Patch(color="0.5", alpha=0.3, label="95 % band of the fit (exact laws: thinner than the line)"),
     ]
-    # Placed above the panel's top, in the room that the other panels use for their slopes.
-    axis.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, 1.16), frameon=False, fontsize=9.5, borderaxespad=0
-    )
+    axis.legend(handles=handles, loc="upper left", ncols=3, frameon=False, fontsize=10, borderaxespad=0)
     S, T, eta = config["batch_size"], config["time"], config["time"] / config["svag_steps"]
     text = (
-        "Slopes [95 % intervals] of a fit c·hᵖ·exp(b·h), h = η, √η (B), 1/ℓ (C);\n"
-        "b = 0 for order 2 in E. On exact laws the interval measures the\n"
-        "curvature that the fit leaves.\n"
-        f"A, C: three losses on a circle, S = {S}, T = {T:g}; C: η = {eta:.3g}.\n"
-        "Largest error over all starts and φ = cos kθ, sin kθ, k ≤ 3.\n"
-        f"B: a quadratic with constant C, γ = {config['friction']:g}. Largest error over\n"
-        "starts in a box and over components.\n"
-        "D: constant C. SGD's variance moves by +ηλ/2, order 1's by 0,\n"
-        "order 2's by −ηλ/2: SGD is ηλ away from it.\n"
-        f"E: {sizes['net_parameters']} weights, digits, S = {config['net_batch_size']}, T = {config['net_time']:g}. "
-        "Largest error over\n"
-        f"{config['starts']} starts, train and test loss; {config['replicas']} coupled pairs each, bars 95 %."
+        f"A, B, E: three losses on a circle, S = {S}, T = {T:g}; E: η = {eta:.3g}. A, E: largest error over all starts "
+        "and φ = cos kθ, sin kθ, k ≤ 3. B: that of Var φ, relative to the largest\n"
+        "Var φ. Means hardly see the noise term, which moves them by O(η) as the finite step does; variances are its "
+        "own work.\n"
+        "C: constant C. Without momentum SGD moves the variance by +ηλ/2, order 1 by 0, order 2 by −ηλ/2. This is no "
+        "rule for stationarity: with momentum both orders are equally\n"
+        "far, and order 2 gets the odds of basins right to O(η), which order 1 does not.\n"
+        f"D: a quadratic with constant C, γ = (1−m)/√η = {config['friction']:g}. Largest error over starts in a box "
+        "and over components, of the covariance relative. At fixed m both orders are O(η).\n"
+        f"F: {sizes['net_parameters']} weights, digits, S = {config['net_batch_size']}, T = {config['net_time']:g}. "
+        f"Largest error over {config['starts']} starts, train and test loss; {config['replicas']} coupled pairs each, "
+        "bars 95 %.\n"
+        "Slopes [95 % intervals] of a fit c·hᵖ·exp(b·h), h = η, √η (D), 1/ℓ (E); b = 0 for order 2 in F. On exact laws "
+        "the interval measures the curvature that the fit leaves."
     )
-    axis.text(0, 0.68, text, transform=axis.transAxes, va="top", fontsize=9.2, linespacing=1.4)
+    axis.text(0, 0.68, text, transform=axis.transAxes, va="top", fontsize=10, linespacing=1.5).set_in_layout(False)
 
 
 def _short(measured: dict) -> str:

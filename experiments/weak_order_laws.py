@@ -98,14 +98,16 @@ class Circle:
         """(points, 6): φ = cos kθ and sin kθ, k = 1, 2, 3, at the grid; |φ| ≤ 1."""
         return np.stack([f(k * self.grid) for k in (1, 2, 3) for f in (np.cos, np.sin)], axis=1)
 
-    def semigroup(self, sde: sg.SDE, time: float) -> np.ndarray:
+    def semigroup(self, sde: sg.SDE, time: float, noise: bool = True) -> np.ndarray:
         """(points, points): e^{T𝓛}, 𝓛 = b ∂ + ½ σ² ∂², with drift b and diffusion σ of the library's own term.
 
         Args:
             sde: without momentum; its integrator plays no part.
             time: T, in SDE time.
+            noise: False leaves out σ: at order 1 that is gradient flow, at any η and S.
         """
         drift, variance = (np.asarray(x) for x in _coefficients(self.problem, _traced(sde), jnp.asarray(self.grid)))
+        variance = variance if noise else np.zeros_like(variance)
         from_modes = np.exp(1j * np.outer(self.grid, self.modes))
         first = np.real((from_modes * (1j * self.modes)) @ self.to_modes)
         second = np.real((from_modes * -(self.modes**2)) @ self.to_modes)
@@ -146,6 +148,19 @@ class Circle:
     def weak_error(self, operator: np.ndarray, steps: int, law: np.ndarray) -> float:
         """sup over starts θ and observables φ of |E φ(θ_n) − E φ(Θ_T)|."""
         return float(np.abs(np.linalg.matrix_power(operator, steps) @ self.observables - law @ self.observables).max())
+
+    def variances(self, law: np.ndarray) -> np.ndarray:
+        """(points, 6): Var φ = E φ² − (E φ)² from each start, of an operator φ ↦ E φ."""
+        return law @ self.observables**2 - (law @ self.observables) ** 2
+
+    def variance_error(self, operator: np.ndarray, steps: int, law: np.ndarray) -> float:
+        """sup over starts and φ of |Var φ(θ_n) − Var φ(Θ_T)|, relative to the sup of Var φ(θ_n).
+
+        The variances are O(η), so that an error which is small beside 1 is not small beside them; where a single one
+        vanishes, as it does where φ' = 0, a ratio at that start would say nothing.
+        """
+        own = self.variances(np.linalg.matrix_power(operator, steps))
+        return float(np.abs(own - self.variances(law)).max() / own.max())
 
 
 def _traced(dynamics: Any) -> Any:
@@ -262,6 +277,16 @@ def flow(A: np.ndarray, Q: np.ndarray, time: float) -> tuple[np.ndarray, np.ndar
     block = linalg.expm(time * np.block([[-A, Q], [np.zeros_like(A), A.T]]))
     propagator = block[size:, size:].T
     return propagator, propagator @ block[:size, size:]
+
+
+def stationary_variance(P: np.ndarray, Q: np.ndarray) -> float:
+    """Var θ₁ at stationarity of the recursion cov → P cov Pᵀ + Q."""
+    return float(linalg.solve_discrete_lyapunov(P, Q)[0, 0])
+
+
+def stationary_variance_of_flow(A: np.ndarray, Q: np.ndarray) -> float:
+    """Var θ₁ at stationarity of dy = A y dt + noise of covariance Q dt."""
+    return float(linalg.solve_continuous_lyapunov(A, -Q)[0, 0])
 
 
 def moment_error(first: tuple[Any, Any], second: tuple[Any, Any], size: int) -> tuple[float, float]:

@@ -6,10 +6,11 @@ from rich.table import Table
 
 _COLOURS = {"met": "green", "NOT met": "red", "undecided": "yellow", "not measured": "yellow"}
 _SECTIONS = {
-    "circle": "circle (exact)",
-    "momentum": "momentum (exact)",
-    "svag": "SVAG in 1/ℓ (exact)",
+    "circle": "circle, means (exact)",
+    "variance": "circle, variances (exact)",
     "stationary": "stationary (exact)",
+    "momentum": "momentum, fixed γ (exact)",
+    "svag": "SVAG in 1/ℓ (exact)",
     "net": "net (Gaussian SGD)",
 }
 
@@ -30,15 +31,16 @@ def show(summary: dict, console: Console) -> None:
         console.print(line, highlight=False)
 
 
-def answer(summary: dict) -> str:
-    """One line for all slopes."""
+def answer(summary: dict, separator: str = " ") -> str:
+    """What the slopes say together, or which of them aren't as expected."""
     statuses = {name: m["status"] for name, m in summary["comparisons"].items()}
     missed = [f"{name.replace('_', ' ')} {status}" for name, status in statuses.items() if status != "met"]
     if missed:
         return f"{len(statuses) - len(missed)} of {len(statuses)} slopes as expected; {', '.join(missed)}."
     return (
-        "At fixed time SGD is O(η) from its SDE, O(η²) from the order-2 equation, O(√η) with momentum, O(1/ℓ) with "
-        f"SVAG: all {len(statuses)} slopes as expected."
+        "Means at fixed time: SGD is O(η) from its SDE, and from gradient flow too; O(η²) from the order-2 equation."
+        f"{separator}Fluctuations: the SDE has their variance to a relative O(η), gradient flow has none."
+        f"{separator}Heavy ball: O(√η) at fixed (1−m)/√η. SVAG: O(1/ℓ). All {len(statuses)} slopes as expected."
     )
 
 
@@ -53,12 +55,18 @@ def sentences(summary: dict) -> list[str]:
         "O(η³), hence O(η²) at fixed time. So is SGD − Gaussian SGD, which order 1 doesn't see.",
         f"integrator: at h = η its own error is {_ratio(last['sgd_order1'], last['integrator'])} times smaller than "
         f"order 1's at η = {eta:.2g}, and of third order.",
+        f"gradient flow: in means it is only {_ratio(last['sgd_flow'], last['sgd_order1'])} times as far as the SDE, "
+        "since the noise moves them by O(η) too; the slope of order 1 is no evidence for the noise term.",
+        f"variances: at η = {eta:.2g} the SDE's are off by {_percent(last['variance_order1'])}, order 2's by "
+        f"{_percent(last['variance_order2'])} of the largest, gradient flow's by all of it. At fixed S a step's "
+        "covariance is right to leading order only, so order 2 is no higher an order here.",
         f"momentum: γ = (1−m)/√η = {config['friction']:g} fixed; the equation's step is √η of its time, so the slope "
-        "is ½ in η, and 1 at order 2, whose noise needs its own correction.",
+        "is ½ in η, and 1 at order 2, whose noise needs its own correction. At fixed m both orders are O(η).",
         f"SVAG: η = {config['time'] / config['svag_steps']:.2g} stays, and SGD's distance from its SDE (ℓ = 1) falls "
-        "as 1/ℓ.",
-        "stationarity: SGD's variance moves by +ηλ/2, order 1's by 0, order 2's by −ηλ/2: same slope, and order 2 is "
-        f"{_ratio(last['stationary_order2'], last['stationary_order1'])} times as far.",
+        f"as 1/ℓ; from gradient flow it stays at {summary['svag_from_flow']['error'][-1]:.2g}.",
+        "stationarity, a parabola without momentum: SGD's variance moves by +ηλ/2, order 1's by 0, order 2's by −ηλ/2: "
+        f"same slope, and order 2 is {_ratio(last['stationary_order2'], last['stationary_order1'])} times as far. With "
+        "momentum both orders have the same variance; order 2 gets odds of basins right to O(η), order 1 does not.",
         f"net: {sizes['net_parameters']} parameters, {config['replicas']} coupled pairs a point. SGD stands as its "
         "Gaussian twin: the non-Gaussian part, η³κ₃/S² a step and so O(η²), doesn't touch the slope of order 1, but is "
         "of the order of order 2's error, whose slope here is therefore Gaussian SGD's alone.",
@@ -122,6 +130,10 @@ def _error(measured: dict) -> str:
     if measured["standard_error"] is not None:
         error += f" ±{1.96 * (measured['standard_error'][k] or 0):.1g}"
     return error
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2g} %"
 
 
 def _ratio(large: float | None, small: float | None) -> str:
