@@ -2,19 +2,20 @@
 
 import dataclasses
 import os
-import tempfile
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import PyTree
 
-from sdesgd.errors import InputError
+from sdesgd import trajectory_file
+from sdesgd.errors import InputError, shown
+from sdesgd.netcdf import read_netcdf, write_netcdf
 
-# Names that a file of trajectories uses itself.
+__all__ = ["RESERVED", "Trajectories", "check_names", "read_netcdf", "write_netcdf"]
+
+# Coordinates and variables that the table of trajectories has itself.
 RESERVED = ("time", "step", "replica", "diverged")
 
 
@@ -26,7 +27,7 @@ class Trajectories:
         time: (T,) SDE time Σ η_k.
         step: (T,) SGD steps.
         values: name → (R, T, ...); NaN after a replica diverged.
-        final_params: pytree, leading axis R; the last finite ones. After ``load``: a dict by path.
+        final_params: pytree, leading axis R; the last finite ones. After ``load`` without a template: a dict by path.
         diverged: (R,) bool.
         interrupted: whether the run was cut short; the arrays then hold what was saved.
         blocks: replicas that stepped together, and that were observed together (it changes the bits).
@@ -41,11 +42,19 @@ class Trajectories:
     blocks: tuple[int, int] = (1, 1)
 
     def to_xarray(self) -> xr.Dataset:
-        """Dataset with dimensions replica, time (and NAME_0, NAME_1, … for arrays), observables as variables."""
-        members = () if self.diverged.ndim == 1 else ("member",)
+        """Dataset with dimensions replica, time (and NAME_0, NAME_1, … for arrays), observables as variables.
+
+        Where an observable already bears the name of such a dimension, the dimension's gets underscores.
+
+        Raises:
+            InputError: an observable can't be named so, see ``check_names``.
+        """
+        check_names(self.values)
+        taken = {*RESERVED, *self.values}
+        members = () if np.ndim(self.diverged) == 1 else (free_name("member", taken),)
         variables: dict[str, Any] = {"diverged": (("replica", *members), self.diverged)}
         for name, array in self.values.items():
-            extra = [f"{name}_{k}" for k in range(array.ndim - 2)]
+            extra = [free_name(f"{name}_{k}", taken) for k in range(np.ndim(array) - 2)]
             variables[name] = (("replica", "time", *extra), array)
         coordinates = {
             "time": ("time", self.time, {"long_name": "SDE time, the sum of learning rates", "units": "1"}),
@@ -54,69 +63,61 @@ class Trajectories:
         return xr.Dataset(variables, coordinates, {"interrupted": int(self.interrupted), "blocks": list(self.blocks)})
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes NetCDF (HDF5), atomically: the file is whole or absent.
+        """Writes NetCDF (HDF5), whole or not at all; ``load`` gives back every name, dtype and bit.
+
+        Args:
+            path: of the file; an earlier one is replaced.
 
         Raises:
-            InputError: the folder can't be written.
+            InputError: the folder can't be written, the disk is full; a name, see ``check_names``; params hold an
+                array of Python objects.
         """
-        dataset = self.to_xarray()
-        for key_path, leaf in jax.tree_util.tree_leaves_with_path(self.final_params):
-            if hasattr(leaf, "shape") and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-                name = "final_params" + jax.tree_util.keystr(key_path).replace("/", "_")
-                array = np.asarray(leaf)
-                dims = ("replica", *(f"{name}_{k}" for k in range(array.ndim - 1)))
-                dataset[name] = (dims, array)
-        write_netcdf(dataset, path)
+        write_netcdf(trajectory_file.packed(self), path)
 
     @staticmethod
-    def load(path: str | os.PathLike) -> "Trajectories":
-        """Reads what ``save`` wrote; ``final_params`` comes back as a dict of arrays by path.
+    def load(path: str | os.PathLike, template: PyTree = None) -> "Trajectories":
+        """Reads what ``save`` wrote.
+
+        Replica r of a saved run is started from again by
+
+            saved = Trajectories.load(path, template=net)
+            start = jax.tree.map(lambda x: x[r] if eqx.is_array(x) else x, saved.final_params)
+            simulate(…, params=start)
+
+        Args:
+            path: of the file, which may come from anywhere: nothing in it is run, and nothing outside it is read.
+            template: a pytree like the params of the run, without the replica axis; ``final_params`` then has its
+                structure, and its functions and other leaves that are neither arrays nor numbers. Without one,
+                ``final_params`` is a dict of arrays by path.
 
         Raises:
-            InputError: the file isn't there or isn't such a file.
+            InputError: the file isn't there or isn't such a file; the template doesn't fit it.
         """
-        dataset = read_netcdf(path)
-        try:
-            prefix = "final_params"
-            names = [str(name) for name in dataset.data_vars]
-            return Trajectories(
-                time=dataset["time"].values,
-                step=dataset["step"].values,
-                values={n: dataset[n].values for n in names if not n.startswith(prefix) and n != "diverged"},
-                final_params={n.removeprefix(prefix): dataset[n].values for n in names if n.startswith(prefix)},
-                diverged=dataset["diverged"].values.astype(bool),
-                interrupted=bool(dataset.attrs["interrupted"]),
-                blocks=(int(dataset.attrs["blocks"][0]), int(dataset.attrs["blocks"][1])),
-            )
-        except KeyError as error:
-            raise InputError(
-                f"{path} holds no trajectories ({error} is missing): pass a file that save wrote"
-            ) from None
+        fields = trajectory_file.unpacked(read_netcdf(path, decode=False), path, template)
+        return Trajectories(**fields)
 
 
-def write_netcdf(dataset: xr.Dataset, path: str | os.PathLike) -> None:
-    """Writes a dataset through a temporary file beside the target, then renames."""
-    path = Path(path)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-    except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}; choose a folder that exists and is writable") from None
-    try:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"can't write {path}: {error}; free space or choose another folder") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+def check_names(names: Iterable[Any]) -> None:
+    """Refuses what can't be the name of an observable; any other text can.
+
+    Args:
+        names: of observables.
+
+    Raises:
+        InputError: a name that isn't text, is empty, or is one that the table of trajectories has itself.
+    """
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"an observable has the name {shown(name)}: pass text, say 'loss'")
+        if not name:
+            raise InputError("an observable has an empty name: pass text, say 'loss'")
+        if name in RESERVED:
+            raise InputError(f"observable '{name}' bears a name of the table's own: call it otherwise, '{name}_value'")
 
 
-def read_netcdf(path: str | os.PathLike) -> xr.Dataset:
-    """Reads a whole dataset and closes the file."""
-    if not Path(path).is_file():
-        raise InputError(f"there is no file {path}: check the name")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            return dataset.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a readable NetCDF file ({error}): was it cut short?") from None
+def free_name(name: str, taken: set[str]) -> str:
+    """The name, with as many underscores as keep it apart from those taken, which it joins."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name

@@ -53,7 +53,7 @@ def claimed(folder: Path) -> set[str]:
     found = set()
     for path in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_RDONLY)
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # it may be a pipe
             if not _lock(handle, shared=True):
                 found.add(path.name)
             os.close(handle)

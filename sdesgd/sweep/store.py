@@ -1,17 +1,15 @@
 """The folder of a sweep: a file a cell, whole or absent, and a file a failure."""
 
-import contextlib
 import dataclasses
 import json
 import os
-import secrets
-import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sdesgd.errors import InputError
+from sdesgd.files import MissingFile, read_bytes, remove_abandoned, write
 from sdesgd.sweep.cells import Cell, Sweep
 from sdesgd.sweep.claims import Claims
 from sdesgd.sweep.columns import Columns, CorruptCell, checked_columns, packed, unpacked
@@ -19,8 +17,9 @@ from sdesgd.sweep.fingerprint import Fingerprint, differences, hash_of
 
 MANIFEST = "sweep.json"
 FORMAT = 1
-_PARTIAL = ".partial"
-_ABANDONED_SECONDS = 3600.0  # a file takes far less to be written
+# Bytes of a file that are read at most; a manifest of a million cells has some 300 MB.
+_LARGEST_CELL, _LARGEST_MANIFEST, _LARGEST_FAILURE = 1 << 32, 1 << 30, 1 << 20
+_REMEDY = "free space or choose another folder, then run again: cells that are finished are kept"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,16 +89,13 @@ class Store:
         try:
             for name in ("cells", "failures", "claims"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            for path in self.folder.rglob(f"*{_PARTIAL}"):  # of processes that were killed
-                with contextlib.suppress(FileNotFoundError):
-                    if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                        path.unlink()
+            remove_abandoned(self.folder)
         except OSError as error:
             raise _cannot_write(self.folder, error) from None
         if before is not None:
             self._say_what_changed(before, manifest)
         if before != manifest:
-            self._write(self.folder / MANIFEST, json.dumps(manifest, indent=0, allow_nan=False).encode())
+            write(self.folder / MANIFEST, json.dumps(manifest, indent=0, allow_nan=False).encode(), _REMEDY)
 
     def manifest(self) -> dict[str, Any] | None:
         """The manifest as it stands; None if there is none, or only a damaged one.
@@ -147,6 +143,9 @@ class Store:
     def read(self, key: str) -> Kept | None:
         """A cell's table; None if it isn't there, or not as it was written.
 
+        Raises:
+            InputError: something else than a regular file stands there, or it can't be read.
+
         Warns:
             RuntimeWarning: the file is cut short or changed.
         """
@@ -154,15 +153,17 @@ class Store:
         if path is None:
             return None
         try:
-            columns, about = unpacked(path.read_bytes())
+            content = read_bytes(path, _LARGEST_CELL)
+        except MissingFile:
+            return None
+        except InputError as error:
+            raise InputError(f"cell {error}, or remove it") from None
+        try:
+            columns, about = unpacked(content)
             if about["key"] != path.stem or "seed" not in columns:
                 raise CorruptCell(f"it holds cell {about['key']}, columns {', '.join(columns)}")
             columns = checked_columns(columns, about["config"], tuple(about["seeds"]))
             return Kept(columns, float(about["seconds"]), dict(about["environment"]))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise InputError(f"can't read {path}: {error.strerror}; make it readable or remove it") from None
         except (CorruptCell, KeyError, TypeError, ValueError) as error:
             if key not in self._damaged:
                 self._damaged.add(key)
@@ -183,7 +184,7 @@ class Store:
             "seconds": kept.seconds,
             "environment": dict(kept.environment),
         }
-        self._write(self.folder / "cells" / f"{key}.npz", packed(kept.columns, about))
+        write(self.folder / "cells" / f"{key}.npz", packed(kept.columns, about), _REMEDY)
 
     def _file(self, key: str) -> Path | None:
         path = self.folder / "cells" / f"{key}.npz"
@@ -198,14 +199,14 @@ class Store:
     def failure(self, key: str) -> Failure | None:
         """Why a cell failed; None if it didn't, or what was written can't be read."""
         try:
-            found = json.loads((self.folder / "failures" / f"{key}.json").read_text(encoding="utf-8"))
+            found = json.loads(read_bytes(self.folder / "failures" / f"{key}.json", _LARGEST_FAILURE))
             return Failure(**{**found, "seeds": tuple(found["seeds"])})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def write_failure(self, key: str, failure: Failure) -> None:
         text = json.dumps(dataclasses.asdict(failure), indent=1, allow_nan=False)
-        self._write(self.folder / "failures" / f"{key}.json", text.encode())
+        write(self.folder / "failures" / f"{key}.json", text.encode(), _REMEDY)
 
     def forget_failure(self, key: str) -> None:
         path = self.folder / "failures" / f"{key}.json"
@@ -213,21 +214,6 @@ class Store:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise _cannot_write(path, error) from None
-
-    def _write(self, path: Path, content: bytes) -> None:
-        """Whole or not at all, whenever the process or the machine stops."""
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except OSError as error:
-            raise _cannot_write(path, error) from None
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 def manifest_of(sweep: Sweep, found: Fingerprint, allow_mixed: bool) -> dict[str, Any]:
@@ -257,7 +243,13 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
     """
     path = Path(folder) / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        content = read_bytes(path, _LARGEST_MANIFEST)
+    except MissingFile:
+        raise InputError(
+            f"no sweep can be read in {folder}, it has no {MANIFEST}: pass a folder that run wrote"
+        ) from None
+    try:
+        manifest = json.loads(content)
         found = manifest["format"]
         if found != FORMAT:
             raise OtherFormat(f"{path} has format {found}: use the version of sdesgd that wrote it, or another folder")
@@ -269,20 +261,15 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
             whole &= isinstance(cell["group"], int) and set(cell["key"]) <= set("0123456789abcdef-")
         if not whole:
             raise ValueError
-    except OSError as error:
-        raise InputError(f"no sweep can be read in {folder} ({error.strerror}): pass a folder that run wrote") from None
     except OtherFormat:
         raise
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path} is damaged: run the sweep again, its cells are kept") from None
     return manifest
 
 
 def _cannot_write(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"can't write {path}: {error.strerror or error}; free space or choose another folder, then run again: cells "
-        "that are finished are kept"
-    )
+    return InputError(f"can't write {path}: {error.strerror or error}; {_REMEDY}")
 
 
 def _short(code: Mapping[str, str]) -> dict[str, str]:

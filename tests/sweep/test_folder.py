@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch, whole):
     def read_only(*_, **__):
         raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(store.Store, "_write", read_only)
+    monkeypatch.setattr(store, "write", read_only)
     monkeypatch.setattr(pathlib.Path, "mkdir", read_only)
     assert run_silently(small_cells.plan(), tmp_path / "s").table.identical(whole)  # finished: nothing to write
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*")} == before

@@ -1,0 +1,169 @@
+"""Files: what is read is a regular file of bounded size, what is written is whole or absent."""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from sdesgd.errors import InputError, shown
+
+PARTIAL = ".partial"
+# A pipe without a writer is opened at once, a terminal doesn't become this process's own; Windows has none of these.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_ABANDONED_SECONDS = 3600.0  # a file takes far less to be written
+_REMEDY = "free space or choose another folder"
+
+
+class MissingFile(InputError):
+    """Nothing is there."""
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, int]]:
+    """(the file, its size in bytes).
+
+    Args:
+        path: of the file; links are followed.
+
+    Raises:
+        InputError: a folder, a pipe or a device (reading one may never end), unreadable, also while in use.
+        MissingFile: nothing is there.
+    """
+    try:
+        _require_regular(path, os.stat(path))  # opening a device can have effects
+        with open(os.open(path, _READ), "rb") as file:
+            found = os.fstat(file.fileno())
+            _require_regular(path, found)  # another may stand there by now
+            yield file, found.st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(f"{path} does not exist: a regular file is needed there") from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read ({error.strerror or error}): make it readable or replace it") from None
+    except ValueError as error:
+        if isinstance(error, InputError) or "null" not in str(error):
+            raise
+        raise InputError(f"{shown(str(path))} is no path, it holds a null character: check the name") from None
+
+
+def read_bytes(path: str | os.PathLike, most: int) -> bytes:
+    """The content of a regular file.
+
+    Args:
+        path: of the file.
+        most: bytes that are accepted.
+
+    Raises:
+        InputError: as ``opened``; a larger file, which isn't read.
+    """
+    with opened(path) as (file, size):
+        if size > most:
+            raise InputError(f"{path} has {size} bytes, at most {most} are accepted: replace it")
+        return file.read(size)
+
+
+def _require_regular(path: str | os.PathLike, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        what = "is a folder" if stat.S_ISDIR(found.st_mode) else "is no regular file"
+        raise InputError(f"{path} {what}: a regular file is needed there")
+
+
+# -- writing -----------------------------------------------------------------------------------------------
+
+
+def write(path: str | os.PathLike, content: bytes | memoryview, remedy: str = _REMEDY) -> None:
+    """Writes a file whole or not at all, whenever the process, the disk or the machine stops.
+
+    The bytes go to a name of their own in the same folder, are forced to the disk, and are renamed. So an earlier file
+    stays as it was until the new one is complete. A link stays one: what it points to is replaced. The mode is what
+    the umask leaves of 0666.
+
+    Args:
+        path: of the file.
+        content: all of it.
+        remedy: the end of the message of a refusal.
+
+    Raises:
+        InputError: a folder, a pipe or a device in its place; no such folder; no space, permission or quota left.
+    """
+    try:
+        target, temporary = _places(path)
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+    except OSError as error:
+        raise _cannot_write(path, error, remedy) from None
+
+
+def check_writable(path: str | os.PathLike, remedy: str = _REMEDY) -> None:
+    """Whether ``write`` could begin: for results that are long in the making. Leaves nothing behind.
+
+    Args:
+        path: of the file.
+        remedy: the end of the message of a refusal.
+
+    Raises:
+        InputError: as ``write``.
+    """
+    error = why_not_writable(path)
+    if error is not None:
+        raise _cannot_write(path, error, remedy)
+
+
+def why_not_writable(path: str | os.PathLike) -> OSError | None:
+    """What stands against writing a file, as far as creating an empty one beside it shows; None if nothing does.
+
+    Raises:
+        InputError: a folder, a pipe or a device in its place.
+    """
+    try:
+        _, temporary = _places(path)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.unlink(temporary)
+    except OSError as error:
+        return error
+    return None
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Removes what killed processes left half written in a folder and below.
+
+    Raises:
+        OSError: a file can't be removed.
+    """
+    for path in folder.rglob(f".*{PARTIAL}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.lstat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink()
+
+
+def _places(path: str | os.PathLike) -> tuple[Path, Path]:
+    """Where the file is to stand, links resolved, and a name beside it that no other process uses."""
+    if "\0" in os.fspath(path):
+        raise InputError(f"{shown(os.fspath(path))} is no path, it holds a null character: check the name")
+    target = Path(os.path.realpath(path))
+    with contextlib.suppress(FileNotFoundError):
+        _require_regular(path, target.stat())
+    # In bytes a name may be at most 255, so only its beginning is repeated.
+    return target, target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}{PARTIAL}")
+
+
+def _cannot_write(path: str | os.PathLike, error: OSError, remedy: str) -> InputError:
+    why = error.strerror or str(error)
+    if error.errno == errno.EFBIG:
+        why += " for this process's limit (ulimit -f)"
+    return InputError(f"can't write {path}: {why}; {remedy}")

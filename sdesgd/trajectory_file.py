@@ -1,0 +1,211 @@
+"""Trajectories as one NetCDF dataset and back, bit for bit: any names, any dtypes, any pytree of params.
+
+Names are escaped where HDF5 can't have them, what NetCDF has no type for is stored as its bytes, and the variable
+``%index``, JSON, says what every variable was.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import ml_dtypes
+import numpy as np
+import xarray as xr
+from jaxtyping import PyTree
+
+from sdesgd.errors import InputError, one_line, shown
+from sdesgd.trajectory_params import as_dict, as_pytree, as_stored
+
+if TYPE_CHECKING:
+    from sdesgd.trajectories import Trajectories
+
+_INDEX, _FORMAT = "%index", 1
+_PARAMS = "final_params"
+_OWN = ("time", "step", "diverged", "replica")
+_LONGEST = 200  # bytes of a name; NetCDF's limit is 256
+_ESCAPED = re.compile(r"[%/\x00-\x1f\x7f-\x9f\ud800-\udfff]|^[\s._]|\s$")
+_DTYPE = re.compile(r"[<>|=]?[?biufcSUVmM][0-9]*(\[[0-9]*[a-zA-Z]+\])?")
+_Entry = dict[str, Any]
+
+
+# -- writing -----------------------------------------------------------------------------------------------
+
+
+def packed(trajectories: "Trajectories") -> xr.Dataset:
+    """The dataset that is written.
+
+    Args:
+        trajectories: what to keep.
+
+    Raises:
+        InputError: a name of an observable or a leaf of params that can't be kept.
+    """
+    table = trajectories.to_xarray()
+    writing = _Writing(table.sizes)
+    for name, variable in table.variables.items():
+        file_name = str(name) if name in _OWN else writing.free(escaped(str(name)))
+        dims = [writing.dims.get(dim) or writing.dimension(str(dim)) for dim in map(str, variable.dims)]
+        writing.add(file_name, variable.values, dims, shown(name), variable.attrs)
+        if name in trajectories.values:
+            writing.index["values"].append([file_name, name])
+    for number, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(trajectories.final_params)):
+        where = jax.tree_util.keystr(path)
+        stored = as_stored(leaf, where)
+        if stored is None:
+            continue
+        entry, array = stored
+        if array is not None:
+            entry["variable"] = name = writing.free(escaped(_PARAMS + where))
+            replicated = array.shape[:1] == np.shape(trajectories.diverged)[:1]
+            dims = [writing.free(f"{name}_{k}") for k in range(replicated, array.ndim)]
+            writing.add(name, array, ["replica"] * replicated + dims, f"params{where}")
+        writing.index["leaves"].append({"number": number, "path": where, **entry})
+    text = np.frombuffer(json.dumps(writing.index).encode(), np.uint8)
+    return xr.Dataset(writing.variables | {_INDEX: ((f"{_INDEX}_0",), text)}, attrs=table.attrs)
+
+
+class _Writing:
+    """The variables of a file and what is said of them."""
+
+    def __init__(self, sizes: Mapping[Any, int]):
+        self.variables: dict[str, Any] = {}
+        self.index: _Entry = {"format": _FORMAT, "dtypes": {}, "values": [], "leaves": []}
+        self.dims = {"replica": "replica", "time": "time"}
+        self._taken = {*_OWN, _INDEX, f"{_INDEX}_0"}
+
+    def free(self, name: str) -> str:
+        """The name, or one like it that no variable or dimension has."""
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+    def dimension(self, name: str) -> str:
+        self.dims[name] = self.free(escaped(name))
+        return self.dims[name]
+
+    def add(
+        self, name: str, array: Any, dims: list[str], told: str, attributes: Mapping[Any, Any] | None = None
+    ) -> None:
+        """A variable in a dtype that NetCDF has."""
+        array = np.asarray(array)
+        kept, how = _kept(array, told)
+        attributes = dict(attributes or {})
+        if how:
+            self.index["dtypes"][name] = how
+        if kept.ndim > array.ndim:
+            dims = [*dims, self.free(f"{name}_bytes")]
+            attributes["bytes_of"] = how["dtype"]
+        self.variables[name] = dims, kept, attributes
+
+
+def escaped(name: str) -> str:
+    """A name that HDF5 can have: odd characters as %XX, the end of a very long one as its hash."""
+    plain = _ESCAPED.sub(lambda c: "".join(f"%{b:02x}" for b in c.group().encode(errors="surrogatepass")), name)
+    if len(plain.encode()) > _LONGEST:
+        beginning = plain.encode()[: _LONGEST - 40].decode(errors="ignore")
+        plain = f"{beginning}%{hashlib.sha256(plain.encode()).hexdigest()[:32]}"
+    return plain
+
+
+def _kept(array: np.ndarray, told: str) -> tuple[np.ndarray, _Entry]:
+    """An array as NetCDF can hold it, and how to undo that."""
+    dtype = array.dtype
+    if dtype.hasobject or dtype.fields or dtype.subdtype or not _known(_name(dtype)):
+        raise InputError(f"{told} has dtype {one_line(str(dtype), 60)}, which a file can't hold: pass numbers or text")
+    if dtype.kind == "b":
+        return array, {"dtype": _name(dtype)}
+    if dtype.isbuiltin == 1 and dtype.kind in "iufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8):
+        return array, {}
+    native = dtype.newbyteorder("=")
+    if native.isbuiltin == 1 and dtype.kind in "iufc" and native != dtype:
+        kept, how = _kept(array.astype(native), told)
+        if not how:
+            return kept, {"dtype": _name(dtype)}
+    if dtype.isbuiltin == 2:  # bfloat16 and the like, as readable numbers where these keep every bit
+        wide = array.astype(np.float32)
+        if wide.astype(dtype).tobytes() == array.tobytes():
+            return wide, {"dtype": _name(dtype)}
+    content = np.frombuffer(array.tobytes(), np.uint8).reshape(*array.shape, dtype.itemsize)
+    return content, {"dtype": _name(dtype), "bytes": True}
+
+
+def _name(dtype: np.dtype) -> str:
+    return dtype.name if dtype.isbuiltin == 2 else dtype.str
+
+
+def _known(name: str) -> bool:
+    return _DTYPE.fullmatch(name) is not None or isinstance(getattr(ml_dtypes, name, None), type)
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+
+def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = None) -> _Entry:
+    """The fields of the trajectories that were ``packed``.
+
+    Args:
+        dataset: as in the file, not decoded.
+        path: for messages.
+        template: see ``Trajectories.load``.
+
+    Raises:
+        InputError: another dataset; a template that doesn't fit.
+    """
+    try:
+        index = json.loads(dataset[_INDEX].values.tobytes()) if _INDEX in dataset else _old_index(dataset)
+        if index["format"] != _FORMAT:
+            raise InputError(f"{path} has format {index['format']}: read it with the version of sdesgd that wrote it")
+
+        def array(name: str) -> np.ndarray:
+            return _restored(dataset[name].values, index["dtypes"].get(name))
+
+        fields: _Entry = {
+            "time": array("time"),
+            "step": array("step"),
+            "values": {name: array(variable) for variable, name in index["values"]},
+            "diverged": array("diverged").astype(bool),
+            "interrupted": bool(dataset.attrs["interrupted"]),
+            "blocks": (int(dataset.attrs["blocks"][0]), int(dataset.attrs["blocks"][1])),
+        }
+        leaves = [(e, array(e["variable"]) if "variable" in e else None) for e in index["leaves"]]
+        found = as_dict(leaves) if template is None else as_pytree(leaves, template, len(fields["diverged"]), path)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path} holds no trajectories ({type(error).__name__}: {one_line(str(error), 80)}): pass a file that save "
+            "wrote"
+        ) from None
+    return {**fields, "final_params": found}
+
+
+def _restored(array: np.ndarray, how: Mapping[str, Any] | None) -> np.ndarray:
+    if how is None:
+        return array
+    name = how["dtype"]
+    if not _known(name):
+        raise ValueError(f"dtype {shown(name)}")
+    dtype = np.dtype(getattr(ml_dtypes, name, name))
+    if not how.get("bytes"):
+        return array.astype(dtype)
+    shape = array.shape[:-1]
+    if not dtype.itemsize:
+        return np.zeros(shape, dtype)
+    return np.frombuffer(np.ascontiguousarray(array, np.uint8).tobytes(), dtype).reshape(shape).copy()
+
+
+def _old_index(dataset: xr.Dataset) -> _Entry:
+    """Of a file without an index, as earlier versions wrote them."""
+    names = [str(name) for name in dataset.data_vars if name != "diverged"]
+    params = [name for name in names if name.startswith(_PARAMS)]
+    leaves = [
+        {"number": k, "path": name.removeprefix(_PARAMS), "kind": "jax", "variable": name}
+        for k, name in enumerate(params)
+    ]
+    bools = {str(name): {"dtype": "|b1"} for name in dataset.variables if dataset[name].attrs.get("dtype") == "bool"}
+    return {"format": _FORMAT, "dtypes": bools, "values": [[n, n] for n in names if n not in params], "leaves": leaves}
