@@ -9,18 +9,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from sdesgd.errors import InputError, require_known
 from sdesgd.evidence.equivalence import Equivalence, equivalence_test, replicas_needed, replicas_to_detect
-from sdesgd.evidence.estimates import (
-    RateDifference,
-    difference_p_values,
-    rate_difference,
-    unpaired_difference,
+from sdesgd.evidence.estimates import RateDifference, difference_p_values, unpaired_difference
+from sdesgd.evidence.finiteness import Arms, lost_replicas, not_finite, rates
+from sdesgd.evidence.movement import (
+    NOT_FINITE,
+    SAME_NUMBERS,
+    NotFinite,
+    are_the_same_numbers,
+    one_path,
+    why_nothing_is_compared,
 )
 from sdesgd.evidence.multiplicity import holm, max_t
-from sdesgd.evidence.outcome import Kind, Verdict, smallest_p_value
-from sdesgd.evidence.samples import Real, as_two_arms, common_constant
+from sdesgd.evidence.outcome import Kind, Verdict, nothing_compared, smallest_p_value
+from sdesgd.evidence.samples import Real, as_replicas, as_two_arms, check_seed, common_constant, unit_of
+from sdesgd.inputs import check_positive_integer
 
-Arms = dict[str, tuple[np.ndarray, np.ndarray]]
 DEFAULT_PERMUTATIONS = 999
+Diverged = tuple[ArrayLike, ArrayLike] | None
 
 
 @overload
@@ -30,6 +35,7 @@ def verdict(
     *,
     margin: Real = ...,
     alpha: Real = ...,
+    diverged: Diverged = ...,
     method: str = ...,
     permutations: int | None = ...,
     seed: int | None = ...,
@@ -41,6 +47,7 @@ def verdict(
     *,
     margin: Real = ...,
     alpha: Real = ...,
+    diverged: Diverged = ...,
     method: str = ...,
     permutations: int | None = ...,
     seed: int | None = ...,
@@ -51,6 +58,7 @@ def verdict(
     *,
     margin: Real = 0.5,
     alpha: Real = 0.05,
+    diverged: Diverged = None,
     method: str = "max_t",
     permutations: int | None = None,
     seed: int | None = None,
@@ -66,19 +74,29 @@ def verdict(
     need. A large p-value alone never makes two arms the same.
 
     Times where both arms are one and the same constant (the common start) count neither way; where the
-    reference alone is constant there is no equivalence. Diverged replicas leave the means from then on.
-    If there are any, the diverged rates are compared too, as one more hypothesis (Bonferroni, factor
-    two); if they differ, the survivors are two different selections, and the kind is "different".
+    reference alone is constant there is no equivalence. An observable that has nothing to compare is "inconclusive",
+    says why in `reason`, and enters no correction: "nothing moved", all values of both arms are one constant (a
+    learning rate that is 0 in the dtype, a gradient that is 0); "no noise", all replicas of both arms follow one path,
+    so there is no standard deviation for a margin; "same numbers", one run passed twice.
+
+    Diverged replicas leave the means from then on. If there are any, the diverged rates are compared too, as one more
+    hypothesis (Bonferroni, factor two); if they differ, the survivors are two different selections, and the kind is
+    "different". An entry that is NaN or infinite in a replica that has not diverged is a defect of the observable: it
+    is left out and counted in `not_finite`. What is left is a selection that no rate accounts for, so such an
+    observable is never "equivalent", but "inconclusive" with the reason "not finite"; it may be "different", since
+    equal laws have equal selections.
 
     Assumes independent replicas in independent arms.
 
     reference, other: (replicas, times) each, or mappings with the same names to such arrays whose rows
     are the same replicas; then a dictionary of verdicts is returned, the difference tests corrected over
     all of it and equivalence judged by observable. margin: in reference standard deviations. alpha: level
-    of either claim. method: "max_t" (permutations) or "holm" (Welch's t). permutations, seed: of max_t
+    of either claim. diverged: (reference, other), the `diverged` of the two `Trajectories`, one boolean a replica;
+    without it those replicas count whose last value is not finite in any observable, and the sentence says "not
+    finite" instead. method: "max_t" (permutations) or "holm" (Welch's t). permutations, seed: of max_t
     alone; 999 and 0 unless given.
-    Raises InputError for shapes or names that disagree, fewer than two replicas, an unknown method,
-    options of the other method, or too few permutations for alpha.
+    Raises InputError for shapes or names that disagree, arrays that aren't real numbers, fewer than two
+    replicas, an unknown method, options of the other method, or too few permutations for alpha.
     Source: Schuirmann 1987, Berger & Hsu 1996, Westfall & Young 1993, Holm 1979: see each test.
     """
     if isinstance(reference, Mapping) and isinstance(other, Mapping):
@@ -87,22 +105,30 @@ def verdict(
                 f"reference has observables {sorted(reference)} and other {sorted(other)}; "
                 "pass the same names, at least one"
             )
-        arms = {name: (np.asarray(reference[name]), np.asarray(other[name])) for name in reference}
-        return _verdicts(arms, margin, alpha, method, permutations, seed)
+        arms = {name: (reference[name], other[name]) for name in reference}
+        return _verdicts(arms, margin, alpha, diverged, method, permutations, seed)
     if isinstance(reference, Mapping) or isinstance(other, Mapping):
         raise InputError("one arm is a mapping of observables and the other is not; pass two of a kind")
-    arms = {"values": (np.asarray(reference), np.asarray(other))}
-    return _verdicts(arms, margin, alpha, method, permutations, seed)["values"]
+    return _verdicts({"values": (reference, other)}, margin, alpha, diverged, method, permutations, seed)["values"]
 
 
 def _verdicts(
-    arms: Arms, margin: Real, alpha: Real, method: str, permutations: int | None, seed: int | None
+    given: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    margin: Real,
+    alpha: Real,
+    diverged: Diverged,
+    method: str,
+    permutations: int | None,
+    seed: int | None,
 ) -> dict[str, Verdict]:
     require_known("method", method, ("max_t", "holm"))
-    _check_shapes(arms)
+    arms = _checked(given)
     tests = {name: equivalence_test(*pair, margin=margin, alpha=alpha) for name, pair in arms.items()}
-    common = {name: common_constant(*pair) for name, pair in arms.items()}
-    divergence = _divergence(arms)
+    lost = lost_replicas(arms, diverged)
+    divergence = rates(lost)
+    reasons = _reasons(arms)
+    # What carries no evidence is in no family: the common start, and observables with nothing to compare.
+    common = {name: common_constant(*pair) | (reasons[name] is not None) for name, pair in arms.items()}
     # Means and rates of divergence are two families and share alpha between them.
     families = 1 if divergence is None else 2
     if method == "holm":
@@ -111,12 +137,15 @@ def _verdicts(
         p_values = _holm_p_values(arms, common)
     else:
         relabellings = DEFAULT_PERMUTATIONS if permutations is None else permutations
+        check_positive_integer("permutations", relabellings)
         if families > alpha * (1 + relabellings):
             raise InputError(
                 f"permutations={relabellings} cannot give a p-value of alpha={alpha}; "
                 f"pass {int(np.ceil(20 * families / alpha)) - 1}"
             )
-        p_values = _max_t_p_values(arms, common, relabellings, 0 if seed is None else seed)
+        seed = 0 if seed is None else seed
+        check_seed(seed)
+        p_values = _max_t_p_values(arms, common, relabellings, seed)
     if divergence is not None:
         corrected = min(1.0, families * divergence.p_value)
         divergence = dataclasses.replace(divergence, p_value=corrected)
@@ -124,12 +153,20 @@ def _verdicts(
     verdicts = {}
     for name, pair in arms.items():
         corrected_p = np.minimum(families * p_values[name], 1.0)
-        judged = _judge(pair, common[name], tests[name], corrected_p, divergence, method)
-        if judged.kind == "inconclusive":
+        bad = not_finite(pair, lost)
+        judged = _judge(pair, common[name], tests[name], corrected_p, divergence, method, reasons[name], bad)
+        judged = dataclasses.replace(judged, says_diverged=diverged is not None, one_path=one_path(*pair))
+        if judged.kind == "inconclusive" and judged.reason is None:
             needed = _replicas_to_decide(judged, pair, hypotheses)
             judged = dataclasses.replace(judged, replicas_needed=needed)
         verdicts[name] = judged
     return verdicts
+
+
+def _reasons(arms: Arms) -> dict[str, str | None]:
+    """For each observable why nothing is compared, if so."""
+    otherwise = SAME_NUMBERS if are_the_same_numbers(list(arms.values())) else None
+    return {name: why_nothing_is_compared(*pair) or otherwise for name, pair in arms.items()}
 
 
 def _judge(
@@ -139,11 +176,15 @@ def _judge(
     difference_p: NDArray[np.float64],
     divergence: RateDifference | None,
     method: str,
+    reason: str | None,
+    bad: NotFinite | None,
 ) -> Verdict:
     """The rule for one observable, its p-values corrected beforehand."""
     alpha = equivalence.alpha
     rates_differ = divergence is not None and divergence.p_value <= alpha
-    equivalent = bool(np.all(equivalence.passed | common)) and not rates_differ
+    if reason is not None and not rates_differ:
+        return nothing_compared(reason, pair, equivalence, divergence, method)
+    equivalent = bool(np.all(equivalence.passed | common)) and not rates_differ and bad is None
     different = smallest_p_value(difference_p) <= alpha or rates_differ
     kind: Kind = "equivalent" if equivalent else "different" if different else "inconclusive"
     # By how far the interval reaches (p-values would tie at 1). A time that can't be tested is the furthest.
@@ -167,6 +208,8 @@ def _judge(
         margin=equivalence.margin,
         alpha=alpha,
         method=method,
+        reason=NOT_FINITE if bad is not None and kind == "inconclusive" else None,
+        not_finite=bad,
     )
 
 
@@ -175,6 +218,8 @@ def _replicas_to_decide(judged: Verdict, pair: tuple[np.ndarray, np.ndarray], hy
     if not np.isfinite(judged.standardized_difference):
         return None
     reference, other = (arm[:, judged.worst_time].astype(np.float64) for arm in pair)
+    unit = unit_of(reference, other)
+    reference, other = reference / unit, other / unit
     difference = unpaired_difference(other, reference)
     variance = np.var(reference[np.isfinite(reference)], ddof=1)
     excess = float(np.square(difference.standard_error) / (variance * sum(1 / n for n in judged.counts)))
@@ -185,27 +230,26 @@ def _replicas_to_decide(judged: Verdict, pair: tuple[np.ndarray, np.ndarray], hy
     return int(np.ceil(needed)) if np.isfinite(needed) else None
 
 
-def _check_shapes(arms: Arms) -> None:
-    for name, pair in arms.items():
-        for arm in pair:
+def _checked(given: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Arms:
+    """The arms as arrays of the dtype they came in, which says what rounding is."""
+    arms = {}
+    for name, pair in given.items():
+        checked = [
+            as_replicas(arm, f"'{name}' of {side}") for arm, side in zip(pair, ("reference", "other"), strict=True)
+        ]
+        for arm in checked:
             if arm.ndim != 2 or min(arm.shape) < 1:
                 raise InputError(
                     f"'{name}' has shape {arm.shape}; pass (replicas, times), and each component of a "
                     "vector observable under its own name"
                 )
-        as_two_arms(*pair, f"'{name}' of reference", f"'{name}' of other")
+        as_two_arms(checked[0], checked[1], f"'{name}' of reference", f"'{name}' of other")
+        arms[name] = (np.asarray(pair[0]), np.asarray(pair[1]))
     for side, arm_name in enumerate(("reference", "other")):
         sizes = {name: len(pair[side]) for name, pair in arms.items()}
         if len(set(sizes.values())) > 1 or min(sizes.values()) < 2:
             raise InputError(f"{arm_name} has replicas {sizes}; pass two or more, the same for every name")
-
-
-def _divergence(arms: Arms) -> RateDifference | None:
-    """The rates at which replicas have a non-finite value anywhere; None when none has."""
-    reference, other = (
-        np.any([~np.isfinite(pair[side]).all(axis=1) for pair in arms.values()], axis=0) for side in (0, 1)
-    )
-    return rate_difference(reference, other) if reference.any() or other.any() else None
+    return arms
 
 
 def _max_t_p_values(

@@ -9,6 +9,7 @@ from scipy import optimize, special, stats
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.estimates import Estimate, unpaired_difference
+from sdesgd.evidence.movement import are_the_same_numbers
 from sdesgd.evidence.samples import (
     Real,
     as_replicas,
@@ -16,7 +17,10 @@ from sdesgd.evidence.samples import (
     check_margin,
     check_probability,
     moments,
+    still,
+    unit_of,
 )
+from sdesgd.inputs import check_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +30,9 @@ class Equivalence:
     `standardized` is d/s, the difference other − reference over the reference's standard deviation, and
     (`low`, `high`) its interval at confidence 1 − 2·alpha. `passed` says that it lies inside ±margin,
     which is p_value ≤ alpha. Where an arm has fewer than two finite replicas p_value is NaN and the test
-    is not passed; where the reference does not vary the margin is zero and p_value is 1.
+    is not passed. The interval is infinite and nothing passes where there is no margin to lie in: the reference does
+    not vary (up to rounding of its dtype; p_value is then 1), or has two finite replicas only, which tell no error of
+    their standard deviation; and where both arms are the same numbers, so that they are not two samples.
     """
 
     standardized: NDArray[np.float64]
@@ -64,9 +70,15 @@ def equivalence_test(reference: ArrayLike, other: ArrayLike, *, margin: Real = 0
     check_margin(margin)
     check_probability(alpha, "alpha")
     reference_values, other_values = as_two_arms(reference, other, "reference", "other")
+    # The test is free of scale: in units of the data nothing underflows.
+    unit = unit_of(reference_values, other_values)
+    reference_values, other_values = reference_values / unit, other_values / unit
     difference = unpaired_difference(other_values, reference_values)
     d, degrees_of_freedom = np.asarray(difference.mean), np.asarray(difference.degrees_of_freedom)
-    s, var_s, cov_mean_s = _deviation(reference_values)
+    s, var_s, cov_mean_s = _deviation(reference_values, still(reference))
+    flat = [arm.reshape(len(arm), -1) for arm in (reference_values, other_values)]
+    if are_the_same_numbers([(flat[0], flat[1])]):
+        var_s = np.full_like(s, np.inf)
     var_d, cov_d_s = np.square(difference.standard_error), -cov_mean_s
 
     def standard_error(theta: float) -> NDArray[np.float64]:
@@ -94,17 +106,8 @@ def paired_equivalence_test(
     """
     check_margin(margin)
     check_probability(alpha, "alpha")
-    reference_values = as_replicas(reference, "reference")
-    d = np.asarray(difference.mean)
-    if d.shape != reference_values.shape[1:]:
-        raise InputError(
-            f"difference has shape {d.shape} and one replica of reference {reference_values.shape[1:]}; "
-            "take both at the same times"
-        )
-    s, var_s, _ = _deviation(reference_values)
-    error_d, error_s = np.asarray(difference.standard_error), np.sqrt(var_s)
-    own = np.sum(np.isfinite(reference_values), axis=0) - 1.0
-    degrees_of_freedom = np.minimum(difference.degrees_of_freedom, np.where(own > 0, own, np.nan))
+    d, error_d, s, var_s, degrees_of_freedom = _against(difference, reference)
+    error_s = np.sqrt(var_s)
     quantile = stats.t.ppf(1 - alpha, degrees_of_freedom)
     with np.errstate(divide="ignore", invalid="ignore"):
         bottom, top = d - quantile * error_d, d + quantile * error_d
@@ -124,21 +127,18 @@ def in_reference_deviations(
 
     Both d and s are estimated, and the interval says so: with n replicas s alone is uncertain by 1/√(2n).
 
-    Assumes a difference measured independently of the reference (a coupled pair with its own increments).
+    Assumes a difference measured independently of the reference (a coupled pair with its own increments). Where the
+    reference does not vary, all three are NaN or infinite.
 
     difference: an Estimate over the times. reference: (replicas, times, ...). confidence: of each interval.
     Raises InputError for shapes that disagree or a confidence outside (0, 1).
     Source: Fieller 1954, J. R. Statist. Soc. B 16.
     """
     check_probability(confidence, "confidence")
-    values = as_replicas(reference, "reference")
-    d, var_d = np.asarray(difference.mean), np.square(difference.standard_error)
-    if d.shape != values.shape[1:]:
-        raise InputError(f"difference has shape {d.shape}, a replica of reference {values.shape[1:]}: use equal times")
-    s, var_s, _ = _deviation(values)
-    own = np.sum(np.isfinite(values), axis=0) - 1.0
-    degrees_of_freedom = np.minimum(difference.degrees_of_freedom, np.where(own > 0, own, np.nan))
-    low, high = _fieller(d, var_d, s, var_s, np.zeros_like(d), stats.t.ppf(0.5 + 0.5 * confidence, degrees_of_freedom))
+    d, error_d, s, var_s, degrees_of_freedom = _against(difference, reference)
+    low, high = _fieller(
+        d, np.square(error_d), s, var_s, np.zeros_like(d), stats.t.ppf(0.5 + 0.5 * confidence, degrees_of_freedom)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         return d / s, low, high
 
@@ -169,9 +169,8 @@ def replicas_needed(margin: Real, *, power: Real = 0.8, alpha: Real = 0.05, diff
     check_margin(margin)
     check_probability(power, "power")
     check_probability(alpha, "alpha")
-    if math.isnan(difference):
-        raise InputError("difference is nan; pass the true difference in reference standard deviations")
-    shift = abs(difference)
+    _check_difference(difference)
+    shift = abs(float(difference))
     if shift >= margin:
         return math.inf
     critical = special.ndtri(1 - alpha)
@@ -180,6 +179,8 @@ def replicas_needed(margin: Real, *, power: Real = 0.8, alpha: Real = 0.05, diff
         inside = special.ndtr(scale * (margin - shift) - critical)
         return float(inside + special.ndtr(scale * (margin + shift) - critical) - 1 - power)
 
+    if shortfall(0.0) >= 0:  # at such a level two replicas claim it by themselves
+        return 2
     # With the nearer edge alone at (1 + power)/2 the two together surely exceed the power.
     enough = (critical + special.ndtri((1 + power) / 2)) / (margin - shift)
     scale = optimize.root_scalar(shortfall, bracket=(0.0, 1.01 * enough)).root
@@ -196,25 +197,51 @@ def replicas_to_detect(difference: Real, *, power: Real = 0.8, alpha: Real = 0.0
     """
     check_probability(power, "power")
     check_probability(alpha, "alpha")
-    if math.isnan(difference):
-        raise InputError("difference is nan; pass the true difference in reference standard deviations")
+    _check_difference(difference)
     if difference == 0:
         return math.inf
     quantiles = special.ndtri(1 - alpha / 2) + special.ndtri(power)
     return max(2, math.ceil(2 * (quantiles / difference) ** 2))
 
 
+def _check_difference(difference: Real) -> None:
+    wanted = "the true difference in reference standard deviations"
+    check_number("difference", difference, wanted, lambda x: True, finite=False)
+
+
+def _against(difference: Estimate, reference: ArrayLike) -> tuple[NDArray[np.float64], ...]:
+    """(d, SE(d), s, Var(s), degrees of freedom) in units of the reference's size, where nothing underflows."""
+    if not isinstance(difference, Estimate):
+        raise InputError(f"difference is a {type(difference).__name__}: pass an Estimate, as of paired_difference")
+    values = as_replicas(reference, "reference")
+    d = np.asarray(difference.mean, np.float64)
+    if d.shape != values.shape[1:]:
+        raise InputError(
+            f"difference has shape {d.shape} and one replica of reference {values.shape[1:]}; "
+            "take both at the same times"
+        )
+    unit = unit_of(values)
+    s, var_s, _ = _deviation(values / unit, still(reference))
+    own = np.sum(np.isfinite(values), axis=0) - 1.0
+    degrees_of_freedom = np.minimum(difference.degrees_of_freedom, np.where(own > 0, own, np.nan))
+    return d / unit, np.asarray(difference.standard_error / unit), s, var_s, degrees_of_freedom
+
+
 def _deviation(
-    reference: NDArray[np.float64],
+    reference: NDArray[np.float64], constant: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """s, Var(s) and Cov(mean, s), by the delta method; zero where the reference does not vary."""
+    """s, Var(s) and Cov(mean, s), by the delta method; zero where the reference does not vary.
+
+    Of two replicas the formula gives Var(s) = 0, whatever they are: it is infinite instead.
+    """
     sample = moments(reference)
-    s = np.asarray(np.sqrt(sample.variance))
+    constant = constant | (sample.variance == 0)
+    s = np.where(constant, 0.0, sample.unit * np.sqrt(sample.variance))
     with np.errstate(divide="ignore", invalid="ignore"):
-        var_s = (sample.fourth - sample.second**2) / (4 * (sample.count - 1) * sample.second)
-        cov_mean_s = sample.third / (2 * (sample.count - 1) * s)
-    constant = s == 0
-    return s, np.where(constant, 0.0, np.maximum(var_s, 0.0)), np.where(constant, 0.0, cov_mean_s)
+        relative = (sample.fourth - sample.second**2) / (4 * (sample.count - 1) * sample.second)
+        cov_mean_s = sample.third / (2 * (sample.count - 1) * np.sqrt(sample.variance))
+    var_s = np.where(sample.count == 2, np.inf, np.square(sample.unit) * np.maximum(relative, 0.0))
+    return s, np.where(constant, 0.0, var_s), np.where(constant, 0.0, np.square(sample.unit) * cov_mean_s)
 
 
 def _equivalence(
@@ -236,7 +263,7 @@ def _equivalence(
     untested = np.isnan(d) | np.isnan(s)
     # A reference that does not vary leaves a margin of zero: nothing can lie inside it.
     p_value = np.where(s > 0, np.maximum(p_upper, p_lower), np.where(untested, np.nan, 1.0))
-    low, high = np.where(untested, np.nan, low), np.where(untested, np.nan, high)
+    low, high = (np.where(untested, np.nan, np.where(s == 0, end, x)) for x, end in ((low, -np.inf), (high, np.inf)))
     passed = (p_value <= alpha) & np.isfinite(low) & np.isfinite(high)
     return Equivalence(
         np.asarray(standardized),

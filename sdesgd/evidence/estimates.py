@@ -64,7 +64,7 @@ def mean(values: ArrayLike) -> Estimate:
     """
     sample = moments(as_replicas(values, "values"))
     with np.errstate(divide="ignore", invalid="ignore"):
-        standard_error = np.sqrt(sample.variance / sample.count)
+        standard_error = np.asarray(sample.unit * np.sqrt(sample.variance / sample.count))
     degrees_of_freedom = np.where(sample.count >= 2, sample.count - 1.0, np.nan)
     return Estimate(sample.mean[()], standard_error[()], sample.count[()], degrees_of_freedom[()])
 
@@ -100,23 +100,32 @@ def unpaired_difference(a: ArrayLike, b: ArrayLike) -> Estimate:
     replicas_a, replicas_b = as_two_arms(a, b)
     sample_a, sample_b = moments(replicas_a), moments(replicas_b)
     count = np.minimum(sample_a.count, sample_b.count)
+    unit = np.maximum(sample_a.unit, sample_b.unit)
     with np.errstate(divide="ignore", invalid="ignore"):
-        part_a, part_b = sample_a.variance / sample_a.count, sample_b.variance / sample_b.count
+        part_a, part_b = (x.variance * np.square(x.unit / unit) / x.count for x in (sample_a, sample_b))
         variance = part_a + part_b
         # As shares of the total, so that small variances do not underflow when squared.
         share_a, share_b = part_a / variance, part_b / variance
         welch = 1 / (share_a**2 / (sample_a.count - 1) + share_b**2 / (sample_b.count - 1))
     # Two constant arms leave 0/0; the smaller arm's count is then the cautious choice.
     degrees_of_freedom = np.where(variance == 0, count - 1.0, welch)
-    return Estimate((sample_a.mean - sample_b.mean)[()], np.sqrt(variance)[()], count[()], degrees_of_freedom[()])
+    return Estimate(
+        (sample_a.mean - sample_b.mean)[()], (unit * np.sqrt(variance))[()], count[()], degrees_of_freedom[()]
+    )
 
 
 def difference_p_values(difference: Estimate) -> NDArray[np.float64]:
-    """Two-sided Student p-values of mean = 0: 0 for a certain difference, 1 for a certain equality."""
+    """Two-sided Student p-values of mean = 0.
+
+    Where nothing varies Student's t has no scale. Means that agree are then no test, NaN; of n replicas that all
+    differ by the same amount p is 2^(1−n), that of the sign test, since n coins would fall alike as often: with two
+    replicas that is no evidence.
+    """
     centre, standard_error = np.asarray(difference.mean), np.asarray(difference.standard_error)
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.where((standard_error == 0) & (centre == 0), 0.0, np.abs(centre) / standard_error)
-    return np.asarray(2 * stats.t.sf(statistic, difference.degrees_of_freedom))
+        p_value = 2 * stats.t.sf(np.abs(centre) / standard_error, difference.degrees_of_freedom)
+    certain = np.where(centre == 0, np.nan, np.minimum(1.0, 2.0 ** (1.0 - np.asarray(difference.count))))
+    return np.asarray(np.where(standard_error == 0, certain, p_value))
 
 
 def rate_difference(diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence: Real = 0.95) -> RateDifference:

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sdesgd.errors import InputError
-from sdesgd.evidence.samples import as_two_arms, common_constant
+from sdesgd.evidence.samples import as_two_arms, check_seed, common_constant, unit_of
+from sdesgd.inputs import as_float64, check_positive_integer
 
 # Permuted statistics are formed this many at a time, to bound the memory.
 PERMUTATIONS_AT_ONCE = 128
@@ -22,7 +23,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     Raises InputError for values outside [0, 1].
     Source: Holm 1979, Scand. J. Statist. 6.
     """
-    raw = np.asarray(p_values, dtype=np.float64)
+    raw = as_float64(p_values, "p_values")
     tested = ~np.isnan(raw)
     family = raw[tested]
     if np.any((family < 0) | (family > 1)):
@@ -61,7 +62,8 @@ def max_t(a: ArrayLike, b: ArrayLike, *, permutations: int = 999, seed: int) -> 
         raise InputError(f"the arms have {number_a} and {number_b} replicas; a test needs two of each")
     excluded = np.atleast_1d(common_constant(a, b)).ravel()
     columns = np.concatenate([replicas_a.reshape(number_a, -1), replicas_b.reshape(number_b, -1)])
-    columns = columns[:, ~excluded]
+    # In units of each column's size, so that no square underflows.
+    columns = (columns / unit_of(columns))[:, ~excluded]
     labels = np.zeros(number_a + number_b)
     labels[:number_a] = 1.0
     statistics = WelchStatistics(columns)
@@ -78,8 +80,8 @@ def max_t(a: ArrayLike, b: ArrayLike, *, permutations: int = 999, seed: int) -> 
 
 def relabellings(labels: NDArray[np.float64], permutations: int, seed: int):
     """Yield random permutations of `labels` as rows, in blocks of (≤ PERMUTATIONS_AT_ONCE, replicas)."""
-    if permutations < 1:
-        raise InputError(f"permutations is {permutations}; pass at least 1, and 999 for p-values of 0.001")
+    check_positive_integer("permutations", permutations)
+    check_seed(seed)
     generator = np.random.default_rng(seed)
     for start in range(0, permutations, PERMUTATIONS_AT_ONCE):
         rows = min(PERMUTATIONS_AT_ONCE, permutations - start)

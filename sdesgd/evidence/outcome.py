@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sdesgd.evidence.equivalence import Equivalence
 from sdesgd.evidence.estimates import RateDifference
+from sdesgd.evidence.movement import NO_NOISE, NOTHING_MOVED, SAME_NUMBERS, NotFinite
 
 Kind = Literal["equivalent", "different", "inconclusive"]
 
@@ -22,7 +24,13 @@ class Verdict:
     `difference_p_values` corrected over all times and observables. `counts` are the finite replicas of
     reference and other at the worst time. `divergence` compares the diverged rates (a: reference,
     b: other; its p-value is corrected too), None when no replica diverged. `replicas_needed` is None
-    unless the kind is inconclusive, and where it cannot be estimated.
+    unless the kind is inconclusive, and where it cannot be estimated or wouldn't help.
+
+    `reason` says why nothing could be decided whatever the number of replicas: "nothing moved", "no noise", "same
+    numbers" or "not finite" (see `verdict`); None otherwise. `not_finite` counts what was left out because it is not
+    finite, though its replica has not diverged. `says_diverged` tells whether divergence was passed to `verdict`, or
+    judged by values that are not finite. `one_path` is the arm, "reference" or "other", whose replicas agree at every
+    time while those of the other arm don't.
     """
 
     kind: Kind
@@ -39,9 +47,15 @@ class Verdict:
     margin: float
     alpha: float
     method: str
+    reason: str | None = None
+    not_finite: NotFinite | None = None
+    says_diverged: bool = True
+    one_path: str | None = None
 
     def sentence(self) -> str:
         """The verdict, the numbers behind it and what it conditions on, in one sentence."""
+        if self.reason in _REASONS:
+            return _REASONS[self.reason] + self._condition() + "."
         return self._claim() + "; " + self._worst() + self._remark() + self._condition() + "."
 
     def _claim(self) -> str:
@@ -55,7 +69,8 @@ class Verdict:
             time = int(np.nanargmin(self.difference_p_values))
             found.append(f"the means, most clearly at time index {time} (corrected p = {smallest:.2g})")
         if self.divergence is not None and self.divergence.p_value <= self.alpha:
-            found.append(f"the rates of divergence (corrected p = {self.divergence.p_value:.2g})")
+            rates = "the rates of divergence" if self.says_diverged else "the shares of replicas that are not finite"
+            found.append(f"{rates} (corrected p = {self.divergence.p_value:.2g})")
         return "Different in " + " and in ".join(found)
 
     def _worst(self) -> str:
@@ -71,21 +86,74 @@ class Verdict:
         )
 
     def _remark(self) -> str:
+        text = ""
         if self.kind == "equivalent" and self.different:
             smallest = smallest_p_value(self.difference_p_values)
-            return f"; a difference inside the margin was nevertheless detected (corrected p = {smallest:.2g})"
+            text = f"; a difference inside the margin was nevertheless detected (corrected p = {smallest:.2g})"
         if self.replicas_needed is not None:
-            return f"; about {self.replicas_needed} replicas an arm would decide"
-        return ""
+            text = f"; about {self.replicas_needed} replicas an arm would decide"
+        if self.one_path is not None:
+            arm = "reference" if self.one_path == "reference" else "other arm"
+            text += f"; the replicas of the {arm} all follow one path, without noise"
+        return text
 
     def _condition(self) -> str:
-        if self.divergence is None:
-            return ""
-        rates = self.divergence
-        return (
-            f"; means are over the replicas not yet diverged ({100 * rates.rate_a:.3g}% of {rates.count_a} "
-            f"reference and {100 * rates.rate_b:.3g}% of {rates.count_b} other replicas diverged)"
-        )
+        text = ""
+        if self.divergence is not None:
+            rates = self.divergence
+            left, lost = ("not yet diverged", "diverged") if self.says_diverged else ("still finite", "are not finite")
+            text = (
+                f"; means are over the replicas {left} ({100 * rates.rate_a:.3g}% of {rates.count_a} "
+                f"reference and {100 * rates.rate_b:.3g}% of {rates.count_b} other replicas {lost})"
+            )
+        if self.not_finite is not None:
+            replicas, entries = self.not_finite.replicas, self.not_finite.entries
+            text += (
+                f"; {entries[0]} values in {replicas[0]} reference replicas and {entries[1]} in {replicas[1]} other "
+                "replicas are not finite, without divergence, and were left out: what is left is a selection, so "
+                "equivalence can't be claimed; mend the observable"
+            )
+        return text
+
+
+_REASONS = {
+    NOTHING_MOVED: "Nothing moved: all values of both arms are one constant, so they are no evidence either way; look "
+    "at the learning rate (is it 0 in this dtype?), at the gradient at the start, and at the observable",
+    NO_NOISE: "No noise: all replicas of both arms follow one and the same path, so there is no standard deviation "
+    "for a margin; draw batches smaller than the data",
+    SAME_NUMBERS: "Nothing compared: both arms are the same numbers, one run passed twice; pass runs of different keys",
+}
+
+
+def nothing_compared(
+    reason: str,
+    pair: tuple[np.ndarray, np.ndarray],
+    equivalence: Equivalence,
+    divergence: RateDifference | None,
+    method: str,
+) -> Verdict:
+    """The verdict on an observable that is no evidence: inconclusive, and more replicas wouldn't help."""
+    untested = np.full(pair[0].shape[1], np.nan)
+    return Verdict(
+        kind="inconclusive",
+        equivalent=False,
+        different=False,
+        worst_time=0,
+        standardized_difference=math.nan,
+        interval=(math.nan, math.nan),
+        equivalence_p_values=untested,
+        difference_p_values=untested.copy(),
+        counts=(
+            int(np.isfinite(pair[0][:, 0].astype(float)).sum()),
+            int(np.isfinite(pair[1][:, 0].astype(float)).sum()),
+        ),
+        divergence=divergence,
+        replicas_needed=None,
+        margin=equivalence.margin,
+        alpha=equivalence.alpha,
+        method=method,
+        reason=reason,
+    )
 
 
 def smallest_p_value(p_values: NDArray[np.float64]) -> float:

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
 from sdesgd.evidence.samples import Real, check_probability
+from sdesgd.inputs import as_float64
 
 # Below this many standard errors an error is noise, and so is its logarithm.
 SIGNIFICANT = 2.0
@@ -40,7 +41,9 @@ class OrderFit:
 
     def band(self, step_sizes: ArrayLike) -> tuple[NDArray[np.float64], ...]:
         """The fitted |error| at positive step sizes and its pointwise interval: (fitted, low, high)."""
-        steps = np.asarray(step_sizes, dtype=np.float64)
+        steps = as_float64(step_sizes, "step_sizes")
+        if not np.all(np.isfinite(steps) & (steps > 0)):
+            raise InputError(f"step_sizes is {shown(steps)}; pass positive numbers")
         coefficients = [np.log(self.constant), self.order]
         coefficients += [] if self.correction is None else [self.correction]
         design = _design(steps, self.correction is not None)
@@ -70,7 +73,7 @@ def order_fit(
     step_sizes: (points,), positive. errors: (points,), of either sign. standard_errors: (points,) or
     None. correction: also fit the next term of the expansion, b h.
     Raises InputError for fewer than 3 points (4 with correction), too few different step sizes, steps
-    that are not positive, errors that are zero or within two standard errors of it.
+    that are not positive, errors that are zero, within two standard errors of it, or all one number.
     """
     check_probability(confidence, "confidence")
     steps = _vector(step_sizes, "step_sizes")
@@ -122,7 +125,7 @@ def _design(steps: NDArray[np.float64], correction: bool) -> NDArray[np.float64]
 
 
 def _vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
+    array = as_float64(values, name, "a vector of finite numbers, one a step size")
     if array.ndim != 1 or not np.all(np.isfinite(array)):
         raise InputError(f"{name} is {array.tolist()}; pass a vector of finite numbers, one a step size")
     return array
@@ -136,11 +139,14 @@ def _check_points(steps: NDArray[np.float64], values: NDArray[np.float64], corre
         raise InputError(f"{len(steps)} points; an order with an interval needs {needed}: add step sizes")
     if np.any(steps <= 0):
         raise InputError(f"step_sizes has {steps.min()}; step sizes must be positive")
-    different = len(np.unique(steps))
+    # Steps that agree to a millionth say nothing of a power.
+    different = len(np.unique(np.round(np.log(steps), 6)))
     if different < needed - 1:
         raise InputError(f"step_sizes has {different} different values; this fit needs {needed - 1}: spread them out")
     if np.any(values == 0):
         raise InputError(f"errors is 0 at step size {steps[values == 0][0]}: it has no logarithm; leave the point out")
+    if np.all(values == values[0]):
+        raise InputError(f"errors is {values[0]} at every step size: nothing moved with the step, so there is no order")
 
 
 def _check_uncertainty(

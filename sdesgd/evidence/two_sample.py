@@ -1,5 +1,6 @@
 """One test of whether two clouds of points have the same law, in any number of dimensions."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +9,12 @@ from scipy.spatial import distance
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.multiplicity import TIE_TOLERANCE, relabellings
-from sdesgd.evidence.samples import as_two_arms
+from sdesgd.evidence.samples import as_two_arms, common_constant, unit_of
 
 
 @dataclass(frozen=True)
 class EnergyTest:
-    """The scaled energy distance and its permutation p-value."""
+    """The scaled energy distance and its permutation p-value, NaN where all points are one: nothing was tested."""
 
     statistic: float
     p_value: float
@@ -29,6 +30,7 @@ def energy_test(
 
     a: (n, dimensions), b: (m, dimensions), finite. permutations: random relabellings; seed: of those.
     standardize: divide each dimension by its pooled standard deviation first, where it is not zero.
+    A dimension in which all points agree up to rounding of their dtype is left out.
     Memory is that of one (n+m)×(n+m) matrix.
     Raises InputError for other shapes, fewer than two points an arm, or points that are not finite.
     Source: Székely & Rizzo 2004, InterStat 5.
@@ -47,9 +49,13 @@ def energy_test(
             f"{lost} of {len(points)} points are not finite; leave out diverged replicas and compare "
             "their number with rate_difference"
         )
+    points = points[:, ~common_constant(a, b)]
+    if not points.size:
+        return EnergyTest(0.0, math.nan)
+    unit = 1.0 if standardize else float(unit_of(points).max())
+    points = points / (unit_of(points) if standardize else unit)
     if standardize:
-        deviation = points.std(axis=0)
-        points = points / np.where(deviation > 0, deviation, 1.0)
+        points = points / points.std(axis=0)
     distances = distance.cdist(points, points)
     to_all = distances.sum(axis=1)
     labels = np.zeros(len(points))
@@ -68,4 +74,4 @@ def energy_test(
     as_extreme = sum(
         int((statistic(relabelled) >= threshold).sum()) for relabelled in relabellings(labels, permutations, seed)
     )
-    return EnergyTest(observed, (1 + as_extreme) / (1 + permutations))
+    return EnergyTest(unit * observed, (1 + as_extreme) / (1 + permutations))
