@@ -21,8 +21,8 @@ from sdesgd.basins.occupancy import burn_in_needed, steps_needed
 from sdesgd.basins.passage import kramers_rates
 from sdesgd.basins.saddles import Saddle, barriers, find_saddles
 from sdesgd.basins.wells import Wells, wells_of
-from sdesgd.dynamics import check_positive_integer
 from sdesgd.errors import InputError, require_known
+from sdesgd.inputs import check_positive_integer
 
 # What is simulated, and all that has an error bar.
 ARMS = ("SGD", "Gaussian SGD", "SDE")

@@ -8,8 +8,9 @@ import sdesgd as sg
 from experiments.batch_size_cell import BUDGETS
 from experiments.run import option
 from sdesgd import sweep
-from sdesgd.dynamics import check_learning_rate, check_momentum, check_positive_integer
+from sdesgd.dynamics import check_learning_rate, check_momentum
 from sdesgd.errors import InputError, require_known
+from sdesgd.inputs import check_positive_integer
 
 # Families: what varies in each, and its name in the figure.
 FAMILIES = {"rate": "learning_rate", "examples": "num_examples", "momentum": "momentum"}

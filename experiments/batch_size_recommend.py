@@ -25,8 +25,9 @@ from experiments import (
 )
 from experiments.run import option
 from sdesgd import optimal_batch
-from sdesgd.dynamics import check_learning_rate, check_momentum, check_positive_integer
+from sdesgd.dynamics import check_learning_rate, check_momentum
 from sdesgd.errors import InputError
+from sdesgd.inputs import check_positive_integer
 
 SEEDS = 5
 FEWEST_STEPS, MOST_STEPS = 500, 20_000

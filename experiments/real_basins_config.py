@@ -6,8 +6,8 @@ from typing import Any
 
 from experiments.real_basins_problems import TASKS
 from experiments.run import option
-from sdesgd.dynamics import check_positive_integer
 from sdesgd.errors import InputError, require_known
+from sdesgd.inputs import check_positive_integer
 
 PRESETS: dict[str, dict[str, Any]] = {
     "cpu": {},

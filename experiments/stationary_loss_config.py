@@ -8,8 +8,9 @@ import numpy as np
 
 from experiments.run import option
 from experiments.stationary_loss_problems import SIZES, Case
-from sdesgd.dynamics import check_momentum, check_positive_integer
+from sdesgd.dynamics import check_momentum
 from sdesgd.errors import InputError, require_known
+from sdesgd.inputs import check_positive_integer
 
 ARMS = ("SGD", "SDE")
 PRESETS: dict[str, dict[str, Any]] = {"cpu": {}, "gpu": {"num_examples": 2000, "width": 32}}

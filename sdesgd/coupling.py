@@ -7,10 +7,11 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from sdesgd import evidence
-from sdesgd.dynamics import AbstractDynamics, MaskedDraw
+from sdesgd import evidence, inputs
+from sdesgd.dynamics import AbstractDynamics, MaskedDraw, traced_schedule
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
 from sdesgd.sde import SDE
@@ -37,10 +38,15 @@ class Coupled(AbstractDynamics):
     second: GaussianSGD | SDE
 
     def __init__(self, first: GaussianSGD | SDE, second: GaussianSGD | SDE):
+        for dynamics in (first, second):
+            if not isinstance(dynamics, GaussianSGD | SDE):
+                raise InputError(f"{type(dynamics).__name__} has no Brownian path to share: pass GaussianSGD or SDE")
         self.first, self.second = first, second
-        rates = self.first.learning_rate, self.second.learning_rate
-        if all(isinstance(rate, int | float) for rate in rates) and rates[0] != rates[1]:
-            raise InputError(f"learning rates {rates[0]} and {rates[1]} can't share a path: give both the same")
+        if not _same_rate(first.learning_rate, second.learning_rate):
+            rates = " and ".join(
+                "a schedule" if callable(d.learning_rate) else str(d.learning_rate) for d in (first, second)
+            )
+            raise InputError(f"learning rates {rates} can't share a path: give both the same number or schedule object")
         fine, coarse = sorted((self._substeps(0), self._substeps(1)), reverse=True)
         if fine % coarse:
             raise InputError(f"substeps {coarse} and {fine} can't share a path: make one a multiple of the other")
@@ -82,6 +88,15 @@ class Coupled(AbstractDynamics):
         return self.first.params(state[0]), self.second.params(state[1])
 
 
+def _same_rate(first: Any, second: Any) -> bool:
+    """Whether two rates are one; of schedules those that are traced to the same program."""
+    if callable(first) and callable(second):
+        return first is second or bool(traced_schedule(first) == traced_schedule(second))
+    if callable(first) or callable(second) or isinstance(first, Tracer) or isinstance(second, Tracer):
+        return first is second
+    return float(first) == float(second)
+
+
 @dataclasses.dataclass(frozen=True)
 class Gap:
     """E[observable] under Gaussian SGD minus under the SDE, replica by replica on shared increments.
@@ -120,6 +135,7 @@ def simulate_coupled(
         first, second: as for ``Coupled``.
         problem, observables, settings: as for ``simulate``.
     """
+    observables = inputs.check_mapping_of_functions("observables", observables)
     pairs = {name: _Pair(function) for name, function in observables.items()}
     both = simulate(Coupled(first, second), problem, observables=pairs, **settings)
 

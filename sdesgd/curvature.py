@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 from matfree import decomp
 
+from sdesgd import derivatives, freshness, inputs
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
 
@@ -29,7 +30,7 @@ class Eigenpairs(NamedTuple):
 def hessian_product(
     problem: Problem, params: PyTree, vector: PyTree, key: Key[Array, "*draws"] | None = None
 ) -> PyTree:
-    """H(θ) v, one Hessian-vector product (forward over reverse), about three gradients.
+    """H(θ) v, one Hessian-vector product, about three gradients; see ``derivatives.hessian_product``.
 
     Args:
         params: θ.
@@ -39,7 +40,7 @@ def hessian_product(
     moving, fixed = eqx.partition(params, eqx.is_inexact_array)
 
     def product(one):
-        return jax.jvp(lambda x: problem.gradient(eqx.combine(x, fixed), one), (moving,), (vector,))[1]
+        return derivatives.hessian_product(lambda x: problem.gradient(eqx.combine(x, fixed), one), moving, vector)[1]
 
     if key is None or not key.shape:
         return product(key)
@@ -69,17 +70,25 @@ def top_eigenpairs(
         mask_key: masks and groups of the loss; several, (K,), for those of the mean Hessian.
 
     Raises:
-        InputError: num larger than the Krylov space.
+        InputError: num larger than the Krylov space, params of less than 32 bits, a loss that can't be differentiated
+            twice, no key.
     """
+    key = inputs.as_key(key)
+    if mask_key is not None and not inputs.is_key(mask_key):
+        mask_key = inputs.as_key(mask_key, "mask_key")
+    inputs.check_positive_integer("num", num)
+    inputs.check_positive_integer("num_matvecs", num_matvecs)
+    params = problem.like(params)
     steps = min(num_matvecs, problem.num_parameters)
     if not 1 <= num <= steps:
         raise InputError(f"num is {num}: pass 1 to {steps} eigenpairs, or raise num_matvecs")
-    if problem.dtype not in (jnp.float32, jnp.float64):
-        raise InputError(f"params are {problem.dtype}: Lanczos needs float32 or float64; cast them")
+    narrow = {str(x.dtype) for x in jax.tree.leaves(problem.moving(params)) if x.dtype.itemsize < 4}
+    if narrow:
+        raise InputError(f"params are {', '.join(sorted(narrow))}: Lanczos needs float32 or float64; cast them")
     return _top_eigenpairs(problem, params, key, num, steps, mask_key)
 
 
-@eqx.filter_jit
+@freshness.jit
 def _top_eigenpairs(problem, params, key, num: int, steps: int, mask_key) -> Eigenpairs:
     flat, unravel = ravel_pytree(problem.moving(params))
 

@@ -4,8 +4,8 @@ One SGD step, whatever the dynamics, is θ ← θ − η Σ_i w_i ∇ℓ_i(θ) w
 """
 
 import abc
+import dataclasses
 import math
-import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,11 +13,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from sdesgd import freshness, inputs
 from sdesgd.errors import InputError, require_known
+from sdesgd.inputs import check_positive_integer  # noqa: F401
 from sdesgd.problem import Problem
 
 SAMPLING_MODES = ("replacement", "no_replacement", "reshuffle")
@@ -82,8 +82,23 @@ class AbstractDynamics(eqx.Module):
         return state.params
 
     def rate(self, n: Int[Array, ""], dtype: jnp.dtype) -> Float[Array, ""]:
-        """η_n in the dtype of the parameters."""
+        """η_n in this dtype."""
         return jnp.asarray(self.learning_rate(n) if callable(self.learning_rate) else self.learning_rate, dtype)
+
+    def fresh(self) -> "AbstractDynamics":
+        """The dynamics with its schedule as it is now, also those that it is made of; see ``freshness``.
+
+        Raises:
+            InputError: a schedule that JAX can't trace, or that doesn't give one real number a step.
+        """
+        changed = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, AbstractDynamics):
+                changed[field.name] = value.fresh()
+            elif field.name == "learning_rate" and callable(value) and not isinstance(value, freshness.Fresh):
+                changed[field.name] = traced_schedule(value)
+        return freshness.replaced(self, **changed) if changed else self
 
 
 class MaskedDraw(NamedTuple):
@@ -104,29 +119,40 @@ def split_key(problem: Problem, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKe
 # -- validation ----------------------------------------------------------------------------------------
 
 
-def _concrete(value: Any) -> bool:
-    return not isinstance(value, Tracer)
+def traced_schedule(schedule: Schedule) -> freshness.Fresh:
+    """The schedule as it is now.
+
+    Raises:
+        InputError: JAX can't trace it, or it doesn't give one real number a step.
+    """
+    remedy = "write it with jax.numpy (jnp.where for `if`, jnp.cos, a jnp table), or take one of optax"
+    step = jax.ShapeDtypeStruct((), jnp.int32)
+    fresh, shape = freshness.traced(schedule, step, what="the learning_rate schedule", remedy=remedy)
+    real = hasattr(shape, "dtype") and (
+        jnp.issubdtype(shape.dtype, jnp.floating) or jnp.issubdtype(shape.dtype, jnp.integer)
+    )
+    if not real or shape.shape:
+        got = f"shape {shape.shape} and dtype {shape.dtype}" if hasattr(shape, "shape") else type(shape).__name__
+        raise InputError(f"the learning_rate schedule gives {got} at a step: return one real number")
+    return fresh
 
 
 def check_learning_rate(learning_rate: Any) -> None:
     """Raises InputError unless η is a positive finite number or a schedule of the step."""
     if callable(learning_rate):
         return
-    number = isinstance(learning_rate, int | float | np.number | np.ndarray | Array)
-    if not number or (_concrete(learning_rate) and not (math.isfinite(learning_rate) and learning_rate > 0)):
-        raise InputError(f"learning_rate is {learning_rate}: pass a positive finite number or a schedule of the step")
+    wanted = "a positive finite number or a schedule of the step"
+    inputs.check_number("learning_rate", learning_rate, wanted, lambda x: x > 0)
 
 
 def check_momentum(momentum: Any) -> None:
     """Raises InputError unless 0 ≤ m < 1."""
-    if _concrete(momentum) and not 0 <= momentum < 1:
-        raise InputError(f"momentum is {momentum}: pass a number with 0 <= momentum < 1")
+    inputs.check_number("momentum", momentum, "a number with 0 <= momentum < 1", lambda x: 0 <= x < 1)
 
 
-def check_positive_integer(name: str, value: Any) -> None:
-    """Raises InputError unless the value is an integer of at least 1."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{name} is {value}: pass an integer of at least 1")
+def is_structural_zero(momentum: Any) -> bool:
+    """Whether momentum is exactly 0 as a number: then nothing is carried for it."""
+    return not isinstance(momentum, jax.Array) and momentum == 0
 
 
 def check_sampling(sampling: str, allowed: tuple[str, ...], why: str = "") -> None:
@@ -214,18 +240,22 @@ def increment_weights(
 
 
 def descend(params: PyTree, velocity: PyTree, gradient: PyTree, learning_rate, momentum) -> tuple[PyTree, PyTree]:
-    """Heavy ball: v ← m v − η ĝ, θ ← θ + v (plain descent where velocity is None)."""
+    """Heavy ball: v ← m v − η ĝ, θ ← θ + v (plain descent where velocity is None). Each leaf keeps its dtype."""
     update = jax.tree.map(lambda g: -learning_rate * g, gradient)
     if velocity is not None:
-        velocity = update = jax.tree.map(lambda v, u: momentum * v + u, velocity, update)
-    return eqx.apply_updates(params, update), velocity
+        update = jax.tree.map(lambda v, u: momentum * v + u, velocity, update)
+        velocity = jax.tree.map(lambda v, u: u.astype(v.dtype), velocity, update)
+    moved = jax.tree.map(
+        lambda u, x: x if u is None else (x + u).astype(x.dtype), update, params, is_leaf=lambda u: u is None
+    )
+    return moved, velocity
 
 
 def zero_velocity(problem: Problem, params: PyTree, momentum: Any) -> PyTree:
     """v_0 = 0; None where momentum is exactly 0, so that nothing is carried."""
-    if isinstance(momentum, int | float) and momentum == 0:
+    if is_structural_zero(momentum):
         return None
-    return jax.tree.map(jnp.zeros_like, problem.moving(params))
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.promote_types(x.dtype, problem.wide)), problem.moving(params))
 
 
 def standard_increments(problem: Problem, key: PRNGKeyArray, substeps: int) -> Float[Array, "substeps units"]:
@@ -233,7 +263,7 @@ def standard_increments(problem: Problem, key: PRNGKeyArray, substeps: int) -> F
 
     Their sum is the ξ ~ N(0, I) of Gaussian SGD, so dynamics of any number of substeps share one path.
     """
-    z = jr.normal(key, (substeps, problem.num_units), problem.dtype)
+    z = jr.normal(key, (substeps, problem.num_units), problem.wide)
     return z / math.sqrt(substeps)
 
 

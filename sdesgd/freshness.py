@@ -129,12 +129,13 @@ def freshened(tree: PyTree) -> PyTree:
 
 
 @contextlib.contextmanager
-def guarded(what: str, remedy: str = "") -> Iterator[None]:
+def guarded(what: str, remedy: str = "", fault: str = "can't be traced by JAX") -> Iterator[None]:
     """Turns what a user's function raises while JAX traces it into one line.
 
     Args:
         what: the subject, such as "observable 'loss'".
         remedy: the end of the line.
+        fault: what it is that JAX can't do.
 
     Raises:
         InputError: anything but a refusal of our own was raised.
@@ -147,7 +148,16 @@ def guarded(what: str, remedy: str = "") -> Iterator[None]:
         # Whatever a user's code raises is a user's to mend; the cause keeps the traceback.
         text = one_line(str(error).split("\n")[0].removesuffix("."), 110)
         remedy = remedy or "use jax.numpy in it, and no float(), no `if` and no NumPy on what it is given"
-        raise InputError(f"{what} can't be traced by JAX ({type(error).__name__}: {text}): {remedy}") from error
+        raise InputError(f"{what} {fault} ({type(error).__name__}: {text}): {remedy}") from error
+
+
+def replaced(module: Any, **fields: Any) -> Any:
+    """An equinox module with other values of these fields, without running its ``__init__`` and checks again."""
+    new = object.__new__(type(module))
+    for field in dataclasses.fields(module):
+        if field.name in fields or hasattr(module, field.name):
+            object.__setattr__(new, field.name, fields.get(field.name, getattr(module, field.name, None)))
+    return new
 
 
 # -- programs ----------------------------------------------------------------------------------------------
@@ -190,13 +200,20 @@ def _has_own_cache(jaxpr: core.Jaxpr) -> bool:
 
     JAX keeps what it traced of these by function object, so the trace that shows them may itself be stale.
     """
+    for inner in programs_within(jaxpr):
+        source = inner.debug_info.func_src_info if inner is not jaxpr and inner.debug_info is not None else ""
+        file = (source or "").rpartition(" at ")[2]
+        if file and not file.startswith(_libraries()):
+            return True
+    return False
+
+
+def programs_within(jaxpr: core.Jaxpr) -> Iterator[core.Jaxpr]:
+    """The program itself and all that its equations hold: loops, branches, compiled and differentiated functions."""
+    yield jaxpr
     for equation in jaxpr.eqns:
         for inner in _inner(equation.params):
-            source = inner.debug_info.func_src_info if inner.debug_info is not None else ""
-            file = (source or "").rpartition(" at ")[2]
-            if (file and not file.startswith(_libraries())) or _has_own_cache(inner):
-                return True
-    return False
+            yield from programs_within(inner)
 
 
 def _inner(params: dict) -> Iterator[core.Jaxpr]:

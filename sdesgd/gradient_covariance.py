@@ -10,12 +10,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from sdesgd.dynamics import batch_units, check_sampling
+from sdesgd import derivatives
+from sdesgd.dynamics import batch_units, check_learning_rate, check_momentum, check_sampling
 from sdesgd.errors import InputError
+from sdesgd.inputs import check_positive_integer
 from sdesgd.problem import Problem
 
 # Per-unit gradients held at once: a block of them costs about one backward pass of as many examples.
 _BLOCK = 16
+# Roundings by which equal numbers may differ after a pass through a net.
+_ROUNDINGS = 64
 
 
 def trace(problem: Problem, params: PyTree, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
@@ -40,7 +44,7 @@ def trace_and_norm(
 
     def deviation(unit):
         one = problem.unit_gradients(params, unit[None], key)
-        return _squared_norm(jax.tree.map(lambda a, b: a[0] - b, one, gradient))
+        return _squared_norm(jax.tree.map(lambda a, b: _wide(a[0]) - _wide(b), one, gradient))
 
     block = min(_BLOCK, problem.num_units)
     squares = jax.lax.map(deviation, jnp.arange(problem.num_units), batch_size=block)
@@ -65,9 +69,11 @@ def noise_scale(
     Source: Smith & Le 2018; derivations: noise-scale, two-conventions, noise-scale-with-momentum.
     """
     check_sampling(sampling, ("replacement", "no_replacement"), "an epoch's noise cancels")
-    if learning_rate <= 0 or not 0 <= momentum < 1:
-        raise InputError(f"learning_rate is {learning_rate}, momentum {momentum}: pass η > 0 and 0 ≤ m < 1")
-    if batch_size < 1 or num_examples < 1 or (sampling == "no_replacement" and batch_size > num_examples):
+    check_learning_rate(learning_rate)
+    check_momentum(momentum)
+    check_positive_integer("batch_size", batch_size)
+    check_positive_integer("num_examples", num_examples)
+    if sampling == "no_replacement" and batch_size > num_examples:
         raise InputError(f"batch_size is {batch_size} of N = {num_examples}: pass 1 to N, or sampling='replacement'")
     ratio = num_examples / batch_size - (sampling == "no_replacement")
     return learning_rate * ratio / (1 - momentum)
@@ -76,7 +82,8 @@ def noise_scale(
 class Cumulants(NamedTuple):
     """Of the scalar uᵀ(ĝ − g) for a minibatch gradient ĝ; arrays with the leading axis of the directions.
 
-    variance: uᵀ(f C/S)u; skewness: κ₃/κ₂^{3/2}; excess_kurtosis: κ₄/κ₂²; both 0 for Gaussian noise.
+    variance: uᵀ(f C/S)u; skewness: κ₃/κ₂^{3/2}; excess_kurtosis: κ₄/κ₂²; both 0 for Gaussian noise, and NaN where there
+    is no noise or the gradient isn't finite.
     """
 
     variance: Float[Array, " directions"]
@@ -127,7 +134,7 @@ def directional_derivatives(
 
     def along(direction):
         losses = lambda x: problem.losses(eqx.combine(x, fixed), key)  # noqa: E731
-        return jax.jvp(losses, (moving,), (direction,))[1]
+        return derivatives.derivatives_along(losses, moving, direction)
 
     return jax.lax.map(along, directions)
 
@@ -140,9 +147,13 @@ def cumulants_of_mean(x: Float[Array, "directions units"], count: int, sampling:
         count: S, the size of a sample.
         sampling: "replacement" | "no_replacement".
     """
-    x = x - jnp.mean(x, axis=1, keepdims=True)
-    m2, m3, m4 = (jnp.mean(x**k, axis=1) for k in (2, 3, 4))
-    return Cumulants(*_cumulants_of_mean(m2, m3, m4, x.shape[1], count, sampling))
+    centred = x - jnp.mean(x, axis=1, keepdims=True)
+    m2, m3, m4 = (jnp.mean(centred**k, axis=1) for k in (2, 3, 4))
+    variance, *shape = _cumulants_of_mean(m2, m3, m4, x.shape[1], count, sampling)
+    # What is left of equal numbers is rounding, and has a shape of its own; a batch of all is no random one.
+    noiseless = m2 <= (_ROUNDINGS * jnp.finfo(x.dtype).eps) ** 2 * jnp.mean(x**2, axis=1)
+    noiseless |= sampling != "replacement" and count == x.shape[1]
+    return Cumulants(variance, *(jnp.where(noiseless, jnp.nan, s) for s in shape))
 
 
 def _cumulants_of_mean(m2, m3, m4, num_units: int, count: int, sampling: str):
@@ -164,9 +175,13 @@ def _cumulants_of_mean(m2, m3, m4, num_units: int, count: int, sampling: str):
             + quadruples * (3 * N * m2**2 - 6 * m4) / (n1 * n2 * n3)
         )
         k2, k3, k4 = second / S**2, third / S**3, (fourth - 3 * second**2) / S**4
-    safe = jnp.where(k2 > 0, k2, 1.0)
-    return k2, jnp.where(k2 > 0, k3 / safe**1.5, 0.0), jnp.where(k2 > 0, k4 / safe**2, 0.0)
+    return k2, k3 / k2**1.5, k4 / k2**2
 
 
 def _squared_norm(tree: PyTree) -> Float[Array, ""]:
-    return sum((jnp.vdot(x, x) for x in jax.tree.leaves(tree)), jnp.zeros(()))
+    return sum((jnp.vdot(x, x) for x in map(_wide, jax.tree.leaves(tree))), jnp.zeros(()))
+
+
+def _wide(x: Array) -> Array:
+    """In float32 at least, so that squares and their sums don't overflow half precision."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import optax
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from sdesgd.errors import InputError, require_known
+from sdesgd.freshness import guarded
+from sdesgd.inputs import as_array, check_positive_integer
 from sdesgd.layers import (
     Activation,
     BatchNorm,
@@ -28,6 +29,11 @@ from sdesgd.layers import (
     Pool,
     batch_moments,
 )
+from sdesgd.losses import OF_CLASSES, class_labels
+from sdesgd.losses import correct as correct
+from sdesgd.losses import cross_entropy as cross_entropy
+from sdesgd.losses import squared_error as squared_error
+from sdesgd.observables import Evaluation as Evaluation
 from sdesgd.problem import Problem
 
 NORMALIZATIONS = ("batch", "group", "none")
@@ -231,17 +237,7 @@ def linear_regression(in_size: int, out_size: int = 1, *, key: PRNGKeyArray) -> 
     return mlp(in_size, out_size, width=1, depth=0, key=key)
 
 
-# -- losses ----------------------------------------------------------------------------------------------
-
-
-def cross_entropy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
-    """ℓ_i = −log softmax(z_i)[y_i], in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-
-
-def squared_error(outputs: Float[Array, "batch outputs"], targets: Array) -> Float[Array, " batch"]:
-    """ℓ_i = ½ ‖z_i − y_i‖²; targets (B,) or (B, outputs)."""
-    return 0.5 * jnp.sum((outputs - targets.reshape(outputs.shape)) ** 2, axis=1)
+# -- finite sums ---------------------------------------------------------------------------------------
 
 
 class ExampleLosses(eqx.Module):
@@ -293,50 +289,26 @@ def finite_sum(
         chunk_size: as for ``Problem``.
 
     Raises:
-        InputError: batch norm without a batch size, or with groups of one; N not a multiple of the batch size.
+        InputError: batch norm without a batch size, or with groups of one; N not a multiple of the batch size; inputs
+            that the net can't take; labels that are none of its classes.
     """
+    inputs = as_array(inputs, "inputs", dtype=None)
+    with guarded(
+        "the net", "pass inputs of the shape that it takes, (N, features) for dense layers", "can't take them"
+    ):
+        row = jax.ShapeDtypeStruct((2, *inputs.shape[1:]), jnp.promote_types(inputs.dtype, jnp.float32))
+        outputs = jax.eval_shape(lambda x: net(x, moments=moments), row)
+    if loss in OF_CLASSES:
+        labels = class_labels(labels, outputs.shape[-1])
     data = (inputs, labels)
     if not net.couples_examples or moments is not None:
         losses = ExampleLosses(loss, moments)
         return Problem(losses, net, data, stochastic=net.stochastic, batched=True, chunk_size=chunk_size)
+    if batch_size is not None:
+        check_positive_integer("batch_size", batch_size)
     if batch_size is None or batch_size < 2:
         raise InputError(
             f"batch_size is {batch_size}: batch norm needs the examples of a batch, at least 2; pass batch_size, give "
             "moments=net.moments(inputs) to freeze it, or use normalization='group'"
         )
     return Problem(GroupLoss(loss), net, data, unit_size=batch_size, stochastic=net.stochastic, chunk_size=chunk_size)
-
-
-# -- observables -----------------------------------------------------------------------------------------
-
-
-class Evaluation(eqx.Module):
-    """The mean over a data set of ``score(outputs, labels)``: an observable of the net.
-
-    Dropout is off. Batch norm uses the statistics of the evaluation batch, as in Keskar et al.: the whole set, or
-    equal parts of it of at most ``batch_size`` examples (theirs: 5000).
-
-    Args:
-        score: (outputs (B, ·), labels (B, ·)) → (B,): ``cross_entropy``, ``correct``, ….
-        inputs, labels: the data set.
-        batch_size: examples of one evaluation batch, at most.
-    """
-
-    score: Callable
-    inputs: Float[Array, "examples features"]
-    labels: Array
-    batch_size: int = 5000
-
-    def __call__(self, net: Net) -> Float[Array, ""]:
-        count = self.inputs.shape[0]
-        parts = -(-count // self.batch_size)
-        total = jnp.zeros((), self.inputs.dtype)
-        for k in range(parts):
-            part = slice(k * count // parts, (k + 1) * count // parts)
-            total += jnp.sum(self.score(net(self.inputs[part]), self.labels[part]), dtype=total.dtype)
-        return total / count
-
-
-def correct(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
-    """1 where the largest logit is the label's, else 0; its mean is the accuracy."""
-    return (logits.argmax(axis=-1) == labels).astype(logits.dtype)

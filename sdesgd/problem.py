@@ -7,12 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from sdesgd import sizes
-from sdesgd.errors import InputError
+from sdesgd import freshness, inputs, sizes
+from sdesgd.errors import InputError, shown
 
 
 class Problem(eqx.Module):
@@ -25,22 +23,30 @@ class Problem(eqx.Module):
     are taken in the order of the data. The D×N matrix of per-unit gradients is never formed: a weighted
     gradient is one backward pass, accumulated over chunks of units.
 
-    Assumptions: ℓ_i is differentiable in the inexact-array leaves of ``params``; only those move.
+    Assumptions: ℓ_i is differentiable in the inexact-array leaves of ``params``; only those move. Each leaf keeps its
+    dtype, but nothing is computed in less than float32: half-precision parameters are rounded after each step, and
+    handed to the loss as float32. What the loss reads from outside (a global, a closure, an attribute) is seen as it is
+    at each call of the library.
 
     Args:
         per_example_loss: ``(params, example) -> scalar``; with ``unit_size`` > 1 the example is a group,
             each leaf with a leading axis ``unit_size``; with ``stochastic`` a third argument ``key``; with
             ``batched`` the example has a further leading axis B (the keys too), and the result is ``(B,)``.
-        params: pytree, the default start. May be an equinox module.
-        data: pytree of arrays whose leading axis is N. Floating leaves are cast to the dtype of params.
+        params: pytree, the default start. May be an equinox module. Python floats in plain containers move too.
+        data: pytree of arrays whose leading axis is N. Floating leaves are cast to the dtype of params, float32 at
+            least; integers keep their values or are refused.
         unit_size: examples of one unit. Must divide N.
         stochastic: whether the loss draws random numbers (dropout masks).
         batched: whether the loss maps a batch to a vector of losses (faster nets).
         chunk_size: units of one backward pass; default: from the shapes (about 64 MiB of activations).
 
     Raises:
-        InputError: empty data, leading axes that differ, NaN or infinity in the data, N not a multiple of
-            the unit, a loss of the wrong shape, no parameter that could move.
+        InputError: empty data, leading axes that differ, NaN or infinity in data or params, values that aren't numbers
+            or that the cast would change, N not a multiple of the unit, a loss of the wrong shape or that JAX can't
+            trace, no parameter that could move.
+
+    Warns:
+        UserWarning: numbers in params that will not move.
     """
 
     per_example_loss: Callable
@@ -62,27 +68,47 @@ class Problem(eqx.Module):
         batched: bool = False,
         chunk_size: int | None = None,
     ):
-        self.params = strong_arrays(params)
-        if not jax.tree.leaves(self.moving()):
-            raise InputError("params has no floating-point array, so nothing can move: wrap numbers by jnp.asarray")
-        dtype = self.dtype
-        self.data = jax.tree.map(lambda x: _as_data(x, dtype), data)
+        self.params = inputs.as_params(params)
+        inputs.check_finite(self.moving(), "params", "start from finite parameters")
+        self.data = inputs.as_data(data, self.wide, unit_size)
         self.per_example_loss = per_example_loss
-        self.unit_size, self.stochastic, self.batched = unit_size, stochastic, batched
-        _check_data(self.data, unit_size)
+        self.unit_size, self.stochastic, self.batched = int(unit_size), stochastic, batched
         self.chunk_size = self.num_units  # a value for the tracing below
         example = self._gather(jnp.zeros((1, unit_size), int) if unit_size > 1 else jnp.zeros(1, int))
         keys = jr.split(jr.key(0), 1) if stochastic else None
-        _check_loss(jax.eval_shape(lambda: self._losses(self.params, example, keys)), batched)
+        with freshness.guarded("per_example_loss", _LOSS_REMEDY):
+            shape = jax.eval_shape(lambda: self._losses(self.params, example, keys))
+        _check_loss(shape, batched)
         if chunk_size is None:
             leaves = (example, keys)
             per_unit = sizes.activation_bytes(
                 lambda p, batch: self._losses(eqx.combine(p, self.params), *batch), self.moving(), leaves
             )
             chunk_size = sizes.chunk_size(self.num_units, per_unit)
-        if not isinstance(chunk_size, int) or chunk_size < 1:
-            raise InputError(f"chunk_size is {chunk_size}: pass a positive number of units, or None")
+        if not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1:
+            raise InputError(f"chunk_size is {shown(chunk_size)}: pass a positive number of units, or None")
         self.chunk_size = min(chunk_size, self.num_units)
+
+    def fresh(self) -> "Problem":
+        """The problem with its loss as it is now: what it reads from outside is seen, and known to the compiler.
+
+        Raises:
+            InputError: params of 64 bits where JAX is set to 32; a loss that JAX can't trace any more.
+        """
+        if isinstance(self.per_example_loss, freshness.Fresh):
+            return self
+        if jax.dtypes.canonicalize_dtype(self.dtype) != self.dtype:
+            raise InputError(
+                f"params are {self.dtype} and JAX is set to 32 bits: run within `with jax.enable_x64(True):`, or build "
+                "the problem anew"
+            )
+        lead = ((1,) if self.batched else ()) + ((self.unit_size,) if self.unit_size > 1 else ())
+        example = jax.tree.map(lambda x: jax.ShapeDtypeStruct(lead + x.shape[1:], x.dtype), self.data)
+        keys = jax.eval_shape(lambda: jr.split(jr.key(0), 1) if self.batched else jr.key(0))
+        params = widened(self.params)
+        arguments = (params, example, keys) if self.stochastic else (params, example)
+        known = freshness.of(self.per_example_loss, *arguments, what="per_example_loss", remedy=_LOSS_REMEDY)
+        return freshness.replaced(self, per_example_loss=known)
 
     # -- sizes -----------------------------------------------------------------------------------------
 
@@ -103,8 +129,13 @@ class Problem(eqx.Module):
 
     @property
     def dtype(self) -> jnp.dtype:
-        """The dtype of the parameters: simulations run in it."""
+        """The dtype of the parameters, of leaves that differ the wider: simulations run in it."""
         return jnp.result_type(*jax.tree.leaves(self.moving()))
+
+    @property
+    def wide(self) -> jnp.dtype:
+        """The dtype of weights and sums: that of the parameters, float32 at least."""
+        return jnp.promote_types(self.dtype, jnp.float32)
 
     @property
     def needs_key(self) -> bool:
@@ -115,6 +146,26 @@ class Problem(eqx.Module):
         """The leaves that move (inexact arrays), the others replaced by None."""
         return eqx.filter(self.params if params is None else params, eqx.is_inexact_array)
 
+    def like(self, params: PyTree) -> PyTree:
+        """These params as a start: converted as the problem's own were, and of their structure, shapes and dtypes.
+
+        Raises:
+            InputError: they differ, or hold NaN or infinity.
+        """
+        params = inputs.as_params(params, warn=False)
+        want, got = (jax.eval_shape(lambda p: p, self.moving(p)) for p in (self.params, params))
+        if jax.tree.structure(want) != jax.tree.structure(got):
+            raise InputError("params has another structure than the problem's params: start from the same net")
+        pairs = zip(jax.tree_util.tree_leaves_with_path(want), jax.tree.leaves(got), strict=True)
+        for (path, wanted), given in pairs:
+            if (wanted.shape, wanted.dtype) != (given.shape, given.dtype):
+                raise InputError(
+                    f"{inputs.leaf_name('params', path)} has shape {given.shape} and dtype {given.dtype}, the problem's"
+                    f" has {wanted.shape} and {wanted.dtype}: start from the same net"
+                )
+        inputs.check_finite(self.moving(params), "params", "start from finite parameters")
+        return params
+
     # -- means -----------------------------------------------------------------------------------------
 
     def loss(self, params: PyTree, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
@@ -123,9 +174,16 @@ class Problem(eqx.Module):
         Args:
             params: θ.
             key: masks and groups; required if the problem is stochastic.
+
+        Returns:
+            A scalar of the dtype of the losses, float32 at least.
         """
-        total = self._accumulate(lambda units, keys, _: jnp.sum(self._losses(params, units, keys)), key)
-        return total / self.num_units
+
+        def part(units, keys, _):
+            losses = self._losses(params, units, keys)
+            return jnp.sum(losses, dtype=_wide(losses.dtype))
+
+        return self._accumulate(part, key) / self.num_units
 
     def losses(self, params: PyTree, key: PRNGKeyArray | None = None) -> Float[Array, " units"]:
         """(ℓ_1(θ), …, ℓ_N(θ)), one for each unit."""
@@ -138,7 +196,7 @@ class Problem(eqx.Module):
 
     def gradient(self, params: PyTree, key: PRNGKeyArray | None = None) -> PyTree:
         """g(θ) = ∇L(θ): a pytree like params, with None where a leaf doesn't move."""
-        uniform = jnp.full(self.num_units, 1 / self.num_units, self.dtype)
+        uniform = jnp.full(self.num_units, 1 / self.num_units, self.wide)
         return self.weighted_gradient(params, uniform, key)
 
     def weighted_gradient(
@@ -159,7 +217,7 @@ class Problem(eqx.Module):
             w = jax.lax.dynamic_slice_in_dim(weights, start, jax.tree.leaves(units)[0].shape[0])
             return self._gradient(params, w, units, keys)
 
-        return self._accumulate(part, key)
+        return self._like_moving(self._accumulate(part, key), params)
 
     def minibatch_gradient(
         self, params: PyTree, units: Int[Array, "batch *group"], key: PRNGKeyArray | None = None
@@ -175,18 +233,18 @@ class Problem(eqx.Module):
         groups, key_masks = self._partition(key)
         rows = units if groups is None or units.ndim == 2 else groups[units]
         keys = jr.split(key_masks, units.shape[0]) if self.stochastic else None
-        weights = jnp.full(units.shape[0], 1 / units.shape[0], self.dtype)
-        return self._gradient(params, weights, self._gather(rows), keys)
+        weights = jnp.full(units.shape[0], 1 / units.shape[0], self.wide)
+        return self._like_moving(self._gradient(params, weights, self._gather(rows), keys), params)
 
     def unit_gradients(self, params: PyTree, units: Int[Array, " batch"], key: PRNGKeyArray | None = None) -> PyTree:
-        """∇ℓ_i(θ) for a few units i: leaves with a leading axis ``batch``, a D×batch array.
+        """∇ℓ_i(θ) for a few units i: leaves with a leading axis ``batch``, a D×batch array, in float32 at least.
 
         Masks and groups are those of ``weighted_gradient`` with the same key.
         """
         groups, key_masks = self._partition(key)
         keys = jr.split(key_masks, self.num_units)[units] if self.stochastic else None
         rows = units if groups is None else groups[units]
-        one = jnp.ones(1, self.dtype)
+        one = jnp.ones(1, self.wide)
 
         def single(row, mask_key):
             example = self._gather(row[None])
@@ -215,17 +273,23 @@ class Problem(eqx.Module):
         return jax.tree.map(lambda x: x[rows], self.data)
 
     def _losses(self, params: PyTree, units: PyTree, keys) -> Array:
-        params = eqx.combine(params, self.params)
+        params = widened(eqx.combine(params, self.params))
         arguments = (units, keys) if self.stochastic else (units,)
         if self.batched:
             return self.per_example_loss(params, *arguments)
         return jax.vmap(lambda *a: self.per_example_loss(params, *a))(*arguments)
 
     def _gradient(self, params: PyTree, weights: Array, units: PyTree, keys) -> PyTree:
-        def weighted_loss(moving):
-            return jnp.vdot(weights, self._losses(eqx.combine(moving, params), units, keys))
+        """In float32 at least, whatever the dtype of params."""
 
-        return jax.grad(weighted_loss)(self.moving(params))
+        def weighted_loss(moving):
+            losses = self._losses(eqx.combine(moving, params), units, keys)
+            return jnp.vdot(weights, losses.astype(_wide(losses.dtype)))
+
+        return jax.grad(weighted_loss)(widened(self.moving(params)))
+
+    def _like_moving(self, gradient: PyTree, params: PyTree) -> PyTree:
+        return jax.tree.map(lambda g, x: g.astype(x.dtype), gradient, self.moving(params))
 
     def _accumulate(self, part: Callable, key: PRNGKeyArray | None) -> Any:
         """Σ over chunks of ``part(units, keys, start)``."""
@@ -240,58 +304,31 @@ class Problem(eqx.Module):
 
         if full == 1 and chunk == self.num_units:
             return one(0, chunk)
-        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(lambda: one(0, chunk)))
+        add = lambda sum_, x: sum_ + x.astype(sum_.dtype)  # noqa: E731
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, _wide(x.dtype)), jax.eval_shape(lambda: one(0, chunk)))
         total, _ = jax.lax.scan(
-            lambda sum_, k: (jax.tree.map(jnp.add, sum_, one(k * chunk, chunk)), None),
+            lambda sum_, k: (jax.tree.map(add, sum_, one(k * chunk, chunk)), None),
             zeros,
             jnp.arange(full),
         )
         rest = self.num_units - full * chunk
-        return jax.tree.map(jnp.add, total, one(full * chunk, rest)) if rest else total
+        return jax.tree.map(add, total, one(full * chunk, rest)) if rest else total
 
 
-def strong_arrays(params: PyTree) -> PyTree:
-    """numpy arrays as JAX arrays, and no weak types: a weakly typed start would change type within a loop."""
-
-    def convert(x):
-        if isinstance(x, np.ndarray | np.generic):
-            return jnp.asarray(x)  # float64 becomes float32 unless JAX is set to 64 bits
-        is_number = isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, np.number)
-        return jnp.asarray(x, x.dtype) if is_number else x
-
-    return jax.tree.map(convert, params)
+_LOSS_REMEDY = (
+    "make it differentiable JAX code of (params, example), with jax.numpy in place of NumPy, float() and `if`"
+)
 
 
-def _as_data(leaf: Any, dtype: jnp.dtype) -> Array:
-    array = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
-    floating = jnp.issubdtype(array.dtype, jnp.floating)
-    return jnp.asarray(array, dtype) if floating else jnp.asarray(array)
+def widened(params: PyTree) -> PyTree:
+    """The floating leaves in float32 at least: half precision would overflow, round to one side, or stop counting."""
+    narrow = lambda x: eqx.is_inexact_array(x) and x.dtype != _wide(x.dtype)  # noqa: E731
+    return jax.tree.map(lambda x: x.astype(_wide(x.dtype)) if narrow(x) else x, params)
 
 
-def _check_data(data: PyTree, unit_size: int) -> None:
-    leaves = jax.tree_util.tree_leaves_with_path(data)
-    if not leaves:
-        raise InputError("data is empty: pass a pytree of arrays whose leading axis is the example")
-    lengths = {jax.tree_util.keystr(path) or "data": x.shape[0] if x.ndim else -1 for path, x in leaves}
-    num_examples = next(iter(lengths.values()))
-    if num_examples < 0 or len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{name}: {'none' if n < 0 else n}" for name, n in lengths.items())
-        raise InputError(f"leading axes of data differ ({shown}): give every leaf the same number of examples")
-    if num_examples == 0:
-        raise InputError("data has 0 examples: pass at least one")
-    if unit_size < 1:
-        raise InputError(f"unit_size is {unit_size}: pass the examples of one unit, at least 1")
-    if num_examples % unit_size:
-        raise InputError(
-            f"N = {num_examples} examples are not a multiple of unit_size = {unit_size}: "
-            f"drop {num_examples % unit_size} or choose a divisor"
-        )
-    for path, x in leaves:
-        if jnp.issubdtype(x.dtype, jnp.floating) and not isinstance(x, Tracer):
-            bad = int(jnp.sum(~jnp.isfinite(x)))
-            if bad:
-                name = jax.tree_util.keystr(path) or "data"
-                raise InputError(f"{name} has {bad} values that are NaN or infinite: remove or impute them")
+def _wide(dtype: jnp.dtype) -> jnp.dtype:
+    """What to compute and sum with for numbers of a dtype."""
+    return jnp.promote_types(dtype, jnp.float32) if jnp.issubdtype(dtype, jnp.floating) else dtype
 
 
 def _check_loss(shape: Any, batched: bool) -> None:

@@ -9,11 +9,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from sdesgd import dynamics as dyn
+from sdesgd import inputs
 from sdesgd.dynamics import AbstractDynamics, MaskedDraw, Schedule, State
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
 from sdesgd.problem import Problem
 from sdesgd.solvers import SemiImplicitHeavyBall, SmallNoiseRK3, check_solver
-from sdesgd.terms import AbstractFusedTerm, GivenIncrement, GradientFlowTerm, HeavyBallTerm, fresh_key, fused_step
+from sdesgd.terms import (
+    AbstractFusedTerm,
+    GivenIncrement,
+    GradientFlowTerm,
+    HeavyBallTerm,
+    StepPath,
+    fresh_key,
+    fused_step,
+)
 
 _SUBSTEPS = 1024  # where the keys of substeps start, beyond those of a solver's stages
 
@@ -81,12 +90,12 @@ class SDE(AbstractDynamics):
         solver: Any = None,
     ):
         dyn.check_learning_rate(learning_rate)
-        dyn.check_positive_integer("batch_size", batch_size)
+        inputs.check_positive_integer("batch_size", batch_size)
         dyn.check_sampling(sampling, dyn.SAMPLING_MODES[:2], "at fixed parameters an epoch's noise cancels: no SDE")
         dyn.check_momentum(momentum)
-        dyn.check_positive_integer("substeps", substeps)
-        if order not in (1, 2):
-            raise InputError(f"order is {order}: pass 1 or 2")
+        inputs.check_positive_integer("substeps", substeps)
+        if isinstance(order, bool) or order not in (1, 2):
+            raise InputError(f"order is {shown(order)}: pass 1 or 2")
         self.learning_rate, self.batch_size, self.sampling = learning_rate, batch_size, sampling
         self.order, self.momentum, self.substeps = order, momentum, substeps
         if solver is None:
@@ -99,7 +108,7 @@ class SDE(AbstractDynamics):
     @property
     def has_momentum(self) -> bool:
         """Whether the state has a velocity."""
-        return not (isinstance(self.momentum, int | float) and self.momentum == 0)
+        return not dyn.is_structural_zero(self.momentum)
 
     def init(self, problem: Problem, params: PyTree) -> State:
         dyn.gaussian_factor(problem, self.batch_size, self.sampling)
@@ -113,7 +122,7 @@ class SDE(AbstractDynamics):
         return MaskedDraw(dyn.standard_increments(problem, key_increments, self.substeps), key_masks)
 
     def advance(self, problem: Problem, state: State, draw: MaskedDraw, n: Int[Array, ""]) -> State:
-        given = self.rate(n, problem.dtype)
+        given = self.rate(n, problem.wide)
         rate = jnp.where(given > 0, given, 1)  # at a rate of 0 nothing is drawn: see below
         # The velocity of the heavy ball is v = δ p, δ = √η: kept as v, so that a schedule may change δ.
         length = jnp.sqrt(rate) if self.has_momentum else rate
@@ -188,7 +197,7 @@ class SDE(AbstractDynamics):
     def equation(self, problem: Problem, key: PRNGKeyArray, params: PyTree = None) -> tuple[AbstractFusedTerm, PyTree]:
         """(term, y0) for a plain ``diffrax.diffeqsolve``, at a constant learning rate.
 
-        The Brownian motion is an ``UnsafeBrownianPath``: fixed steps, and ``adjoint=diffrax.DirectAdjoint()``. One draw
+        The Brownian motion is a ``StepPath``: fixed steps, and ``adjoint=diffrax.DirectAdjoint()``. One draw
         of masks and groups holds for the whole solution, another problem than ``simulate``'s, which redraws them.
         y0 holds the leaves that move (with momentum: the pair (θ, p), p = 0, and time √η a SGD step).
 
@@ -197,10 +206,11 @@ class SDE(AbstractDynamics):
         """
         if callable(self.learning_rate):
             raise InputError("learning_rate is a schedule: a diffrax term needs a number; use simulate instead")
-        params = problem.params if params is None else params
+        key = inputs.as_key(key)
+        params = problem.params if params is None else problem.like(params)
         y0, fixed = eqx.partition(params, eqx.is_inexact_array)
         key_path, key_masks = dyn.split_key(problem, key)
-        shape = jax.ShapeDtypeStruct((problem.num_units,), problem.dtype)
-        path = diffrax.UnsafeBrownianPath(shape, key_path)
-        term = self.term(problem, path, jnp.asarray(self.learning_rate, problem.dtype), fixed, key_masks)
+        shape = jax.ShapeDtypeStruct((problem.num_units,), problem.wide)
+        path = StepPath(shape, key_path)
+        term = self.term(problem, path, jnp.asarray(self.learning_rate, problem.wide), fixed, key_masks)
         return term, (y0, jax.tree.map(jnp.zeros_like, y0)) if self.has_momentum else y0

@@ -9,6 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from sdesgd import dynamics as dyn
+from sdesgd import inputs
 from sdesgd.dynamics import AbstractDynamics, MaskedDraw, Schedule, State
 from sdesgd.problem import Problem
 
@@ -48,7 +49,7 @@ class SGD(AbstractDynamics):
 
     def __check_init__(self):
         dyn.check_learning_rate(self.learning_rate)
-        dyn.check_positive_integer("batch_size", self.batch_size)
+        inputs.check_positive_integer("batch_size", self.batch_size)
         dyn.check_sampling(self.sampling, dyn.SAMPLING_MODES)
         dyn.check_momentum(self.momentum)
 
@@ -79,7 +80,7 @@ class SGD(AbstractDynamics):
             if problem.unit_size > 1:
                 units = units.reshape(count, problem.unit_size)  # an epoch is one partition into groups
         gradient = problem.minibatch_gradient(state.params, units, draw.key)
-        rate = self.rate(n, problem.dtype)
+        rate = self.rate(n, problem.wide)
         params, velocity = dyn.descend(state.params, state.velocity, gradient, rate, self.momentum)
         return State(params, velocity, order)
 
@@ -110,7 +111,7 @@ class GaussianSGD(AbstractDynamics):
 
     def __check_init__(self):
         dyn.check_learning_rate(self.learning_rate)
-        dyn.check_positive_integer("batch_size", self.batch_size)
+        inputs.check_positive_integer("batch_size", self.batch_size)
         dyn.check_sampling(self.sampling, dyn.SAMPLING_MODES[:2], "an epoch's noise cancels at fixed parameters")
         dyn.check_momentum(self.momentum)
 
@@ -127,9 +128,9 @@ class GaussianSGD(AbstractDynamics):
 
     def advance(self, problem: Problem, state: State, draw: MaskedDraw, n: Int[Array, ""]) -> State:
         scale = dyn.gaussian_factor(problem, self.batch_size, self.sampling)
-        weights = dyn.increment_weights(jnp.ones((), problem.dtype), dyn.coarsen(draw.numbers, 1)[0], scale)
+        weights = dyn.increment_weights(jnp.ones((), problem.wide), dyn.coarsen(draw.numbers, 1)[0], scale)
         gradient = problem.weighted_gradient(state.params, weights, draw.key)
-        rate = self.rate(n, problem.dtype)
+        rate = self.rate(n, problem.wide)
         params, velocity = dyn.descend(state.params, state.velocity, gradient, rate, self.momentum)
         return State(params, velocity)
 
@@ -160,8 +161,8 @@ class SVAG(AbstractDynamics):
 
     def __check_init__(self):
         dyn.check_learning_rate(self.learning_rate)
-        dyn.check_positive_integer("batch_size", self.batch_size)
-        dyn.check_positive_integer("ell", self.ell)
+        inputs.check_positive_integer("batch_size", self.batch_size)
+        inputs.check_positive_integer("ell", self.ell)
         dyn.check_sampling(self.sampling, dyn.SAMPLING_MODES[:2], "SVAG needs two independent batches a step")
 
     @property
@@ -185,7 +186,7 @@ class SVAG(AbstractDynamics):
         return MaskedDraw(units, None if key_masks is None else jr.split(key_masks, (self.ell, 2)))
 
     def advance(self, problem: Problem, state: State, draw: MaskedDraw, n: Int[Array, ""]) -> State:
-        rate = self.rate(n, problem.dtype) / self.ell
+        rate = self.rate(n, problem.wide) / self.ell
         plus, minus = self.coefficients
         moving, fixed = eqx.partition(state.params, eqx.is_inexact_array)
 

@@ -1,8 +1,7 @@
 """Replicas of any dynamics → Trajectories: keys, blocks, segments, divergence, progress, interruption."""
 
+import contextlib
 import math
-import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,19 +12,14 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from sdesgd import curvature, sizes
-from sdesgd.dynamics import AbstractDynamics, check_positive_integer
-from sdesgd.errors import InputError
-from sdesgd.problem import Problem, strong_arrays
-from sdesgd.trajectories import RESERVED, Trajectories
-
-# Saves that one compiled call can hold, and the time it should take: long enough to drown the dispatch (1 ms),
-# short enough to answer Ctrl-C and to move the progress bar.
-_CAPACITY = 64
-_SEGMENT_SECONDS = 0.25
+from sdesgd import curvature, freshness, inputs, sizes
+from sdesgd.admission import check_arguments, check_sizes, check_start, elapsed_time, traced_observables
+from sdesgd.dynamics import AbstractDynamics
+from sdesgd.errors import InputError, one_line
+from sdesgd.problem import Problem
+from sdesgd.progress import Clock, progress_bar
+from sdesgd.trajectories import Trajectories
 
 
 def simulate(
@@ -44,7 +38,8 @@ def simulate(
 
     Replica r at step n draws from ``fold_in(fold_in(key, r), n)``: results don't depend on how the run is cut
     into segments, and a replica doesn't depend on the number of the others (up to the bits that the block
-    size changes). Runs in the dtype of params. A second call with the same function objects compiles nothing.
+    size changes). Runs in the dtype of params. What loss, schedule and observables read from outside is seen as it is
+    at this call; a second call compiles nothing unless a program or its constants changed.
 
     Ctrl-C ends the run at the next segment (about a quarter of a second) and returns what was saved,
     ``trajectories.interrupted`` set; before the first save, during compilation, it is raised as usual.
@@ -55,70 +50,81 @@ def simulate(
         num_steps: SGD steps, for every dynamics.
         replicas: independent runs R.
         key: of ``jax.random.key``.
-        observables: name → function of params, to an array. Pass the same function objects again to avoid a
-            recompilation; bound methods such as ``test_problem.loss`` are fine.
+        observables: name → function of params, to an array; bound methods such as ``test_problem.loss`` are fine.
         save_every: steps between saves; must divide num_steps. The start is saved too.
         params: the common start; default: the problem's.
         progress: a label; shows a bar with the time left where stderr is a terminal. Empty: none.
 
     Raises:
-        InputError: bad sizes, a start of another structure than the problem's, an observable that doesn't return
-            an array.
+        InputError: bad sizes, or more than fits into this machine's memory; a start of another structure than the
+            problem's or that isn't finite; functions that JAX can't trace; an observable that doesn't return an array,
+            or whose name a file can't hold; a rate that is 0 or infinite in the dtype of params.
 
     Warns:
         RuntimeWarning: replicas diverged; quotes ηλ_max against 2(1+m).
     """
-    _check(num_steps, replicas, save_every, observables)
-    params = problem.params if params is None else _like(problem, params)
-    time_of_step = elapsed_time(dynamics.learning_rate, num_steps)
-    dynamics = _traced(dynamics, problem.dtype)
+    check_arguments(dynamics, problem, num_steps, replicas, save_every)
+    key = inputs.as_key(key)
+    problem, dynamics = problem.fresh(), dynamics.fresh()
+    params = problem.params if params is None else problem.like(params)
+    for name in ("learning_rate", "momentum"):
+        inputs.check_representable(name, getattr(dynamics, name, 0.0), problem.wide)
+    step = np.arange(1 + num_steps // save_every) * save_every
+    time_of_save = elapsed_time(dynamics.learning_rate, step)
+    given, dynamics = dynamics, _traced(dynamics, problem.wide)
     state = dynamics.init(problem, params)
-    observables = dict(observables)
+    num_members = len(dynamics.members(state))
+    watched, rows = traced_observables(observables, dynamics.params(state), num_members)
     blocks = replica_blocks(dynamics, problem, replicas)
-    keys = jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(replicas))
+    capacity = sizes.saves_of_a_call(len(step), replicas * sum(x.size * x.dtype.itemsize for x in rows.values()))
+    check_sizes(dynamics, problem, state, replicas, len(step), rows, blocks)
+    check_start(problem, params)
     carry, fixed = eqx.partition(state, eqx.is_array)
     carry = jax.tree.map(lambda x: jnp.broadcast_to(x, (replicas, *x.shape)), carry)
-    num_members = len(dynamics.members(state))
-    _check_observables(observables, dynamics.params(state), num_members)
+    keys = jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(replicas))
     dead = jnp.zeros((replicas, num_members), bool)
+    values = {name: np.empty((replicas, len(step), *row.shape), row.dtype) for name, row in rows.items()}
+    saved = 0
 
     def segment(carry, dead, first, saves, steps, observing):
         bounds = jnp.asarray([first, saves, steps, int(observing)])
-        return _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, _CAPACITY, blocks)
+        return _segment(dynamics, problem, watched, fixed, carry, dead, keys, bounds, capacity, blocks)
 
-    recorded: list[dict] = []
-    clock = _Clock(num_steps, save_every)
+    def keep(table, count):
+        for name, rows in table.items():
+            values[name][:, saved : saved + count] = np.asarray(rows)[:, :count]
+        return saved + count
+
+    clock = Clock(num_steps, save_every, capacity)
     interrupted = False
-    with _progress_bar(progress, num_steps) as advance_bar:
+    with progress_bar(progress, num_steps) as advance_bar, _undebugged():
         try:
-            _, _, values = segment(carry, dead, 0, 1, 0, True)
-            recorded.append(jax.tree.map(lambda x: np.asarray(x[:, :1]), values))
+            carry, dead, table = segment(carry, dead, 0, 1, 0, True)
+            saved = keep(table, 1)
             while clock.done < num_steps:
                 saves, steps = clock.plan()
                 on_save = (clock.done + saves * steps) % save_every == 0
-                carry, dead, values = jax.block_until_ready(segment(carry, dead, clock.done, saves, steps, on_save))
+                carry, dead, table = jax.block_until_ready(segment(carry, dead, clock.done, saves, steps, on_save))
                 clock.advance(saves, steps)
                 if on_save:
-                    recorded.append(jax.tree.map(lambda x, s=saves: np.asarray(x[:, :s]), values))
+                    saved = keep(table, saves)
+                del table
                 advance_bar(clock.done)
         except KeyboardInterrupt:
-            if not recorded:
+            if not saved:
                 raise
             interrupted = True
-    values = {name: np.concatenate([part[name] for part in recorded], axis=1) for name in observables}
-    saved = next(iter(values.values())).shape[1] if values else 1 + clock.done // save_every
-    step = np.arange(saved) * save_every
     result = Trajectories(
-        time=time_of_step[step],
-        step=step,
-        values=values,
+        time=time_of_save[:saved],
+        step=step[:saved],
+        values={name: array[:, :saved] for name, array in values.items()},
         final_params=dynamics.params(eqx.combine(carry, fixed)),
         diverged=np.asarray(dead)[:, 0] if num_members == 1 else np.asarray(dead),
         interrupted=interrupted,
         blocks=blocks,
     )
     if result.diverged.any():
-        _warn_diverged(dynamics, problem, params, np.any(np.asarray(dead), axis=1, keepdims=True))
+        _warn_diverged(given, problem, params, np.any(np.asarray(dead), axis=1))
     return result
 
 
@@ -131,22 +137,7 @@ def replica_blocks(dynamics: AbstractDynamics, problem: Problem, replicas: int) 
     return block(dynamics.units_per_step(problem)), block(problem.num_units)
 
 
-def elapsed_time(learning_rate: Any, num_steps: int) -> np.ndarray:
-    """(num_steps + 1,): the SDE time Σ_{k<n} η_k after n = 0, 1, … steps, in float64.
-
-    Raises:
-        InputError: a schedule that is negative or not finite somewhere.
-    """
-    if callable(learning_rate):
-        rates = np.asarray(jax.vmap(lambda n: jnp.asarray(learning_rate(n)))(jnp.arange(num_steps)), np.float64)
-        bad = np.flatnonzero(~(rates >= 0) | np.isinf(rates))
-        if bad.size:
-            raise InputError(f"the schedule gives learning_rate {rates[bad[0]]} at step {bad[0]}: keep it finite, >= 0")
-        return np.concatenate([[0.0], np.cumsum(rates)])
-    return np.arange(num_steps + 1) * float(learning_rate)
-
-
-@eqx.filter_jit
+@freshness.jit
 def _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, capacity: int, blocks: tuple[int, int]):
     """``bounds`` = (first step, saves, steps a save, whether to observe), traced: segments of any length share one
     compilation. ``blocks``: replicas that step together, and replicas that are observed together."""
@@ -176,12 +167,14 @@ def _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, c
             return _map_blocks(observe, block, blocks[1])
 
         rows = jax.eval_shape(observe_block, block)
-        blank = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), rows)
+
+        def blank(_):
+            return jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), rows)
 
         def save(i, outer):
             block, table = outer
             block = _map_blocks(lambda replica: advance(replica, first + i * steps), block, blocks[0])
-            row = jax.lax.cond(observing > 0, observe_block, lambda _: blank, block)
+            row = jax.lax.cond(observing > 0, observe_block, blank, block)
             return block, jax.tree.map(lambda t, v: t.at[:, i].set(v), table, row)
 
         table = jax.tree.map(lambda s: jnp.full((s.shape[0], capacity, *s.shape[1:]), jnp.nan, s.dtype), rows)
@@ -226,109 +219,44 @@ def _all_finite(tree: PyTree):
 
 
 def _traced(dynamics: AbstractDynamics, dtype) -> AbstractDynamics:
-    """Numbers as arrays of params' dtype, so that new values don't recompile. An exact 0 (no momentum) stays
+    """Numbers as arrays of this dtype, so that new values don't recompile. An exact 0 (no momentum) stays
     a Python number: it is structure, nothing is carried for it."""
-    convert = lambda x: jnp.asarray(x, dtype) if isinstance(x, float) and x != 0 else x  # noqa: E731
+    number = lambda x: isinstance(x, float | np.floating | np.ndarray) and np.ndim(x) == 0 and x != 0  # noqa: E731
+    convert = lambda x: jnp.asarray(x, dtype) if number(x) else x  # noqa: E731
     return jax.tree.map(convert, dynamics)
 
 
-class _Clock:
-    """Plans segments: (saves, steps a save). Several saves, or a part of the way to the next one."""
-
-    def __init__(self, num_steps: int, save_every: int):
-        self.num_steps, self.save_every = num_steps, save_every
-        self.done, self.calls, self.budget = 0, 0, 1
-        self.started = time.perf_counter()
-
-    def plan(self) -> tuple[int, int]:
-        self.started = time.perf_counter()
-        to_save = self.save_every - self.done % self.save_every
-        if to_save == self.save_every and self.budget >= self.save_every:
-            remaining = (self.num_steps - self.done) // self.save_every
-            return min(_CAPACITY, remaining, self.budget // self.save_every), self.save_every
-        return 1, min(to_save, self.budget)
-
-    def advance(self, saves: int, steps: int) -> None:
-        """Counts the segment, and sizes the next by its speed."""
-        seconds = time.perf_counter() - self.started
-        self.done += saves * steps
-        self.calls += 1
-        if self.calls > 1:  # the first call may have compiled
-            wanted = _SEGMENT_SECONDS / max(seconds, 1e-6) * saves * steps
-            self.budget = max(1, min(8 * self.budget, math.ceil(wanted)))
-
-
-class _progress_bar:
-    """Context manager giving ``advance(done)``; silent unless stderr is a terminal and there is a label."""
-
-    def __init__(self, label: str, total: int):
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        shown = bool(label) and sys.stderr.isatty()
-        self.bar = Progress(*columns, console=Console(stderr=True), disable=not shown, transient=True)
-        self.task = self.bar.add_task(label, total=total)
-
-    def __enter__(self):
-        self.bar.start()
-        return lambda done: self.bar.update(self.task, completed=done)
-
-    def __exit__(self, *_):
-        self.bar.stop()
-
-
-def _check(num_steps, replicas, save_every, observables) -> None:
-    for name, value in (("num_steps", num_steps), ("replicas", replicas), ("save_every", save_every)):
-        check_positive_integer(name, value)
-    if num_steps % save_every:
-        divisors = [k for k in range(1, num_steps + 1) if num_steps % k == 0]
-        nearest = min(divisors, key=lambda k: abs(k - save_every))
-        raise InputError(
-            f"save_every {save_every} doesn't divide num_steps {num_steps}: the nearest that does is {nearest}"
-        )
-    if not isinstance(observables, Mapping):
-        raise InputError(f"observables is a {type(observables).__name__}: pass a dict of name: function of params")
-
-
-def _check_observables(observables: dict, params: PyTree, num_members: int) -> None:
-    arrays, fixed = eqx.partition(params, eqx.is_array)
-    for name, function in observables.items():
-        if name in RESERVED or "/" in name or name.startswith("final_params"):
-            raise InputError(f"observable '{name}' can't be named so in a file: call it otherwise, say '{name}_value'")
-        shape = jax.eval_shape(lambda p, f=function: f(eqx.combine(p, fixed)), arrays)
-        real = hasattr(shape, "dtype") and (shape.dtype == bool or jnp.issubdtype(shape.dtype, jnp.number))
-        if not real:
-            raise InputError(f"observable '{name}' doesn't return a numeric array: return one array of params")
-        if num_members > 1 and shape.shape[:1] != (num_members,):
-            raise InputError(
-                f"observable '{name}' gives shape {shape.shape} for {num_members} coupled dynamics: stack them"
-            )
-
-
-def _like(problem: Problem, params: PyTree) -> PyTree:
-    params = strong_arrays(params)
-    want, got = jax.eval_shape(lambda: problem.moving()), jax.eval_shape(lambda: problem.moving(params))
-    if jax.tree.structure(want) != jax.tree.structure(got) or jax.tree.leaves(want) != jax.tree.leaves(got):
-        raise InputError(
-            "params differs from the problem's params in structure, shapes or dtypes: start from the same net"
-        )
-    return params
+def _undebugged() -> contextlib.ExitStack:
+    """A replica that diverges is no bug to stop at, whatever JAX's debugging flags say."""
+    stack = contextlib.ExitStack()
+    if jax.config.jax_debug_nans or jax.config.jax_debug_infs:
+        stack.enter_context(jax.debug_nans(False))
+        stack.enter_context(jax.debug_infs(False))
+    return stack
 
 
 def _warn_diverged(dynamics, problem: Problem, params: PyTree, diverged: np.ndarray) -> None:
-    rate = dynamics.learning_rate
-    momentum = float(getattr(dynamics, "momentum", 0.0))
-    stable = 2 * (1 + momentum)
+    """Says what may have been wrong; whatever can't be measured for it is left out, and never ends the run."""
+    rate, momentum = dynamics.learning_rate, float(getattr(dynamics, "momentum", 0.0))
     text = f"{int(diverged.sum())} of {diverged.size} replicas diverged"
-    if problem.dtype not in (jnp.float32, jnp.float64):  # Lanczos has no half precision
-        warnings.warn(f"{text}; lower the learning_rate", RuntimeWarning, stacklevel=3)
-        return
-    key = jr.key(0) if problem.needs_key else None
-    top = float(curvature.top_eigenpairs(problem, params, key=jr.key(0), mask_key=key).eigenvalues[0])
-    if callable(rate):
-        text += (
-            f": lambda_max = {top:.3g} at the start, and steps are stable while eta lambda_max < 2(1+m) = {stable:.3g}"
-        )
+    stable = 2 * (1 + momentum)
+    try:
+        top = _top_eigenvalue(problem, params)
+    except (InputError, RuntimeError, MemoryError) as error:
+        text += f"; lower the learning_rate (lambda_max is not known: {one_line(str(error), 120)})"
     else:
-        text += f": eta lambda_max = {float(rate) * top:.3g} at the start against 2(1+m) = {stable:.3g}"
-    if top > 0:
-        text += f"; try a learning_rate below {stable / top:.2g}, or a larger batch_size"
+        if not math.isfinite(top):
+            text += ": the gradient or the Hessian of the loss is not finite at the start, so no learning_rate may help"
+        elif callable(rate):
+            text += f": lambda_max = {top:.3g} at the start, and steps are stable while eta lambda_max < 2(1+m)"
+            text += f" = {stable:.3g}"
+        else:
+            text += f": eta lambda_max = {float(rate) * top:.3g} at the start against 2(1+m) = {stable:.3g}"
+        if math.isfinite(top) and top > 0:
+            text += f"; try a learning_rate below {stable / top:.2g}, or a larger batch_size"
     warnings.warn(text, RuntimeWarning, stacklevel=3)
+
+
+def _top_eigenvalue(problem: Problem, params: PyTree) -> float:
+    key = jr.key(0) if problem.needs_key else None
+    return float(curvature.top_eigenpairs(problem, params, key=jr.key(0), mask_key=key).eigenvalues[0])

@@ -5,10 +5,15 @@ records them.
 """
 
 import math
+import os
+import resource
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 from jaxtyping import PyTree
+
+from sdesgd.errors import InputError
 
 # Activations of one chunk of examples; larger chunks gain nothing on a CPU and cost memory everywhere.
 _CHUNK_BYTES = 64 * 2**20
@@ -17,6 +22,11 @@ _CHUNK_BYTES = 64 * 2**20
 _CPU_FULL_BATCH_WORK = 2**17
 _CPU_MINIBATCH_WORK = 2**23
 _ACCELERATOR_WORK = 2**31
+# Parameters × replicas up to which copies of them are cheap.
+_SMALL = 2**20
+# Saves that one compiled call can hold, and bytes from which their number follows the saves that there are.
+_MOST_SAVES = 64
+_TABLE_BYTES = 2**22
 
 
 def activation_bytes(batched_loss: Callable, params: PyTree, examples: PyTree) -> int:
@@ -65,4 +75,56 @@ def replica_block(num_parameters: int, units_per_step: int, num_units: int, repl
     else:
         budget = _CPU_MINIBATCH_WORK if units_per_step < num_units else _CPU_FULL_BATCH_WORK
     largest = max(1, budget // max(1, num_parameters * units_per_step))
-    return math.ceil(replicas / math.ceil(replicas / largest))
+    if replicas * num_parameters <= _SMALL:
+        return math.ceil(replicas / math.ceil(replicas / largest))
+    # Where copies of all replicas count, blocks are small, and divide them so that none is filled up.
+    largest = max(1, min(largest, _SMALL // num_parameters))
+    blocks = math.ceil(replicas / largest)
+    even = next((n for n in range(blocks, 2 * blocks) if replicas % n == 0), blocks)
+    return math.ceil(replicas / even)
+
+
+def saves_of_a_call(saves: int, bytes_per_save: int) -> int:
+    """Rows of the table that one compiled call fills: 64, or as many as the bytes allow.
+
+    Args:
+        saves: of the whole run.
+        bytes_per_save: of all replicas and observables.
+    """
+    if bytes_per_save * _MOST_SAVES <= _TABLE_BYTES:
+        return _MOST_SAVES
+    return max(1, min(_MOST_SAVES, saves - 1, _TABLE_BYTES // bytes_per_save))
+
+
+def memory() -> int:
+    """Bytes that this process may hope for: of the machine or the accelerator, of its control group, of its limit."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return int((device.memory_stats() or {}).get("bytes_limit", 2**63))
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    found += [limit] if limit != resource.RLIM_INFINITY else []
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(file).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        found += [int(text)] if text.isdigit() else []
+    return min(found)
+
+
+def check_fits(needed: int, arithmetic: str) -> None:
+    """Refuses what is larger than the memory there is; sizes that fit never change with it.
+
+    Args:
+        needed: bytes.
+        arithmetic: how they come about.
+
+    Raises:
+        InputError: they don't fit.
+    """
+    there = memory()
+    if needed > there:
+        raise InputError(
+            f"{arithmetic} is {needed / 1e9:.3g} GB, and {there / 1e9:.3g} GB is all there is: ask for less"
+        )

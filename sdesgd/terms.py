@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from sdesgd.derivatives import hessian_product
 from sdesgd.dynamics import increment_weights
+from sdesgd.errors import InputError
 from sdesgd.problem import Problem
 
 _CONTRAST = 0  # the stage of the second draw in a contrast; solvers number theirs from 1
@@ -40,6 +42,35 @@ class GivenIncrement(diffrax.AbstractPath):
         """The increment, whatever the interval: the caller takes one step."""
         del t0, t1, left
         return self.increment
+
+
+class StepPath(diffrax.AbstractPath):
+    """Brownian increments for fixed steps: each interval gets a draw of its own, W(t1) − W(t0) ~ N(0, t1 − t0).
+
+    As diffrax's ``UnsafeBrownianPath``, but keyed by all bits of the ends: that one rounds them to float32, so that
+    short steps at late times in 64 bits would share their noise.
+
+    Args:
+        shape: of an increment, with its dtype.
+        key: of the path.
+    """
+
+    shape: jax.ShapeDtypeStruct = eqx.field(static=True)
+    key: PRNGKeyArray
+    t0 = -jnp.inf
+    t1 = jnp.inf
+
+    def evaluate(self, t0, t1=None, left: bool = True) -> Float[Array, " units"]:
+        """The increment over [t0, t1]; the same ends give the same draw."""
+        del left
+        if t1 is None:
+            raise InputError("this Brownian path knows increments only: use it with solvers of fixed steps")
+        key = self.key
+        for end in (t0, t1):
+            words = jax.lax.bitcast_convert_type(jnp.asarray(end, jnp.result_type(float)), jnp.uint32)
+            for word in jnp.atleast_1d(words):
+                key = jr.fold_in(key, word)
+        return jnp.sqrt(jnp.asarray(t1 - t0, self.shape.dtype)) * jr.normal(key, self.shape.shape, self.shape.dtype)
 
 
 class AbstractFusedTerm(diffrax.AbstractTerm):
@@ -77,6 +108,13 @@ class AbstractFusedTerm(diffrax.AbstractTerm):
     def vf(self, t, y, args):
         del t, args
         return y
+
+    def is_vf_expensive(self, t0, t1, y, args):
+        # Asked by diffrax's Runge-Kutta solvers alone; for an SDE these (Heun, Midpoint, …) are Stratonovich's.
+        del t0, t1, y, args
+        raise InputError(
+            "this solver does not converge to the Itô solution: use diffrax.Euler() or sdesgd.SmallNoiseRK3()"
+        )
 
     def contr(self, t0, t1, **kwargs):
         return Increment(jnp.asarray(t1 - t0), self.path.evaluate(t0, t1, **kwargs))
@@ -126,12 +164,12 @@ class GradientFlowTerm(AbstractFusedTerm):
         return dataclasses.replace(self, key=fresh_key(self.key, stage))
 
     def drift(self, y, dt):
-        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.dtype)
+        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.wide)
         if self.correction is None:
             return _descent(self, y, dt * uniform)
         # With F = −g: DF·F = H g.
         F = _descent(self, y, uniform)
-        _, Hg = jax.jvp(lambda x: _descent(self, x, uniform), (y,), (F,))
+        _, Hg = hessian_product(lambda x: _descent(self, x, uniform), y, F)
         return jax.tree.map(lambda f, h: dt * (f - self.correction * h), F, Hg)
 
     def diffusion(self, y, dW):
@@ -156,7 +194,7 @@ class GradientFlowTerm(AbstractFusedTerm):
     def _with_contrast(self, y: PyTree, control: Increment, first: Array, second: Array) -> PyTree:
         """ε R dW + first · g_P + second · g_P', two independent draws of masks and groups."""
         weights = increment_weights(-first, control.dW, self.scale)
-        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.dtype)
+        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.wide)
         one, other = _descent(self, y, weights), _descent(self.at_stage(_CONTRAST), y, -second * uniform)
         return jax.tree.map(jnp.add, one, other)
 
@@ -200,14 +238,14 @@ class HeavyBallTerm(AbstractFusedTerm):
 
     def drift(self, y, dt):
         theta, p = y
-        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.dtype)
+        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.wide)
         minus_gradient = lambda x: _descent(self, x, uniform)  # noqa: E731
         gamma, c = self.friction, self.correction
         if c is None:
             return jax.tree.map(lambda q: dt * q, p), jax.tree.map(
                 lambda q, F: dt * (F - gamma * q), p, minus_gradient(theta)
             )
-        F, minus_Hp = jax.jvp(minus_gradient, (theta,), (p,))
+        F, minus_Hp = hessian_product(minus_gradient, theta, p)
         return (
             jax.tree.map(lambda q, f: dt * (q - c * (gamma * q - f)), p, F),
             jax.tree.map(lambda q, f, k: dt * (f - gamma * q + c * (-k - gamma**2 * q + gamma * f)), p, F, minus_Hp),
@@ -235,4 +273,5 @@ def fused_step(term: AbstractFusedTerm, solver: diffrax.AbstractSolver, y: PyTre
     """One step of a diffrax solver over [0, dt]: the equations are autonomous, and t = n h would round dt."""
     zero = jnp.zeros((), jnp.result_type(dt))
     state = solver.init(term, zero, dt, y, None)
-    return solver.step(term, zero, dt, y, None, state, False)[0]
+    after = solver.step(term, zero, dt, y, None, state, False)[0]
+    return jax.tree.map(lambda new, old: new.astype(old.dtype), after, y)

@@ -19,7 +19,7 @@ from sdesgd.inputs.scalars import check_positive_integer
 _NAMED = 5
 
 
-def as_params(params: PyTree, root: str = "params") -> PyTree:
+def as_params(params: PyTree, root: str = "params", *, warn: bool = True) -> PyTree:
     """The parameters with their numbers as JAX arrays; names what will not move.
 
     Arrays of floating numbers move. A Python float in a plain container (dict, list, tuple) is a parameter too and
@@ -59,14 +59,14 @@ def as_params(params: PyTree, root: str = "params") -> PyTree:
     converted = jax.tree_util.tree_map_with_path(convert, params)
     if not jax.tree.leaves(eqx.filter(converted, eqx.is_inexact_array)):
         raise InputError("params has no floating-point array, so nothing can move: wrap numbers by jnp.asarray")
-    if still:
+    if still and warn:
         warnings.warn(
             f"{_listed(still)} will not move: only floating-point arrays are parameters; write 0.0 for 0, wrap a "
             "module's number by jnp.asarray, or mark it static",
             UserWarning,
             stacklevel=4,
         )
-    if tied:
+    if tied and warn:
         warnings.warn(
             f"{_listed(tied)} are one array now and will move apart: pass it once, and use it twice in the loss",
             UserWarning,
@@ -113,8 +113,8 @@ def as_data(data: PyTree, dtype: Any, unit_size: Any) -> PyTree:
     paths = jax.tree_util.tree_leaves_with_path(data)
     if not paths:
         raise InputError("data is empty: pass a pytree of arrays whose leading axis is the example")
-    if len(paths) > 64 and all(np.ndim(x) == 0 for _, x in paths[:64] if isinstance(x, numbers.Number | np.generic)):
-        # A list of numbers or of pairs is a pytree of as many leaves.
+    if len(paths) > 64 and all(isinstance(x, numbers.Number) for _, x in paths[:64]):
+        # A list of numbers is a pytree of as many leaves.
         first = leaf_name("data", paths[0][0])
         raise InputError(
             f"data has {len(paths)} leaves, the first being {first}: pass arrays whose leading axis is the example, as "

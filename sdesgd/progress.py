@@ -1,0 +1,55 @@
+"""How a long run is cut into compiled calls, and how it shows that it moves."""
+
+import math
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+# The time that one compiled call should take: long enough to drown the dispatch (1 ms), short enough to answer Ctrl-C
+# and to move the progress bar.
+_SEGMENT_SECONDS = 0.25
+
+
+class Clock:
+    """Plans segments: (saves, steps a save). Several saves, or a part of the way to the next one."""
+
+    def __init__(self, num_steps: int, save_every: int, capacity: int):
+        self.num_steps, self.save_every, self.capacity = num_steps, save_every, capacity
+        self.done, self.calls, self.budget = 0, 0, 1
+        self.started = time.perf_counter()
+
+    def plan(self) -> tuple[int, int]:
+        self.started = time.perf_counter()
+        to_save = self.save_every - self.done % self.save_every
+        if to_save == self.save_every and self.budget >= self.save_every:
+            remaining = (self.num_steps - self.done) // self.save_every
+            return min(self.capacity, remaining, self.budget // self.save_every), self.save_every
+        return 1, min(to_save, self.budget)
+
+    def advance(self, saves: int, steps: int) -> None:
+        """Counts the segment, and sizes the next by its speed."""
+        seconds = time.perf_counter() - self.started
+        self.done += saves * steps
+        self.calls += 1
+        if self.calls > 1:  # the first call may have compiled
+            wanted = _SEGMENT_SECONDS / max(seconds, 1e-6) * saves * steps
+            self.budget = max(1, min(8 * self.budget, math.ceil(wanted)))
+
+
+class progress_bar:
+    """Context manager giving ``advance(done)``; silent unless stderr is a terminal and there is a label."""
+
+    def __init__(self, label: str, total: int):
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        shown = bool(label) and sys.stderr.isatty()
+        self.bar = Progress(*columns, console=Console(stderr=True), disable=not shown, transient=True)
+        self.task = self.bar.add_task(label, total=total)
+
+    def __enter__(self):
+        self.bar.start()
+        return lambda done: self.bar.update(self.task, completed=done)
+
+    def __exit__(self, *_):
+        self.bar.stop()
