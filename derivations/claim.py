@@ -93,6 +93,16 @@ class Comparison:
     independent: Any
     tolerance: Any = 0
 
+    @property
+    def heading(self) -> str:
+        """What is compared, for display."""
+        return self.words
+
+    @property
+    def agreement(self) -> str:
+        """How the two agree at tolerance 0, for display."""
+        return "exactly equal"
+
 
 @dataclasses.dataclass(frozen=True)
 class Slip:
@@ -134,6 +144,8 @@ class Claim:
         arguments: the symbols of the formula, in the order of the lambdified function.
         steps: formula ↦ the derivation; at least one step has the formula in it.
         check: formula ↦ the independent check.
+        says: formula ↦ what the summary says in words, each phrase tied to a comparison that would fail if it were
+            false (see ``derivations.prose``).
         slip: a mutated formula that must fail both.
         order: for "holds to order": the error, such as "η²".
         printed_formula: for "wrong as printed": the printed result in the form of ``formula``, if it has one; it
@@ -153,6 +165,7 @@ class Claim:
     steps: Callable[[Any], Sequence[Step]]
     check: Callable[[Any], Sequence[Comparison]]
     slip: Slip
+    says: Callable[[Any], Sequence[Comparison]] = lambda formula: ()
     corrected: sp.Basic | None = None
     order: str = ""
     printed_formula: Any = None

@@ -8,7 +8,7 @@ import derivations
 from derivations import mathml
 from derivations.claim import Claim, Verdict
 from derivations.outcome import Outcome, in_digits
-from derivations.verification import Verification
+from derivations.verification import CheckedComparison, Verification
 
 _STYLE = Path(__file__).with_name("style.css")
 _CHAPTERS = {
@@ -72,20 +72,24 @@ def claim_body(claim: Claim, verification: Verification) -> str:
         shown = mathml.equality(left, right, name=step.name, error=step.order)
         parts.append(f"<li>{_mark(checked.holds)}<p>{_text(step.words)}</p>{shown}</li>")
     parts.append('</ol><h2>Checked independently</h2><ul class="checks">')
-    for checked in verification.comparisons:
-        exact = checked.comparison.tolerance == 0
-        how = (
-            "exactly equal"
-            if exact
-            else f"differs by {in_digits(checked.difference)}, allowed {in_digits(checked.comparison.tolerance)}"
-        )
-        parts.append(
-            f"<li>{_mark(checked.holds)} {_text(checked.comparison.words)}: {how if checked.holds else 'fails'}</li>"
-        )
+    parts += map(_comparison, verification.comparisons)
+    if verification.says:
+        parts.append('</ul><h2>What the summary says, read and checked</h2><ul class="checks">')
+        parts += map(_comparison, verification.says)
     parts.append(
         f'</ul><p class="slip">A planted slip ({_text(claim.slip.words)}) fails both checks; a test shows it.</p>'
     )
     return "\n".join(parts)
+
+
+def _comparison(checked: CheckedComparison) -> str:
+    exact = checked.comparison.tolerance == 0
+    how = (
+        checked.comparison.agreement
+        if exact
+        else f"differs by {in_digits(checked.difference)}, allowed {in_digits(checked.comparison.tolerance)}"
+    )
+    return f"<li>{_mark(checked.holds)} {_text(checked.comparison.heading)}: {how if checked.holds else 'fails'}</li>"
 
 
 def _index(outcomes: Sequence[Outcome]) -> str:

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 import derivations
 from derivations import html, mathml
 from derivations.outcome import Outcome, in_digits, in_line
+from derivations.prose import Says
 from derivations.verification import Verification, verify
 
 # Simplification can run away: a claim that takes longer has failed. The slowest takes a few seconds.
@@ -45,7 +46,7 @@ def run_one(name: str, page: bool) -> Outcome:
         with _time_limit():
             verification, failure = verify(claim), ""
     except Exception as error:  # whatever a claim's own code raises is its failure, and the others go on
-        verification, failure = Verification(name, (), (), 0.0), f"{type(error).__name__}: {error}"
+        verification, failure = Verification(name, (), (), (), 0.0), f"{type(error).__name__}: {error}"
     example = claim.example
     return Outcome(
         name=name,
@@ -91,4 +92,5 @@ def _time_limit() -> Iterator[None]:
 def _failures(verification: Verification) -> str:
     steps = [f"step {k}" for k, s in enumerate(verification.steps, 1) if not s.holds]
     comparisons = [f"comparison {k}" for k, c in enumerate(verification.comparisons, 1) if not c.holds]
-    return ", ".join(steps + comparisons)
+    says = [f"“{c.comparison.says}”" for c in verification.says if not c.holds and isinstance(c.comparison, Says)]
+    return ", ".join(steps + comparisons + says)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from derivations.claim import Claim, Verdict
 from derivations.outcome import Outcome, in_digits
-from derivations.verification import CheckedStep, Verification
+from derivations.verification import CheckedComparison, CheckedStep, Verification
 
 COLOURS = {
     Verdict.EXACT: "green",
@@ -45,17 +45,10 @@ def show_claim(claim: Claim, verification: Verification, console: Console) -> No
     for count, checked in enumerate(verification.steps, 1):
         _step(console, count, checked)
     console.print("[bold]Checked independently[/bold]")
-    for c in verification.comparisons:
-        console.print(f"{_mark(c.holds)} {escape(c.comparison.words)}", highlight=False)
-        tolerance = c.comparison.tolerance
-        bound = (
-            "exactly equal"
-            if c.holds and tolerance == 0
-            else f"difference {in_digits(c.difference)} ≤ {in_digits(tolerance)}"
-        )
-        console.print(
-            f"    {bound if c.holds else f'differs by {in_digits(c.difference)}'}", highlight=False, style="dim"
-        )
+    _comparisons(console, verification.comparisons)
+    if verification.says:
+        console.print("\n[bold]What the summary says, read and checked[/bold]")
+        _comparisons(console, verification.says)
     console.print(
         f"\n[dim]A planted slip ({escape(claim.slip.words)}) fails both checks; a test shows it.[/dim]", highlight=False
     )
@@ -107,6 +100,20 @@ def _step(console: Console, count: int, checked: CheckedStep) -> None:
     if not checked.holds:
         console.print(f"    [red]the two sides differ by {escape(str(checked.residual))}[/]", highlight=False)
     console.print()
+
+
+def _comparisons(console: Console, comparisons: Sequence[CheckedComparison]) -> None:
+    for c in comparisons:
+        console.print(f"{_mark(c.holds)} {escape(c.comparison.heading)}", highlight=False)
+        tolerance = c.comparison.tolerance
+        bound = (
+            c.comparison.agreement
+            if c.holds and tolerance == 0
+            else f"difference {in_digits(c.difference)} ≤ {in_digits(tolerance)}"
+        )
+        console.print(
+            f"    {bound if c.holds else f'differs by {in_digits(c.difference)}'}", highlight=False, style="dim"
+        )
 
 
 def _is_scalar(value: Any) -> bool:

@@ -29,11 +29,12 @@ class CheckedComparison:
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """The outcome for one claim."""
+    """The outcome for one claim: its steps, its independent check, and what its summary says in words."""
 
     name: str
     steps: tuple[CheckedStep, ...]
     comparisons: tuple[CheckedComparison, ...]
+    says: tuple[CheckedComparison, ...]
     seconds: float
 
     @property
@@ -43,8 +44,8 @@ class Verification:
 
     @property
     def independent(self) -> bool:
-        """Whether every comparison holds."""
-        return bool(self.comparisons) and all(c.holds for c in self.comparisons)
+        """Whether every comparison holds, those of the summary's words too."""
+        return bool(self.comparisons) and all(c.holds for c in (*self.comparisons, *self.says))
 
     @property
     def passed(self) -> bool:
@@ -63,7 +64,8 @@ def verify(claim: Claim, formula: Any = None) -> Verification:
     formula = claim.formula if formula is None else formula
     steps = tuple(check_step(step) for step in claim.steps(formula))
     comparisons = tuple(compare(comparison) for comparison in claim.check(formula))
-    return Verification(claim.name, steps, comparisons, time.perf_counter() - start)
+    says = tuple(compare(comparison) for comparison in claim.says(formula))
+    return Verification(claim.name, steps, comparisons, says, time.perf_counter() - start)
 
 
 def check_step(step: Step) -> CheckedStep:

@@ -5,7 +5,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S
 
@@ -71,14 +71,36 @@ def check(formula):
     return [Comparison(words, derived, oracles.covariance(differences))]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"N": N, "S": S, "F": F}
+    population = [sp.Integer(v) for v in (1, -3, 5)]
+    exact = []
+    for n, size in ((2, 1), (3, 1), (3, 2), (3, 3)):
+        differences = [
+            psi / n
+            for data in itertools.product(population, repeat=n)
+            for psi in oracles.fluctuations(data, size, replacement=False)
+        ]
+        derived = formula.subs({F: oracles.variance(population), N: n, S: size})
+        exact.append(derived == oracles.variance(differences))
+    return [
+        prose.formula("(1/S − 1/N) F", formula, names),
+        prose.cases("F, exactly", exact, "for four N and S, over all data sets and subsets"),
+        prose.formula("multiplied by N²", N**2 * formula / formula, names, text="N²"),
+        prose.formula("N(N/S − 1)F", sp.expand(N**2 * formula), names),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Covariance of a batch gradient about that of a sampled data set",
     sources=(Source("Smith & Le 2018"), Source("lecture", "14")),
     verdict=Verdict.CONDITIONAL,
-    summary="If the data are themselves independent draws from a population with covariance F, the batch a subset of "
-    "them, and the average runs over both, then the batch mean fluctuates about the data's mean with covariance (1/S − "
-    "1/N) F, exactly. N² times this is N(N/S − 1)F: right in this reading, with F the population's covariance.",
+    summary="If the data are themselves independent draws from a population with covariance F, the batch a subset "
+    "of them, and the average runs over both, then the batch mean fluctuates about the data's mean with "
+    "covariance (1/S − 1/N) F, exactly. For the sum loss that is multiplied by N² and becomes N(N/S − "
+    "1)F, as in lecture (14): right in this reading, with F the population's covariance.",
     printed=sp.Eq(Cov(difference), (1 / S - 1 / N) * F, evaluate=False),
     assumptions=(
         Assumption("The N examples are independent draws from one population.", sp.Ge(N, 2, evaluate=False)),
@@ -93,5 +115,6 @@ CLAIM = Claim(
     arguments=(N, S, F),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("1/S + 1/N, as if the batch were not part of the data", (1 / S + 1 / N) * F),
 )

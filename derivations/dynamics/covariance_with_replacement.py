@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S
 
@@ -51,6 +51,31 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = [sp.Rational(value) for value in ("3", "1/2", "-2", "7")]
+    own = {
+        (n, size): oracles.variance(oracles.fluctuations(x[:n], size, True)) / n**2
+        for n, size in ((2, 1), (2, 3), (3, 2), (3, 4), (4, 2), (4, 3))
+    }
+    subset = oracles.variance(oracles.fluctuations(x, 3, False)) / 16
+    return [
+        prose.formula("of covariance C/S", formula, {"C": C, "S": S}, text="C/S"),
+        prose.cases(
+            "exactly, for any S, even S > N",
+            [formula.subs({C: oracles.variance(x[:n]), S: size}) == value for (n, size), value in own.items()],
+            "for six N and S, two of them with S > N, over all batches",
+        ),
+        prose.figure(
+            "the factor (N−S)/(N−1) on top",
+            subset / own[4, 3],
+            "variance over the 4 subsets of 3 of 4 examples, over that with replacement",
+            {"N": 4, "S": 3},
+            text="(N−S)/(N−1)",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Covariance of a batch gradient, drawn with replacement",
@@ -69,5 +94,6 @@ CLAIM = Claim(
     arguments=(S, C),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("1/S² for 1/S", C / S**2),
 )

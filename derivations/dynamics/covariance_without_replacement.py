@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S, Var
 
@@ -55,6 +55,27 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    factor = formula * S / C
+    x = [sp.Rational(value) for value in ("3", "1/2", "-2", "7", "0")]
+    return [
+        prose.formula("covariance f C/S", formula, {"f": factor, "C": C, "S": S}, text="f C/S"),
+        prose.formula("f = (N−S)/(N−1)", factor, {"N": N, "S": S}, text="(N−S)/(N−1)"),
+        prose.cases(
+            "exactly, for any data",
+            [
+                formula.subs({C: oracles.variance(x[:n]), N: n, S: size})
+                == oracles.variance(oracles.fluctuations(x[:n], size, False)) / n**2
+                for n in (2, 3, 4, 5)
+                for size in range(1, n + 1)
+            ],
+            "for N = 2 to 5 and each S, over all subsets",
+        ),
+        prose.formula("the factor is (N−S)/N", factor * (N - 1) / N, {"N": N, "S": S}, text="(N−S)/N"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Covariance of a batch gradient, drawn without replacement",
@@ -74,5 +95,6 @@ CLAIM = Claim(
     arguments=(N, S, C),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("(N−S)/N for (N−S)/(N−1)", (N - S) / N * C / S),
 )

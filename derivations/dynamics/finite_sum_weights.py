@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S, Var
 
@@ -83,14 +83,34 @@ def check(formula):
 
 with_replacement = sp.Matrix([[(1 - 1 / N) / (N * S), -1 / (N**2 * S)]])
 without_replacement = (N - S) / (N - 1) * with_replacement
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    counted = [sp.Rational(batch.count(0), 2) for batch in oracles.batches(4, 2, replacement=True)]
+    names = {"N": N, "S": S, "I": 1, "11ᵀ": 1}
+    exact = []
+    for n, size in ((3, 2), (4, 2), (4, 3)):
+        for row, replacement in enumerate((True, False)):
+            drawn = [sp.Rational(batch.count(0), size) for batch in oracles.batches(n, size, replacement)]
+            exact.append(formula[row, 0].subs({N: n, S: size}) == oracles.variance(drawn))
+    return [
+        prose.figure("E w = 1/N", oracles.mean(counted), "for N = 4, S = 2, over all 16 batches", {"N": 4}, text="1/N"),
+        prose.formula("(1/(NS))(I − 11ᵀ/N)", formula[0, 0], names),
+        prose.formula("Cov w = (1/(NS))(I − 11ᵀ/N)", formula[0, 1], names | {"I": 0}, text="(1/(NS))(I − 11ᵀ/N)"),
+        prose.formula("(N−S)/(N−1) times that without", formula[1, 0] / formula[0, 0], names, text="(N−S)/(N−1)"),
+        prose.cases("times that without, exactly", exact, "the variance of a weight for three N and S, both ways"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="SGD as a law on example weights",
     sources=(Source("Wu et al. 2020"), Source("Cochran, Sampling Techniques")),
     verdict=Verdict.EXACT,
-    summary="A step of SGD is a random weighting of the examples with E w = 1/N and Cov w = (1/(NS))(I − 11ᵀ/N) with "
-    "replacement, (N−S)/(N−1) times that without, exactly. The law of the weights does not depend on θ; the covariance "
-    "of the gradient does only through the per-example gradients.",
+    summary="A step of SGD is a random weighting of the examples with E w = 1/N and Cov w = (1/(NS))(I − 11ᵀ/N) "
+    "with replacement, (N−S)/(N−1) times that without, exactly. The law of the weights knows nothing of "
+    "θ; the covariance of the gradient does only through the per-example gradients.",
     printed=sp.Eq(
         Cov(sp.Symbol("w")),
         factor * (identity - ones / N) / (N * S),
@@ -105,6 +125,7 @@ CLAIM = Claim(
     arguments=(N, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "(N−S)/N for (N−S)/(N−1) without replacement",
         with_replacement.col_join((N - S) / N * with_replacement),

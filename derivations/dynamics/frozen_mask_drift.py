@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, eta, g, theta
 
@@ -90,6 +91,33 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "g": g, "Hg": hg, "∇Tr Cov": slope}
+    point, spread, rate = sp.Integer(1), sp.Integer(1), sp.Rational(1, 10)  # ℓ = aθ²/2 with a = 0 or 2, at θ = 1
+    return [
+        prose.formula("−ηg + ½η²(Hg + ½∇Tr Cov)", formula, names),
+        prose.formula("has −ηg + ½η²Hg", formula.subs(slope, 0), names, text="−ηg + ½η²Hg"),
+        prose.figure(
+            "SGD −ηg",
+            oracles.mean([point - rate * a * point for a in (0, 2)]) - point,
+            "a step of SGD on aθ²/2, a = 0 or 2, from θ = 1",
+            {"η": rate, "g": spread},
+            text="−ηg",
+        ),
+        prose.cases(
+            "behaves as the Stratonovich equation with drift −g does",
+            [sp.expand(formula - (eta * (-g + eta / 4 * slope) + eta**2 / 2 * hg)) == 0],
+            "a step's mean against that of the Itô equation with drift −g + (η/4)∇Tr Cov",
+        ),
+        prose.cases(
+            "relative to Itô's it climbs Tr Cov, at order η",
+            [sp.simplify((formula - formula.subs(slope, 0)) / (eta**2 * slope)) > 0],
+            "the part of a step's mean with ∇Tr Cov, over η²∇Tr Cov",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Drift from a force held during a step",
@@ -109,5 +137,6 @@ CLAIM = Claim(
     arguments=(eta, g, hg, slope),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the covariance forgotten", -eta * g + eta**2 / 2 * hg),
 )

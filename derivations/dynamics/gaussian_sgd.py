@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S, Var
 
@@ -76,6 +76,47 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"N": N, "S": S, "f": f, "I": 1, "11ᵀ": 1}
+    share = formula[0] / (1 - 1 / N)  # ξ_i − mean ξ has the variance 1 − 1/N
+    subset = [sp.Rational(int(0 in batch), 2) for batch in oracles.batches(5, 2, replacement=False)]
+    third = oracles.mean((w - oracles.mean(subset)) ** 3 for w in subset)
+    pair = [(int(0 in b) * sp.S.Half, int(1 in b) * sp.S.Half) for b in oracles.batches(5, 2, replacement=False)]
+    mixed = oracles.mean(a * b for a, b in pair) - oracles.mean(subset) ** 2
+    drawn = [sp.Rational(batch.count(0), 2) for batch in oracles.batches(5, 2, replacement=True)]
+    return [
+        prose.formula("√(f/(NS))(ξ_i − mean ξ)", sp.sqrt(share), names, text="√(f/(NS))"),
+        prose.figure("The weights 1/N +", oracles.mean(subset), "over all subsets of 2 of 5", {"N": 5}, text="1/N"),
+        prose.cases(
+            "have exactly the mean and the covariance of a random subset's weights",
+            [
+                formula[0].subs({N: 5, S: 2}) == oracles.variance(subset),
+                formula[1].subs({N: 5, S: 2}) == mixed,
+            ],
+            "variance and covariance for N = 5, S = 2, over all subsets",
+        ),
+        prose.formula("(f/(NS))(I − 11ᵀ/N)", formula[0], names),
+        prose.formula("weights, (f/(NS))(I − 11ᵀ/N)", formula[1], names | {"I": 0}, text="(f/(NS))(I − 11ᵀ/N)"),
+        prose.formula(
+            "so every gradient built from them has SGD's mean and covariance f C/S, at every θ",
+            N * C * (formula[0] - formula[1]),
+            {"f": f, "C": C, "S": S},
+            text="f C/S",
+        ),
+        prose.cases(
+            "With f = 1 it is draws with replacement",
+            [sp.simplify(formula[0] / f).subs({N: 5, S: 2}) == oracles.variance(drawn)],
+            "the variance over f for N = 5, S = 2, over all batches with replacement",
+        ),
+        prose.cases(
+            "Only third and higher cumulants differ",
+            [third != 0],
+            "the third cumulant of a subset's weight, N = 5, S = 2",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Gaussian SGD has SGD's first two moments",
@@ -96,5 +137,6 @@ CLAIM = Claim(
     arguments=(N, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("ξ_i not centred: independent weights", sp.Matrix([f / (N * S), 0])),
 )

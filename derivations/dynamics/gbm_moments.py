@@ -5,6 +5,7 @@ import itertools
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, Var, t
 
@@ -80,6 +81,21 @@ def check(formula):
 
 
 dX, dt, dW, x = sp.symbols("dX dt dW X")
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"x₀": x0, "a": a, "s": s, "t": t}
+    return [
+        prose.formula("the mean x₀ exp(−at)", formula[0], names, text="x₀ exp(−at)"),
+        prose.cases(
+            "free of the noise", [formula[0].subs(s, 0) == formula[0].subs(s, 3)], "the mean at s = 0 and s = 3"
+        ),
+        prose.formula("x₀² exp((s² − 2a)t)", formula[1], names),
+        prose.formula("x₀ exp((s²/2 − a)t)", formula[2], names),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Moments of geometric Brownian motion",
@@ -97,5 +113,6 @@ CLAIM = Claim(
     arguments=(t, a, s, x0),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("Stratonovich's mean for Itô's", sp.Matrix([moments[2], moments[1], moments[2]])),
 )

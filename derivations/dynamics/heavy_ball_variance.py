@@ -3,6 +3,7 @@
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, Var, c, eta, lam, m, theta
 
@@ -85,6 +86,25 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "c": c, "S": S, "λ": lam, "m": m}
+    leading = eta * sp.diff(formula, eta).subs(eta, 0)
+    pole = sp.solve(sp.denom(sp.together(formula.subs({lam: 1, m: sp.S.Half}))), eta)
+    return [
+        prose.formula("ηc/(2Sλ(1 − m))", leading, names),
+        prose.formula("at the effective rate η/(1 − m)", 2 * S * lam / c * leading, names, text="η/(1 − m)"),
+        prose.formula("times 1/(1 − ηλ/(2(1 + m)))", formula / leading, names, text="1/(1 − ηλ/(2(1 + m)))"),
+        prose.figure(
+            "stable for ηλ < 2(1 + m)",
+            max(pole),
+            "where the variance diverges, λ = 1, m = 1/2",
+            {"m": sp.S.Half},
+            text="2(1 + m)",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Stationary variance of heavy-ball SGD on a quadratic",
@@ -105,6 +125,7 @@ CLAIM = Claim(
     arguments=(eta, S, lam, c, m),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the correction of plain SGD at the effective rate, ηλ/(2(1 − m))",
         eta * c / (2 * S * lam * (1 - m) * (1 - eta * lam / (2 * (1 - m)))),

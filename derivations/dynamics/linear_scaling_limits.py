@@ -5,7 +5,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S, eta, k
 
@@ -108,15 +108,53 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"k": k, "η": eta, "Hg": (hessian * gradient)[0]}
+    # On aθ²/2 with a = 1, 1 or 4 from θ = 1: two steps of η with S = 1 against one of 2η with S = 2; C = 2, Hg = 4.
+    small = ((1 - 2 * eta) ** 2 + 2 * eta**2) ** 2 - (1 - 2 * eta) ** 4
+    large = (2 * eta) ** 2 * 2 / 2
+    gaps = {rate: (small - large).subs(eta, rate) for rate in (sp.Rational(1, 100), sp.Rational(1, 200))}
+    means = (1 - 2 * eta) ** 2 - (1 - 4 * eta)
+    subsets = [oracles.variance(oracles.fluctuations([sp.Integer(v) for v in (1, 1, 4)], n, False)) / 9 for n in (1, 2)]
+    return [
+        prose.formula("(k(k−1)/2)η²Hg", formula[0], names),
+        prose.cases(
+            "which the large step moves too far",
+            [means.subs(eta, sp.Rational(1, 100)) > 0],
+            "θ after two small steps down from 1 minus θ after one large one, η = 1/100",
+        ),
+        prose.figure(
+            "in the covariance, kη²C/S",
+            small.expand().coeff(eta, 2) / 100**2,
+            "the variance of two small steps to leading order, η = 1/100, C = 2, S = 1",
+            {"k": 2, "η": sp.Rational(1, 100), "C": 2, "S": 1},
+            text="kη²C/S",
+        ),
+        prose.order("up to O(η³)", gaps, "η", "the difference of the variances at η = 1/100 and 1/200, k = 2"),
+        prose.cases(
+            "So the rule needs kη times the curvature to be small",
+            [abs(means / (4 * eta)).subs(eta, rate) < sp.Rational(1, 20) for rate in (sp.Rational(1, 100),)],
+            "the gap of the means over the large step's own move at kη times the curvature 4/100",
+        ),
+        prose.cases(
+            "For subsets the covariances also differ by their finite-population factors",
+            [subsets[0] != 2 * subsets[1]],
+            "the variance of ĝ for subsets of 1 of three examples, against twice that of 2",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="What the linear scaling rule neglects",
     sources=(Source("Goyal et al. 2017"), Source("lecture", place="section 4")),
     verdict=Verdict.ORDER,
     order="η²",
-    summary="k steps of η with batch S and one step of kη with batch kS agree in the mean up to (k(k−1)/2)η²Hg, which "
-    "the large step moves too far, and in the covariance, kη²C/S, up to O(η³). So the rule needs kη times the "
-    "curvature to be small. For subsets the covariances also differ by their finite-population factors.",
+    summary="k steps of η with batch S and one step of kη with batch kS agree in the mean up to (k(k−1)/2)η²Hg, "
+    "which the large step moves too far, and in the covariance, kη²C/S, up to O(η³). So the rule needs kη "
+    "times the curvature to be small. For subsets the covariances also differ by their finite-population "
+    "factors.",
     printed=sp.Eq(E(large), E(small), evaluate=False),
     assumptions=(
         Assumption("The loss has bounded third derivatives and kη|H| is small.", sp.Q.positive(eta)),
@@ -126,5 +164,6 @@ CLAIM = Claim(
     arguments=(eta, k, g1, g2, h11, h12, h22),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("k² for k(k−1)", k**2 / 2 * eta**2 * hessian * gradient),
 )

@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import linear_models, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, c, eta, g, m
 
@@ -121,15 +122,37 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"p": p, "δ": delta, "γ": gamma, "g": g, "H": H}
+    one, weak = {}, {}
+    for size in (sp.Rational(1, 20), sp.Rational(1, 40)):
+        friction, start = sp.Rational(3, 2), sp.Matrix([1, sp.Rational(1, 2)])
+        q = sp.Symbol("q")
+        A = formula.subs({delta: size, gamma: friction, g: q, H: 1}).jacobian([q, p])
+        end = (size * A).evalf(30).exp() * start
+        ball = heavy_ball.subs({delta: size, gamma: friction, g: start[0], p: start[1]}) + start
+        one[size] = sp.N((end - ball).norm(), 20)
+        push = (float(size) / 2, 1 + 1.5 * float(size) / 2)
+        mean, _ = linear_models.heavy_ball_equation(A.tolist(), push, float(size))
+        weak[size**2] = mean - linear_models.heavy_ball(float(size))[0]
+    return [
+        prose.formula("p − (δ/2)(γp + g)", formula[0], names),
+        prose.formula("−γp − g + (δ/2)(Hp − γ²p − γg)", formula[1], names),
+        prose.order("up to O(δ³)", one, "δ", "the mean of one step on θ²/2 at δ = 1/20 and 1/40"),
+        prose.order("is then O(η)", weak, "η", "E θ after a time of one on θ²/2, γ = 3/2, at δ = 1/20 and 1/40"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Second-order drift of the SDE of heavy-ball SGD",
     sources=(Source("Hairer, Lubich & Wanner 2006", place="backward error analysis"),),
     verdict=Verdict.ORDER,
     order="η√η",
-    summary="With dθ = [p − (δ/2)(γp + g)] dt and dp = [−γp − g + (δ/2)(Hp − γ²p − γg)] dt + noise, the mean over"
-    " a time δ = √η is that of a heavy-ball step up to O(δ³), on any smooth loss. The weak error at fixed"
-    " time is then O(η).",
+    summary="With dθ = [p − (δ/2)(γp + g)] dt and dp = [−γp − g + (δ/2)(Hp − γ²p − γg)] dt + noise, the mean over "
+    "a time δ = √η is that of a heavy-ball step up to O(δ³), on a smooth loss. The weak error at fixed "
+    "time and fixed γ is then O(η).",
     printed=sp.Eq(sp.Symbol("b"), drift, evaluate=False),
     assumptions=(
         Assumption("One step lasts δ = √η.", sp.Eq(delta, sp.sqrt(eta), evaluate=False)),
@@ -143,5 +166,6 @@ CLAIM = Claim(
     arguments=(delta, gamma, p, g, H),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the sign of Hp", drift - sp.Matrix([0, delta * H * p])),
 )

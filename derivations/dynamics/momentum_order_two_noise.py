@@ -5,7 +5,7 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import linear_models, oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.dynamics.heavy_ball_variance import variance
 from derivations.dynamics.momentum_order_two_drift import L3, H, along_the_path, c1, delta, drift, gamma, p, x, y
@@ -128,6 +128,70 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"δ": delta, "γ": gamma}
+
+    def relaxed(size, push):
+        """Var θ at rest on θ²/2 with γ = 3/2, in units of c/S."""
+        values = {delta: size, gamma: sp.Rational(3, 2), lam: 1}
+        return stationary(linear.subs(values), size * push.subs(values) * push.subs(values).T)
+
+    one, kept, first, ratios, absolute = {}, {}, {}, {}, {}
+    for size in (sp.Rational(1, 50), sp.Rational(1, 100)):
+        kicked = kick.subs(delta, size)
+        one[size], kept[size] = (sp.N((_collected(size, push) - kicked).norm(), 20) for push in (formula, bare))
+        right, wrong = relaxed(size, formula), relaxed(size, bare)
+        first[size], ratios[size**2] = right, 1 - wrong / right
+        d = float(size)
+        A = [[-d / 2, 1 - d / 2 * 1.5], [-1 - d / 2 * 1.5, -1.5 + d / 2 * (1 - 1.5**2)]]
+        absolute[size**2] = linear_models.heavy_ball_equation(A, (0, 1), d)[1] - linear_models.heavy_ball(d)[1]
+    tiny = sp.Rational(1, 10**4)
+    how = "on θ²/2 with γ = 3/2, at δ = 1/50 and 1/100"
+    return [
+        prose.figure(
+            "The noise √(δC/S)",
+            sp.sqrt(kick[1, 1].subs(delta, sp.Rational(1, 50)) * 3 / 4 / sp.Rational(1, 50)),
+            "the root of a step's variance of p over δ, at δ = 1/50, C = 3, S = 4",
+            {"δ": sp.Rational(1, 50), "C": 3, "S": 4},
+            text="√(δC/S)",
+        ),
+        prose.formula("(δ/2, 1 +", formula[0], names, text="δ/2"),
+        prose.formula("1 + γδ/2", formula[1], names),
+        prose.order("up to O(δ⁴)", one, "δ", f"the covariance of one step {how}"),
+        prose.order(
+            "Keeping the first order's (0, 1) costs O(δ³)", kept, "δ", f"the same with the noise (0, 1), {how}"
+        ),
+        prose.cases(
+            "too little to change the absolute weak order at fixed time",
+            [abs(list(absolute.values())[0] / list(absolute.values())[1] - 4) < 0.3],
+            f"Var θ after a time of one with the noise (0, 1) is off by O(η) or less, {how}",
+        ),
+        prose.order("the variance is itself O(δ)", first, "δ", f"Var θ at rest {how}"),
+        prose.order("wrong by O(√η) of itself", ratios, "η", f"Var θ at rest {how}", tolerance=0.1),
+        prose.figure(
+            "at stationarity by 2(1 − m)",
+            1 - relaxed(tiny, bare) / relaxed(tiny, formula),
+            "the relative error of Var θ at rest, δ = 10⁻⁴, γ = 3/2, to within 1 %",
+            {"m": 1 - sp.Rational(3, 2) * tiny},
+            text="2(1 − m)",
+            tolerance=sp.Rational(3, 10**6),
+        ),
+    ]
+
+
+def _collected(size, push):
+    """A step's covariance on θ²/2 with γ = 3/2 in units of c/S: the noise carried along by a power series."""
+    values = {delta: size, gamma: sp.Rational(3, 2), lam: 1}
+    A, vector = linear.subs(values), push.subs(values)
+    rate: Any = size * vector * vector.T
+    total, term = sp.zeros(2, 2), rate * size
+    for number in range(2, 12):
+        total += term
+        term = (A * term + term * A.T) * size / number
+    return total
+
+
 CLAIM = Claim(
     module=__name__,
     title="Noise of the second-order SDE of heavy-ball SGD",
@@ -151,5 +215,6 @@ CLAIM = Claim(
     arguments=(delta, gamma),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the first order's noise, on the velocity alone", bare),
 )

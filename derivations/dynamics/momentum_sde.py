@@ -3,6 +3,7 @@
 import mpmath
 import sympy as sp
 
+from derivations import linear_models, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, S, Var, c, eta, g, m, theta
 
@@ -115,6 +116,49 @@ def check(formula):
 
 dt, dW, dp = sp.symbols("dt dW dp")
 push = sp.Mul(eta ** sp.Rational(1, 4), sp.Pow(c / S, sp.S.Half, evaluate=False), dW, evaluate=False)
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"δ": delta, "C": c, "S": S, "γ": gamma, "p": p, "g": g}
+    one, weak, plain = {}, {}, {}
+    for size in (sp.Rational(1, 50), sp.Rational(1, 100)):
+        friction, start = sp.Rational(3, 2), sp.Matrix([1, sp.Rational(1, 2)])
+        q = sp.Symbol("q")
+        A = formula[:2, :].subs({delta: size, gamma: friction, g: q}).jacobian([q, p])
+        end = (size * A).evalf(30).exp() * start
+        ball = heavy_ball.subs({delta: size, gamma: friction, g: start[0], p: start[1]}) + start
+        one[size] = sp.N((end - ball).norm(), 20)
+        mean, _ = linear_models.heavy_ball_equation(A.tolist(), (0, 1), float(size))
+        weak[size**2] = mean - linear_models.heavy_ball(float(size))[0]
+        plain[size] = linear_models.equation(float(size), 2) - linear_models.sgd(float(size), 2)
+    return [
+        prose.figure(
+            "γ = (1 − m)/δ",
+            sp.Rational(3, 2),
+            "γ for m = 0.9, δ = 1/15",
+            {"m": sp.Rational(9, 10), "δ": sp.Rational(1, 15)},
+            text="(1 − m)/δ",
+        ),
+        prose.formula("dp = −(γp + g) dt", formula[1], names, text="−(γp + g)"),
+        prose.formula("√(δC/S)", sp.sqrt(formula[2]), names),
+        prose.order("One step is off by O(δ²)", one, "δ", "the mean of a step on θ²/2 at δ = 1/50 and 1/100"),
+        prose.order(
+            "the weak error is O(√η)",
+            weak,
+            "η",
+            "E θ after a time of one on θ²/2, γ = 3/2, at δ = 1/50 and 1/100",
+            tolerance=0.1,
+        ),
+        prose.order(
+            "without momentum O(η)",
+            plain,
+            "η",
+            "E θ² at t = 1 on a linear model without momentum at η = 1/50 and 1/100",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The SDE of heavy-ball SGD",
@@ -122,8 +166,8 @@ CLAIM = Claim(
     verdict=Verdict.ORDER,
     order="√η",
     summary="With δ = √η, γ = (1 − m)/δ and p = v/δ, a heavy-ball step is a time δ of dθ = p dt, dp = −(γp + g) "
-    "dt + √(δC/S) dW. One step is off by O(δ²) in the mean, so at fixed γ and fixed time the weak "
-    "error is O(√η), and without momentum O(η).",
+    "dt + √(δC/S) dW. One step is off by O(δ²) in the mean, so at fixed γ, hence m → 1, and fixed time "
+    "the weak error is O(√η), and without momentum O(η).",
     printed=sp.Eq(
         sp.Matrix([sp.Symbol("dθ"), dp]),
         sp.Matrix([sp.Mul(p, dt, evaluate=False), sp.Mul(-(gamma * p + g), dt, evaluate=False) + push]),
@@ -142,6 +186,7 @@ CLAIM = Claim(
     arguments=(delta, gamma, S, p, g, c),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the noise of SGD without momentum, η C/S in place of √η C/S", sp.Matrix([p, -gamma * p - g, delta**2 * c / S])
     ),

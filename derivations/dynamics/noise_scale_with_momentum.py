@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, Var, c, eta, g, m
 
@@ -90,14 +91,51 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    momentum, rate, gradient = sp.Rational(3, 4), sp.Rational(1, 10), sp.Rational(3, 2)
+    velocity = sp.S.Zero
+    moves = []
+    for _ in range(100):
+        velocity = momentum * velocity - rate * gradient
+        moves.append(velocity)
+    at = {"η": rate, "m": momentum}
+    after = next(n for n, move in enumerate(moves, 1) if abs(move / moves[-1] - 1) < sp.exp(-1))
+    how = "the mean move of the 100th step over −g, m = 3/4, η = 1/10"
+    return [
+        prose.figure(
+            "long against 1/(1−m) steps",
+            after,
+            "steps after which a move is within 1/e of its limit",
+            {"m": momentum},
+            text="1/(1−m)",
+            tolerance=1,
+        ),
+        prose.figure(
+            "learning rate η/(1−m)", -moves[-1] / gradient, how, at, text="η/(1−m)", tolerance=sp.Rational(1, 10**9)
+        ),
+        prose.figure(
+            "a step lasts η/(1−m)", -moves[-1] / gradient, how, at, text="η/(1−m)", tolerance=sp.Rational(1, 10**9)
+        ),
+        prose.formula("the noise is η/(S(1−m)) times", formula, {"η": eta, "S": S, "m": m}, text="η/(S(1−m))"),
+        prose.figure(
+            "Smith's noise scale is N times that, up to the finite-population factor",
+            (eta * N / (S * (1 - m)) / formula).subs(N, 7),
+            "ηN/(S(1 − m)) over it, N = 7",
+            {"N": 7},
+            text="N",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Noise scale with momentum",
     sources=(Source("Smith & Le 2018"), Source("Smith et al. 2018")),
     verdict=Verdict.CONDITIONAL,
-    summary="Over times long against 1/(1−m) steps, heavy-ball SGD at a slowly varying gradient is SGD with learning "
-    "rate η/(1−m): a step lasts η/(1−m), the noise is η/(S(1−m)) times the covariance per unit of time. Smith's noise "
-    "scale is N times that, up to the finite-population factor.",
+    summary="Over spells long against 1/(1−m) steps, heavy-ball SGD at a slowly varying gradient is SGD with "
+    "learning rate η/(1−m): a step lasts η/(1−m), the noise is η/(S(1−m)) times the covariance per unit "
+    "of time. Smith's noise scale is N times that, up to the finite-population factor.",
     printed=sp.Eq(noise_scale, eta * N / (S * (1 - m)), evaluate=False),
     assumptions=(
         Assumption("The momentum is below one.", sp.Lt(m, 1, evaluate=False)),
@@ -112,5 +150,6 @@ CLAIM = Claim(
     arguments=(eta, S, m),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("1/(1−m)² for 1/(1−m): the growth a step, without the step's longer time", eta / (S * (1 - m) ** 2)),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import linear_models, oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, c, eta, g, t
 
@@ -69,7 +69,57 @@ def check(formula):
     gaussian = oracles.expectation(lambda noise: f(start - rate * (centre + noise)), law)
     third = oracles.mean((x - centre) ** 3 for x in gradients)
     derived = formula.subs({eta: rate, S: size, mu3: third, f3: 7})
-    return [Comparison("E f after SGD less E f after Gaussian SGD, a cubic f", derived, sp.expand(sgd - gaussian))]
+    return [Comparison("E f after SGD minus E f after Gaussian SGD, a cubic f", derived, sp.expand(sgd - gaussian))]
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    gradients = [sp.Integer(1), sp.Rational(1, 3), sp.Integer(-5)]
+    centre = oracles.mean(gradients)
+    third = oracles.mean((x - centre) ** 3 for x in gradients)
+
+    def apart(rate, size, power):
+        """E (θ′ − θ)^power of SGD minus that of Gaussian SGD."""
+        law = oracles.three_point(sp.sqrt(oracles.variance(gradients) / size))
+        own = oracles.mean(
+            (-rate * sum(gradients[i] for i in b) / size) ** power for b in oracles.batches(3, size, True)
+        )
+        return sp.expand(own - oracles.expectation(lambda noise: (-rate * (centre + noise)) ** power, law))
+
+    rates = (sp.Rational(1, 100), sp.Rational(1, 200))
+    beyond = {rate: apart(rate, 2, 4) for rate in rates}  # φ = (· − θ)⁴ has φ‴ = 0 at the start
+    weak = {
+        float(rate): linear_models.sgd(float(rate), 3) - linear_models.gaussian_sgd(float(rate), 3) for rate in rates
+    }
+    sizes = {size: linear_models.sgd(0.005, 3, size) - linear_models.gaussian_sgd(0.005, 3, size) for size in (1, 2, 4)}
+    discrete = {float(r): linear_models.gaussian_sgd(float(r), 2) - linear_models.equation(float(r), 2) for r in rates}
+    how = "on aθ²/2, a = 1, 1 or 4"
+    return [
+        prose.figure(
+            "E f is larger under SGD than under Gaussian SGD by −η³ μ₃ f'''/(6S²)",
+            apart(rates[0], 2, 3),
+            "f = (· − θ)³ over all 9 batches and over a Gaussian's moments, η = 1/100, S = 2",
+            {"η": rates[0], "μ₃": third, "f'''": 6, "S": 2},
+            text="−η³ μ₃ f'''/(6S²)",
+        ),
+        prose.order(
+            "+ O(η⁴)", beyond, "η", "f = (· − θ)⁴, which has no third derivative there, at η = 1/100 and 1/200"
+        ),
+        prose.cases(
+            "exactly so for cubic f",
+            [
+                apart(rate, size, 3) == formula.subs({eta: rate, S: size, mu3: third, f3: 6})
+                for rate in rates
+                for size in (1, 2)
+            ],
+            "f = (· − θ)³ for two η and two S, over all batches",
+        ),
+        prose.order("that is O(η²/S²)", weak, "η", f"E θ³ at t = 1 {how}, η = 1/100 and 1/200"),
+        prose.order(
+            "is O(η²/S²)", {size: sizes[size] for size in (2, 4)}, "S", f"E θ³ at t = 1 {how}, η = 0.005, S = 2 and 4"
+        ),
+        prose.order("against O(η) between Gaussian SGD and the SDE", discrete, "η", f"E θ² at t = 1 {how}"),
+    ]
 
 
 CLAIM = Claim(
@@ -93,5 +143,6 @@ CLAIM = Claim(
     arguments=(eta, S, mu3, f3),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("1/S for 1/S²", gap * S),
 )

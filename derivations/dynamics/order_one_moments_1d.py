@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import linear_models, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, Var, c, eta, g
 
@@ -105,6 +106,30 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    means, variances, weak = {}, {}, {}
+    for rate in (0.005, 0.0025):  # aθ²/2 with a = 1, 1 or 4 from θ = 1
+        mean, square = (linear_models.equation(rate, power, time=rate) for power in (1, 2))
+        own, own_square = (linear_models.sgd(rate, power, steps=1) for power in (1, 2))
+        means[rate], variances[rate] = mean - own, square - mean**2 - (own_square - own**2)
+        weak[rate] = linear_models.equation(rate, 2) - linear_models.sgd(rate, 2)
+    names = {"η": eta, "L'": g, "L''": H}
+    off = sum(eta**n * sp.expand(formula[0] + eta * g).coeff(eta, n) for n in (1, 2))
+    how = "on aθ²/2, a = 1, 1 or 4, from θ = 1 at η = 0.005 and 0.0025"
+    return [
+        prose.order("of one SGD step up to O(η²)", means, "η", f"the mean of one step {how}"),
+        prose.order("and O(η³)", variances, "η", f"the variance of one step {how}"),
+        prose.formula("(η²/2) L'L''", off, names),
+        prose.cases(
+            "is there without noise",
+            [off.subs({c: 0, c1: 0, eta: 1, g: 1, H: 1}) != 0],
+            "the error of the mean with C = 0",
+        ),
+        prose.order("add up to O(η)", weak, "η", "E θ² at t = 1, the same"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="One SGD step and the SDE over a time η, in one dimension",
@@ -130,5 +155,6 @@ CLAIM = Claim(
     arguments=(eta, S, g, H, L3, c, c1),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the sign of (g·∇)C", sp.Matrix([mean, variance + eta**3 / S * g * c1])),
 )

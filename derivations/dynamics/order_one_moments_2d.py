@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, S, eta
 
@@ -129,6 +130,26 @@ def check(formula):
 
 GRADIENT, COVARIANCE = sp.symbols("g C", commutative=False)
 HESSIAN = sp.MatrixSymbol("H", 2, 2)
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "S": S, "g": g[0], "Hg": (H * g)[0], "C": c11}
+    names |= {"HC": (H * C)[0, 0], "CH": (C * H)[0, 0], "(g·∇)C": k11}
+    rest = sp.expand(formula[0, 1] - eta**2 / S * c11)
+    return [
+        prose.formula("mean −ηg up to", -eta * g[0], names, text="−ηg"),
+        prose.formula("up to (η²/2)Hg", formula[0, 0] + eta * g[0], names, text="(η²/2)Hg"),
+        prose.formula("its covariance η²C/S", formula[0, 1] - rest, names, text="η²C/S"),
+        prose.formula("−(η³/2S)(HC + CH + (g·∇)C)", rest, names),
+        prose.cases(
+            "The mean's error has nothing to do with the noise",
+            [formula[0, 0].has(symbol) for symbol in (c11, c12, c22, k11)],
+            "whether C or its change is in the mean",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="One SGD step and the SDE over a time η, in two dimensions",
@@ -154,5 +175,6 @@ CLAIM = Claim(
     arguments=(eta, S, *g, h11, h12, h22, c11, c12, c22, k11, k12, k22),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("HC + CH counted twice", sp.Matrix.hstack(mean, covariance - eta**3 / (2 * S) * (H * C + C * H))),
 )

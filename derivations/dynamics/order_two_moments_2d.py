@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import linear_models, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, S, eta
 
@@ -123,14 +124,38 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    place = sp.Symbol("place", positive=True)
+    along = {g[0]: h11 * place, g[1]: 0, h12: 0}  # L = H_11 x²/2 + H_22 y²/2 on the first axis
+    added = -sp.integrate((formula[0] + g[0]).subs(along), place)
+    means, variances, weak = {}, {}, {}
+    for rate in (0.005, 0.0025):  # aθ²/2 with a = 1, 1 or 4 from θ = 1
+        mean, square = (linear_models.equation(rate, power, order=2, time=rate) for power in (1, 2))
+        own, own_square = (linear_models.sgd(rate, power, steps=1) for power in (1, 2))
+        means[rate], variances[rate] = mean - own, square - mean**2 - (own_square - own**2)
+        weak[rate] = linear_models.equation(rate, 2, order=2) - linear_models.sgd(rate, 2)
+    how = "on aθ²/2, a = 1, 1 or 4, from θ = 1 at η = 0.005 and 0.0025"
+    return [
+        prose.formula(
+            "−∇(L + (η/4)|∇L|²)", added, {"η": eta, "|∇L|²": (h11 * place) ** 2}, text="(η/4)|∇L|²"
+        ),
+        prose.formula("−g − (η/2)Hg", formula[0], {"g": g[0], "η": eta, "Hg": (H * g)[0]}),
+        prose.order("mean SGD's up to O(η³)", means, "η", f"of one step {how}"),
+        prose.order("the covariance is SGD's up to O(η³)", variances, "η", f"the variance of one step {how}"),
+        prose.order("a weak error O(η²)", weak, "η", "E θ² at t = 1, the same"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Drift of the order-2 modified equation",
     sources=(Source("Li, Tai & E 2017"), Source("Li, Tai & E 2019")),
     verdict=Verdict.ORDER,
     order="η³",
-    summary="The drift −∇(L + (η/4)|∇L|²) = −g − (η/2)Hg makes one step's mean SGD's up to O(η³); the covariance is "
-    "SGD's up to O(η³) with the diffusion as it was. Hence a weak error O(η²) at fixed time and batch size.",
+    summary="The drift −∇(L + (η/4)|∇L|²) = −g − (η/2)Hg makes one step's mean SGD's up to O(η³); the covariance "
+    "is SGD's up to O(η³) with the diffusion as it was. Hence a weak error O(η²) at fixed time and batch "
+    "size.",
     printed=sp.Eq(DRIFT, -u - eta / 2 * h * u, evaluate=False),
     assumptions=(
         Assumption("The batch size is fixed while η → 0.", sp.Ge(S, 1, evaluate=False)),
@@ -143,5 +168,6 @@ CLAIM = Claim(
     arguments=(eta, *g, h11, h12, h22),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the sign of the correction", -g + eta / 2 * H * g),
 )

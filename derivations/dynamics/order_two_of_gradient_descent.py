@@ -3,6 +3,7 @@
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import eta, lam
 
@@ -82,6 +83,24 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    one, fixed, plain = {}, {}, {}
+    for rate in (sp.Rational(1, 50), sp.Rational(1, 100)):  # L = x²/2 from 1
+        bent = sp.diff(formula.subs({L: x**2 / 2, g1: x, g2: 0, eta: rate}), x, 2)
+        one[rate] = sp.exp(-rate * bent) - (1 - rate)
+        fixed[rate] = sp.exp(-bent) - (1 - rate) ** (1 / rate)
+        plain[rate] = sp.exp(-rate) - (1 - rate)
+    names = {"L": L, "η": eta, "|∇L|²": g1**2 + g2**2}
+    how = "on x²/2 from 1, at η = 1/50 and 1/100"
+    return [
+        prose.formula("L + (η/4)|∇L|²", formula, names),
+        prose.order("up to O(η³) a step", one, "η", f"one step {how}"),
+        prose.order("O(η²) over a fixed time", fixed, "η", f"at t = 1 {how}"),
+        prose.order("the error is O(η²) a step", plain, "η", f"one step against the flow of L {how}"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Modified loss of gradient descent",
@@ -99,5 +118,6 @@ CLAIM = Claim(
     arguments=(eta, L, g1, g2),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("η/2 for η/4", L + eta / 2 * (g1**2 + g2**2)),
 )

@@ -5,6 +5,7 @@ import itertools
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, Var, c, eta, lam, t, theta
 
@@ -76,6 +77,29 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "c": c, "S": S, "λ": lam, "t": t}
+    mean, variance = formula
+    settled = sp.limit(variance.subs(lam, 1), t, sp.oo).subs({eta: sp.Rational(1, 5), c: 3, S: 4})
+    at = {eta: sp.Rational(1, 5), c: 3, S: 4, lam: 1}
+    return [
+        prose.formula("its mean decays like exp(−λt)", mean / start, names, text="exp(−λt)"),
+        prose.direction(
+            "its variance rises to",
+            [variance.subs({**at, t: time}) for time in (0, 1, 2, 5)],
+            "the variance at t = 0, 1, 2, 5",
+        ),
+        prose.figure(
+            "ηc/(2Sλ)",
+            settled,
+            "the variance for t → ∞ at η = 1/5, c = 3, S = 4, λ = 1",
+            {"η": sp.Rational(1, 5), "c": 3, "S": 4, "λ": 1},
+        ),
+        prose.formula("like 1 − exp(−2λt)", variance / (eta * c / (2 * S * lam)), names, text="1 − exp(−2λt)"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The Ornstein–Uhlenbeck process of SGD on a quadratic",
@@ -93,6 +117,7 @@ CLAIM = Claim(
     arguments=(t, eta, S, lam, c, start),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the mean's rate in the variance", sp.Matrix([moments[0], eta * c / (2 * S * lam) * (1 - sp.exp(-lam * t))])
     ),

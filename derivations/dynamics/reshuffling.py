@@ -4,7 +4,7 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S, Var
 
@@ -79,6 +79,25 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = [sp.Integer(v) for v in (3, -1, 4, 1)]
+    between, sums = {}, []
+    for size in (1, 2):
+        epochs = [[oracles.mean(order[k : k + size]) for k in range(0, 4, size)] for order in itertools.permutations(x)]
+        between[size] = oracles.mean((e[0] - oracles.mean(x)) * (e[1] - oracles.mean(x)) for e in epochs)
+        sums += [sum(epoch) == sum(epochs[0]) for epoch in epochs]
+    return [
+        prose.formula("covariance −C/(N−1)", formula, {"C": C, "N": N}, text="−C/(N−1)"),
+        prose.cases(
+            "whatever the batch size",
+            [value == formula.subs({C: oracles.variance(x), N: 4}) for value in between.values()],
+            "two batches of an epoch for N = 4, S = 1 and 2, over all orders",
+        ),
+        prose.cases("an epoch's batch means sum to a constant", sums, "for N = 4, S = 1 and 2, over all orders"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Batches of a reshuffled epoch",
@@ -100,5 +119,6 @@ CLAIM = Claim(
     arguments=(N, C),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("−C/N for −C/(N−1)", -C / N),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, Var, c, eta, k, lam, theta
 
@@ -69,6 +69,37 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "c": c, "S": S, "λ": lam, "θ₀": start, "k": k}
+    mean, variance = formula
+    settled = eta * c / (S * lam * (2 - eta * lam))
+    at = {eta: sp.Rational(1, 5), c: 3, S: 4, lam: 1, start: 1}
+    relative = [{}, {}]
+    for rate in (sp.Rational(1, 50), sp.Rational(1, 100)):  # at t = 1
+        values = {eta: rate, c: 3, S: 4, lam: 1, start: 1, k: 1 / rate}
+        relative[0][rate] = (mean.subs(values) / sp.exp(-1) - 1).evalf(20)
+        relative[1][rate] = (variance.subs(values) / (rate * 3 / 8 * (1 - sp.exp(-2))) - 1).evalf(20)
+    how = "at t = 1, λ = 1, η = 1/50 and 1/100"
+    return [
+        prose.formula("mean after k steps is (1 − ηλ)ᵏθ₀", mean, names, text="(1 − ηλ)ᵏθ₀"),
+        prose.direction(
+            "its variance rises to",
+            [variance.subs({**at, k: number}) for number in (1, 2, 5, 50)],
+            "after 1, 2, 5, 50 steps",
+        ),
+        prose.figure(
+            "ηc/(Sλ(2 − ηλ))",
+            variance.subs({**at, k: 200}).evalf(25),
+            "the variance after 200 steps, η = 1/5, c = 3, S = 4, λ = 1",
+            {"η": sp.Rational(1, 5), "c": 3, "S": 4, "λ": 1},
+        ),
+        prose.formula("like 1 − (1 − ηλ)²ᵏ", variance / settled, names, text="1 − (1 − ηλ)²ᵏ"),
+        prose.order("relative errors O(η)", relative[0], "η", f"the mean over the process's, {how}"),
+        prose.order("with relative errors O(η)", relative[1], "η", f"the variance over the process's, {how}"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="SGD on a quadratic, step by step",
@@ -88,5 +119,6 @@ CLAIM = Claim(
     arguments=(k, eta, S, lam, c, start),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("(1 − ηλ)ᵏ for its square in the variance", sp.Matrix([moments[0], moments[1].subs(k, k / 2)])),
 )

@@ -3,6 +3,7 @@
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, Var, c, eta, lam, theta
 
@@ -81,24 +82,57 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "c": c, "S": S, "λ": lam}
+    at = {c: 3, S: 4, lam: 1}
+    rates = (sp.Rational(1, 50), sp.Rational(1, 100))
+    own, order_two, order_one = ({rate: law.subs({**at, eta: rate}) for rate in rates} for law in (sgd, formula, ou))
+    errors = [{rate: law[rate] - own[rate] for rate in rates} for law in (order_two, order_one)]
+    how = "at η = 1/50 and 1/100, c = 3, S = 4, λ = 1"
+    return [
+        prose.formula("ηc/(2Sλ)", sp.limit(formula / eta, eta, 0) * eta, names),
+        prose.direction("SGD's stationary variance is larger", [order_one[rates[0]], own[rates[0]]], f"the two {how}"),
+        prose.formula("by the factor 1/(1 − ηλ/2)", sgd / ou, names, text="1/(1 − ηλ/2)"),
+        prose.direction("the order-2 equation's smaller", [order_one[rates[0]], order_two[rates[0]]], f"the two {how}"),
+        prose.formula("by the factor 1/(1 + ηλ/2)", formula / ou, names, text="1/(1 + ηλ/2)"),
+        prose.figure(
+            "its error is nearly twice the first-order SDE's",
+            errors[0][rates[1]] / errors[1][rates[1]],
+            "the two errors against SGD at η = 1/100",
+            text="twice",
+            tolerance=0.02,
+        ),
+        prose.cases(
+            "with the same sign", [errors[0][rate] * errors[1][rate] > 0 for rate in rates], f"both errors {how}"
+        ),
+        prose.order("at fixed S the variance is itself O(η)", own, "η", f"SGD's {how}"),
+        prose.order("both errors are O(η²)", errors[0], "η", f"the order-2 equation's {how}"),
+        prose.order("errors are O(η²)", errors[1], "η", f"the first-order SDE's {how}"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Stationary variance of the order-2 modified equation on a quadratic",
     sources=(Source("Li, Tai & E 2019"),),
     verdict=Verdict.EXACT,
-    summary="Relative to the Ornstein–Uhlenbeck value ηc/(2Sλ), SGD's stationary variance is larger by the factor"
-    " 1/(1 − ηλ/2), the order-2 equation's smaller by the factor 1/(1 + ηλ/2): its error is nearly "
-    "twice the first-order SDE's, with the same sign. That doesn't contradict its order: at fixed S the variance is"
-    " itself O(η), and both errors are O(η²).",
+    summary="On a quadratic without momentum, relative to the Ornstein–Uhlenbeck value ηc/(2Sλ), SGD's stationary "
+    "variance is larger by the factor 1/(1 − ηλ/2), the order-2 equation's smaller by the factor 1/(1 + "
+    "ηλ/2): its error is nearly twice the first-order SDE's, with the same sign. That doesn't contradict "
+    "its order: at fixed S the variance is itself O(η), and both errors are O(η²). It says nothing of "
+    "other losses, of momentum, or of the odds of basins.",
     printed=sp.Eq(Var(theta), eta * c / (2 * S * lam * (1 + eta * lam / 2)), evaluate=False),
     assumptions=(
         Assumption("A quadratic loss λθ²/2.", sp.Gt(lam, 0, evaluate=False)),
         Assumption("C doesn't depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
+        Assumption("There is no momentum.", sp.Eq(sp.Symbol("m"), 0)),
         Assumption("SGD is stable.", sp.Lt(eta * lam, 2, evaluate=False)),
     ),
     formula=eta * c / (2 * S * lam * (1 + eta * lam / 2)),
     arguments=(eta, S, lam, c),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the sign of the correction, which gives SGD's own variance", sgd),
 )

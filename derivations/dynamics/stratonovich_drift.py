@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta, g, h
 
@@ -102,6 +102,41 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"g": g, "f": f, "η": eta, "S": S, "∇Tr C": slope}
+    swapped = -g - (formula + g)  # −g read as Stratonovich's drift; what formula takes off is then put on
+    flat, turning = sp.Matrix([1, 0]), sp.Matrix([[sp.cos(x), -sp.sin(x)], [sp.sin(x), sp.cos(x)]])
+
+    def moved(columns):
+        """Σ_j (Dr_j) r_j at (x, y) = (1, 2)."""
+        total = sum((r.jacobian([x, y]) * r for r in columns), sp.zeros(2, 1))
+        return sp.simplify(total.subs({x: 1, y: 2}))
+
+    still = [flat, sp.Matrix([0, 1])]
+    turned = [turning[:, 0], turning[:, 1]]
+    one = [sp.Function("r")(x), -sp.Function("r")(x)]  # two roots of r² in one dimension
+    return [
+        prose.formula("its drift is −g − (fη/4S)∇Tr C", formula, names, text="−g − (fη/4S)∇Tr C"),
+        prose.cases(
+            "in one dimension for any factor",
+            [sp.simplify(r * r.diff(x) - (one[0] ** 2).diff(x) / 2) == 0 for r in one],
+            "rr′ = (r²)′/2 for both roots of r²",
+        ),
+        prose.cases(
+            "Another square root of the same C, such as the symmetric one, has in general another Stratonovich drift",
+            [moved(still) != moved(turned)],
+            "Σ_j (Dr_j) r_j of two roots of C = I, one of which turns with x",
+        ),
+        prose.cases(
+            "given −g instead solves another equation",
+            [sp.simplify(swapped + g) != 0],
+            "its Itô drift minus −g",
+        ),
+        prose.formula("whose Itô drift is −g + (fη/4S)∇Tr C", swapped, names, text="−g + (fη/4S)∇Tr C"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Stratonovich form of SGD's equation",
@@ -123,5 +158,6 @@ CLAIM = Claim(
     arguments=(f, eta, S, g, slope),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("½ for ¼: ∇Tr C in place of its half", -g - f * eta / (2 * S) * slope),
 )

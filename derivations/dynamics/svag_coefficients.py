@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, S, eta
 
@@ -85,6 +85,36 @@ def _third_cumulant(moments):
 
 
 root = sp.sqrt(2 * ell - 1)
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    first, second = formula
+    third = lambda number: sp.expand((first**3 + second**3).subs(ell, number)) / number**2  # noqa: E731
+    ratios = {number: third(number) for number in (5, 13, 25, 41)}
+    return [
+        prose.figure("The coefficients sum to one", sp.expand((first + second).subs(ell, 7)), "at ℓ = 7", text="one"),
+        prose.figure(
+            "their squares to ℓ", sp.expand((first**2 + second**2).subs(ell, 7)), "at ℓ = 7", {"ℓ": 7}, text="ℓ"
+        ),
+        prose.cases(
+            "ℓ steps of size η/ℓ have exactly the mean and the covariance of one step of SGD",
+            [
+                sp.expand(number * (first + second).subs(ell, number) / number) == 1
+                and sp.expand(number * (first**2 + second**2).subs(ell, number) / number**2) == 1
+                for number in (2, 5, 13)
+            ],
+            "ℓ times a step's mean and variance over SGD's, at ℓ = 2, 5, 13",
+        ),
+        prose.figure("is (3ℓ−1)/(2ℓ²) of SGD's", ratios[5], "at ℓ = 5", {"ℓ": 5}, text="(3ℓ−1)/(2ℓ²)"),
+        prose.cases(
+            "takes away step size and non-Gaussianity together",
+            [later < value for value, later in zip(ratios.values(), list(ratios.values())[1:], strict=False)],
+            "the third cumulant over SGD's falls from ℓ = 5 to 13, 25, 41",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Coefficients of SVAG",
@@ -102,5 +132,6 @@ CLAIM = Claim(
     arguments=(ell,),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("2ℓ + 1 under the root", sp.Matrix([1 + sp.sqrt(2 * ell + 1), 1 - sp.sqrt(2 * ell + 1)]) / 2),
 )

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, Var, eta, g, h
 
@@ -76,6 +76,29 @@ def _moments(third):
     return sp.Matrix([-eta * g / ell, eta**2 * variance / ell, third])
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "ℓ": ell, "g": g, "fC/S": variance}
+    scaled = formula[2].subs({kappa: 1, eta: 1})
+    cubes = {sp.Rational(1, number): scaled.subs(ell, number) for number in (100, 200)}
+    return [
+        prose.formula("mean −ηg/ℓ", formula[0], names, text="−ηg/ℓ"),
+        prose.formula("(η²/ℓ) fC/S", formula[1], names),
+        prose.formula(
+            "−(η/ℓ)³(3ℓ−1)/2 times that of a batch gradient", formula[2] / kappa, names, text="−(η/ℓ)³(3ℓ−1)/2"
+        ),
+        prose.cases(
+            "a batch gradient, exactly",
+            [
+                formula[2].subs({kappa: 1, eta: 1, ell: number}) == -(sp.Rational(1, number) ** 3) * (a**3 + b**3)
+                for number, a, b in ((1, 1, 0), (5, 2, -1), (13, 3, -2))
+            ],
+            "the third cumulant for coefficients (1, 0), (2, −1), (3, −2), ℓ = 1, 5, 13",
+        ),
+        prose.order("a third cumulant of O(h²)", cubes, "h", "at h = η/ℓ, η = 1, ℓ = 100 and 200"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Moments of one step of SVAG",
@@ -97,5 +120,6 @@ CLAIM = Claim(
     arguments=(eta, ell, g, variance, kappa),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("c₊³ + c₋³ taken for (3ℓ + 1)/2", _moments(-((eta / ell) ** 3) * (3 * ell + 1) / 2 * kappa)),
 )

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import linear_models, oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, eta, g
 
@@ -74,6 +74,28 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"κ₃": kappa, "S": S, "N": N}
+    rates = (0.01, 0.005)
+    one = {rate: linear_models.sgd(rate, 3, steps=1) - linear_models.gaussian_sgd(rate, 3) ** rate for rate in rates}
+    fixed = {rate: linear_models.sgd(rate, 3) - linear_models.gaussian_sgd(rate, 3) for rate in rates}
+    how = "E θ³ of SGD minus that of Gaussian SGD on aθ²/2, a = 1, 1 or 4, η = 0.01 and 0.005"
+    return [
+        prose.formula("κ₃/S² with replacement", formula[0], names, text="κ₃/S²"),
+        prose.formula(
+            "(N−S)(N−2S)/((N−1)(N−2)) times that", formula[1] / formula[0], names, text="(N−S)(N−2S)/((N−1)(N−2))"
+        ),
+        prose.cases(
+            "none at all for S = N/2",
+            [formula[1].subs({N: 2 * size, S: size, kappa: 1}) != 0 for size in (2, 3, 4)],
+            "the third cumulant of a subset, N = 4, 6, 8",
+        ),
+        prose.order("O(η³κ₃) a step", one, "η", f"{how}, one step"),
+        prose.order("O(η²κ₃) over a fixed time", fixed, "η", f"{how}, at t = 1"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Third cumulant of a batch gradient",
@@ -95,5 +117,6 @@ CLAIM = Claim(
     arguments=(N, S, kappa),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("f² for (N−S)(N−2S)/((N−1)(N−2))", sp.Matrix([kappa / S**2, (N - S) ** 2 / (N - 1) ** 2 * kappa / S**2])),
 )

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S, eta
 
@@ -69,14 +69,48 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"f": (N - S) / (N - 1), "η": eta, "S": S, "N": N}
+    x = [sp.Rational(value) for value in ("3", "1/2", "-2", "7")]
+    subset = oracles.variance(oracles.fluctuations(x, 3, False)) / 16
+    many = formula.subs({eta: sp.Rational(1, 10), S: 2, N: 10**12}).evalf(20)
+    return [
+        prose.formula("f (η/S)(N−1)/N", formula, names),
+        prose.figure(
+            "f = (N−S)/(N−1), exactly",
+            subset / (oracles.variance(x) / 3),
+            "variance of a subset's mean over C/S, N = 4, S = 3",
+            {"N": 4, "S": 3},
+            text="(N−S)/(N−1)",
+        ),
+        prose.cases(
+            "the last factor turns the 1/(N−1) form of the covariance into the 1/N form",
+            [
+                sp.Rational(n - 1, n) * (oracles.variance(x[:n]) * sp.Rational(n, n - 1)) == oracles.variance(x[:n])
+                for n in (2, 3, 4)
+            ],
+            "for N = 2, 3, 4",
+        ),
+        prose.figure(
+            "both have η/S",
+            many,
+            "as derived for N = 10¹², S = 2, η = 1/10",
+            {"η": sp.Rational(1, 10), "S": 2},
+            text="η/S",
+            tolerance=sp.Rational(1, 10**9),
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Smith's and Jastrzębski's equations are one",
     sources=(Source("lecture", "24"), Source("thesis", "3.2")),
     verdict=Verdict.EXACT,
-    summary="Smith's noise scale over N is f (η/S)(N−1)/N with f = (N−S)/(N−1), exactly; the last factor turns the "
-    "1/(N−1) form of the covariance into the 1/N form. So both equations describe one process, with f in "
-    "Jastrzębski's; for S ≪ N both have η/S.",
+    summary="Smith's noise scale over N is f (η/S)(N−1)/N with f = (N−S)/(N−1), exactly; the last factor turns "
+    "the 1/(N−1) form of the covariance into the 1/N form. So both equations describe one process, with f "
+    "in Jastrzębski's; for S ≪ N both have η/S.",
     printed=sp.Eq(noise_scale / N, f * (eta / S) * (1 - 1 / N), evaluate=False),
     assumptions=(
         Assumption("Batches are subsets, with f = (N−S)/(N−1).", sp.Eq(f, (N - S) / (N - 1), evaluate=False)),
@@ -89,5 +123,6 @@ CLAIM = Claim(
     arguments=(eta, N, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the noise scale with its time not changed", eta * (N / S - 1)),
 )

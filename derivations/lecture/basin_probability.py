@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, P, S, eta, sigma
 
@@ -17,6 +17,16 @@ T = sp.Symbol("T_sum", positive=True)  # the temperature of the sum loss, gσ²/
 def weight(exponent):
     """det(H_A)^(−1/2) exp(exponent)."""
     return sp.exp(exponent) / sp.sqrt(determinant)
+
+
+RESULT = weight(-2 * height / (SCALE * sigma**2))
+PRINTED = weight(-height / (eta / S * sigma**2))  # with ℓ_A for ℓ(w)
+
+
+def odds(law):
+    """Of a minimum against one 1/2 higher with the same determinant, by the mean loss (N = 1); η/S = 1/100, σ = 1."""
+    law = law.subs({determinant: 1, N: 1, eta: sp.Rational(1, 10), S: 10, sigma: 1})
+    return law.subs(height, 0) / law.subs(height, sp.Rational(1, 2))
 
 
 def steps(formula):
@@ -89,15 +99,30 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    exponents = [sp.log(odds(law)) for law in (formula, PRINTED)]
+    names = {"det(H_A)": determinant, "ℓ_A": height, "η": eta, "N": N, "σ": sigma, "S": S}
+    return [
+        prose.formula("det(H_A)^(−1/2) exp(−2ℓ_A/(ηNσ²/S))", formula, names),
+        prose.figure(
+            "an exponent that lacks the 2 of (25)",
+            exponents[0] / exponents[1],
+            "the right exponent over the printed one for the mean loss, N = 1",
+            text="2",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Equilibrium probability of a basin",
     sources=(Source("lecture", "26"),),
     verdict=Verdict.WRONG,
     summary="The right weight is det(H_A)^(−1/2) exp(−2ℓ_A/(ηNσ²/S)), to leading order in the noise. Printed are "
-    "ℓ(w) for ℓ_A and an exponent that lacks the 2 and, for the lecture's sum loss, the N; H_A must be positive "
-    "definite, for a flat direction makes the weight infinite. It is the share of time in equilibrium, not the "
-    "chance to arrive first.",
+    "ℓ(w) for the number ℓ_A and an exponent that lacks the 2 of (25), whichever loss is meant; for the "
+    "lecture's sum loss it lacks the N too. H_A must be positive definite, for a flat direction makes the "
+    "weight infinite. It is the share of time in equilibrium, not the chance to arrive first.",
     printed=sp.Eq(P(sp.Symbol("A")), weight(-ell / (eta / S * sigma**2)), evaluate=False),
     corrected=sp.Eq(P(sp.Symbol("A")), weight(-2 * height / (SCALE * sigma**2)), evaluate=False),
     assumptions=(
@@ -113,16 +138,17 @@ CLAIM = Claim(
         ),
         Assumption("The process is in equilibrium.", sp.Eq(sp.Derivative(P(sp.Symbol("t")), sp.Symbol("t")), 0)),
     ),
-    formula=weight(-2 * height / (SCALE * sigma**2)),
+    formula=RESULT,
     arguments=(height, determinant, eta, N, S, sigma),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("det for its square root", sp.exp(-2 * height / (SCALE * sigma**2)) / determinant),
-    printed_formula=weight(-height / (eta / S * sigma**2)),
+    printed_formula=PRINTED,
     example=Example(
-        "odds of A against a B whose sum loss is higher by 1/2 and det H_B = 1, det H_A = 16, for η = 0.1, N = 100, "
-        "S = 10, σ = 1",
-        sp.exp(50) / 4,
-        sp.exp(1) / 4,
+        "by the mean loss, for which only the 2 is missing: odds of A against a B with the same determinant whose loss "
+        "is higher by 1/2, for η/S = 0.01, σ = 1 (e^50 for e^100)",
+        odds(PRINTED),
+        odds(RESULT),
     ),
 )

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S
 
@@ -56,9 +56,32 @@ def check(formula):
     return [
         Comparison("Cov(ψ) for N = 4, S = 2 with replacement, over all 16 batches", derived, enumerated(True)),
         Comparison(
-            "Cov(ψ) without replacement, over all 6 batches: (15) with F in its 1/(N−1) form, less its fraction S/N",
+            "Cov(ψ) without replacement, over all 6 batches: (15) with F in its 1/(N−1) form, minus its fraction S/N",
             derived * sp.Rational(n, n - 1) * (1 - sp.Rational(size, n)),
             enumerated(False),
+        ),
+    ]
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    gradients = [sp.Rational(value) for value in ("3", "1/2", "-2", "7")]
+    return [
+        prose.direction(
+            "It exceeds (14)",
+            [SUBSETS.subs({N: 5, S: 2, F: 1}), formula.subs({N: 5, S: 2, F: 1})],
+            "(14), then (15) for N = 5, S = 2, F = 1",
+        ),
+        prose.formula("S/N of itself, exactly", 1 - SUBSETS / formula, {"N": N, "S": S}, text="S/N", at={F: 2}),
+        prose.cases(
+            "it holds for every S and N",
+            [
+                oracles.variance(oracles.fluctuations(gradients[:n], size, True))
+                == formula.subs({N: n, S: size, F: oracles.variance(gradients[:n])})
+                for n in (2, 3, 4)
+                for size in (1, 2, 3, 4)
+            ],
+            "the variance of ψ for N = 2, 3, 4 and S = 1 to 4, over all batches",
         ),
     ]
 
@@ -69,8 +92,9 @@ CLAIM = Claim(
     sources=(Source("lecture", "15"),),
     verdict=Verdict.ORDER,
     order="S/N",
-    summary="It exceeds (14) by the fraction S/N of itself, exactly. For draws with replacement, which the lecture "
-    "says it uses, and F in its 1/N form it is no approximation: it holds for every S and N.",
+    summary="It exceeds (14) by the fraction S/N of itself, exactly. If each example drawn is put back, the "
+    "literal reading of the lecture's 'with replacement', and F is in its 1/N form, it is no "
+    "approximation: it holds for every S and N.",
     printed=sp.Eq(Cov(psi), N**2 / S * F, evaluate=False),
     assumptions=(
         Assumption("The data far outnumber the batch, or batches are drawn with replacement.", sp.Lt(S / N, 1)),
@@ -84,5 +108,6 @@ CLAIM = Claim(
     arguments=(N, S, F),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the mean loss's N⁰ for the sum loss's N²", F / S),
 )

@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta, t
 
@@ -54,13 +54,32 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    slope, start, n = 3, 2, 3  # the gradient flow of ℓ = 3w²/2 from w = 2
+    errors = {}
+    for rate in (sp.Rational(1, 100), sp.Rational(1, 200)):
+        flow = start * (sp.exp(-slope * rate / n) - 1)
+        errors[rate] = (flow - formula.subs({N: n, eta: rate, G: slope * start})).evalf(20)
+    return [
+        prose.cases(
+            "so the step would climb",
+            [sp.Rational(slope, 2) * (start - formula.subs({N: n, eta: sp.Rational(1, 10), G: 6})) ** 2 > 6],
+            "ℓ = 3w²/2 after a step from w = 2 with the printed sign, against ℓ = 6 before",
+        ),
+        prose.formula("−(η/N)∇ℓ", formula, {"η": eta, "N": N, "∇ℓ": G}),
+        prose.order("up to O(η²)", errors, "η", "gradient flow on ℓ = 3w²/2 for one step, at η = 1/100 and 1/200"),
+        prose.formula("gives −η/N, with", formula / G, {"η": eta, "N": N}, text="−η/N"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Drift of one step",
     sources=(Source("lecture", "19"),),
     verdict=Verdict.WRONG,
-    summary="The first integral has lost the minus sign of (17), so the step would climb. Its value is −(η/N)∇ℓ up to "
-    "O(η²); the text after it gives −η/N, with the sign back and the gradient missing.",
+    summary="The first integral has lost the minus sign of (17), so the step would climb. Its value is −(η/N)∇ℓ "
+    "up to O(η²); the text after it gives −η/N, with the sign back and the gradient missing.",
     printed=sp.Eq(
         displacement,
         sp.Integral(sp.Derivative(ell(w), w), (t, 0, eta / N)) + sp.Integral(noise(t), (t, 0, eta / N)),
@@ -79,6 +98,7 @@ CLAIM = Claim(
     arguments=(eta, N, G),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the factor 1/N forgotten", -eta * G),
     printed_formula=eta / N * G,
     example=Example("mean step for η = 0.1 and a sum of N = 3 gradients of 6", sp.Rational(1, 5), -sp.Rational(1, 5)),

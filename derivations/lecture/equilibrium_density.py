@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, P, S, eta, sigma
 
@@ -11,6 +11,12 @@ ell = sp.Symbol("ell", real=True)  # the sum loss (6)
 x, y = sp.symbols("w_1 w_2", real=True)
 P0 = sp.Symbol("P_0", positive=True)
 SCALE = eta * N / S  # the noise scale g
+RESULT, PRINTED = sp.exp(-2 * ell / (SCALE * sigma**2)), sp.exp(-2 * ell / (eta / S * sigma**2))
+
+
+def log_ratio(law):
+    """Of the density 1 higher in ℓ to that below, for η = 0.1, N = 100, S = 10, σ = 1."""
+    return sp.log(law.subs({ell: 1, eta: sp.Rational(1, 10), N: 100, S: 10, sigma: 1}))
 
 
 def steps(formula):
@@ -75,6 +81,20 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "N": N, "S": S, "ℓ": ell, "σ": sigma}
+    return [
+        prose.formula("ηN/S", SCALE, names),
+        prose.formula("−2ℓ/(ηNσ²/S)", sp.log(formula), names),
+        prose.cases(
+            "holds for the mean loss ℓ/N",
+            [sp.simplify(PRINTED.subs(ell, ell / N) / formula) == 1],
+            "the printed density with ℓ/N for ℓ, over the right one",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Equilibrium density",
@@ -97,15 +117,16 @@ CLAIM = Claim(
         ),
         Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Eq(sp.Symbol("g"), SCALE, evaluate=False)),
     ),
-    formula=sp.exp(-2 * ell / (SCALE * sigma**2)),
+    formula=RESULT,
     arguments=(ell, eta, N, S, sigma),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the 2 of the current lost", sp.exp(-ell / (SCALE * sigma**2))),
-    printed_formula=sp.exp(-2 * ell / (eta / S * sigma**2)),
+    printed_formula=PRINTED,
     example=Example(
         "log ratio of the densities at two points whose sum losses differ by 1, for η = 0.1, N = 100, S = 10, σ = 1",
-        -200,
-        -2,
+        log_ratio(PRINTED),
+        log_ratio(RESULT),
     ),
 )

@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 
 rise = sp.Symbol("Delta", positive=True)  # the basin is where the loss is less than this above its minimum
@@ -73,14 +73,47 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    at = {h12: 0, h22: 1, rise: 1}
+    bent = {n: sp.diag(n, sp.Rational(3, n)) for n in (10, 1000, 10**6)}
+    twice = sp.Symbol("u")
+    return [
+        prose.formula(
+            "area 2πΔ/√det H",
+            formula,
+            {"Δ": rise, "det H": h11 * h22 - h12**2},
+            text="2πΔ/√det H",
+            at={h11: 3, h12: 1, h22: 2},
+        ),
+        prose.direction(
+            "the smaller the determinant, the larger the basin",
+            [formula.subs(at).subs(h11, value) for value in (4, 2, 1)],
+            "the area for Δ = 1 and determinants 4, 2, 1",
+            word="larger",
+        ),
+        prose.cases(
+            "eigenvalues s and δ/s have determinant δ and one arbitrarily sharp direction",
+            [m.det() == 3 and max(m.eigenvals()) == n for n, m in bent.items()],
+            "determinant and largest eigenvalue for δ = 3 and s = 10, 10³, 10⁶",
+        ),
+        prose.cases(
+            "The determinant also changes with the parametrisation",
+            [sp.diff((2 * twice) ** 2 / 2, twice, 2) != sp.diff(twice**2 / 2, twice, 2)],
+            "the curvature of x²/2 in u = x/2 and in x",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The determinant of the Hessian and flatness",
     sources=(Source("lecture", place="section 2"),),
     verdict=Verdict.CONDITIONAL,
-    summary="For a quadratic minimum in the plane the region less than Δ above it has area 2πΔ/√det H, so a small "
-    "determinant means a large basin. It does not mean small curvature: eigenvalues s and δ/s have determinant δ and "
-    "one arbitrarily sharp direction. The determinant also changes with the parametrisation.",
+    summary="For a quadratic minimum in the plane the region up to Δ above it has area 2πΔ/√det H, so the smaller "
+    "the determinant, the larger the basin. It does not mean small curvature: eigenvalues s and δ/s have "
+    "determinant δ and one arbitrarily sharp direction. The determinant also changes with the "
+    "parametrisation.",
     printed=sp.Implies(sp.Function("det")(sp.Symbol("H")) < det, sp.Symbol("flat")),
     assumptions=(
         Assumption("H is positive definite.", sp.Gt(h11 * h22 - h12**2, 0, evaluate=False)),
@@ -91,5 +124,6 @@ CLAIM = Claim(
     arguments=(h12, h11, h22, rise),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("det H for its root", 2 * sp.pi * rise / (h11 * h22 - h12**2)),
 )

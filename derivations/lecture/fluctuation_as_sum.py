@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, S
 
@@ -15,6 +15,7 @@ j = sp.Symbol("j", integer=True)
 n = sp.Symbol("k", integer=True)
 grad = sp.Function("∇ℓ")
 draw = sp.Indexed("i", j)  # the j-th draw
+RESULT = N / S * batch_sum - full
 
 
 def gradient_of(index):
@@ -65,22 +66,44 @@ def check(formula):
     return [Comparison("ψ for N = 3, S = 2, each of the 9 batches", derived, independent)]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    gradients = [sp.Rational(value) for value in ("1", "2", "6")]
+    batches = oracles.batches(3, 2, replacement=True)
+    literal = [sum(gradients[b] - sum(gradients[b] for _ in range(3)) / 3 for b in batch) for batch in batches]
+    meant = oracles.fluctuations(gradients, 2, replacement=True)
+    return [
+        prose.cases("ψ is 0 for every batch", [value == 0 for value in literal], "the printed sum, over all 9 batches"),
+        prose.cases(
+            "With k inside, ψ is the batch gradient minus the full one",
+            [
+                formula.subs({N: 3, S: 2, full: 9, batch_sum: sum(gradients[b] for b in batch)}) == psi
+                for batch, psi in zip(batches, meant, strict=True)
+            ],
+            "both, over all 9 batches",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The fluctuation as a sum over the batch",
     sources=(Source("lecture", "13"),),
     verdict=Verdict.WRONG,
-    summary="The inner sum runs over k, but its terms are printed with the index i of the batch. Read literally, it is "
-    "the gradient of example i itself, and ψ is 0 for every batch. With k inside, ψ is the batch gradient less the "
-    "full one.",
+    summary="The inner sum runs over k, but its terms are printed with the index i of the batch. Read literally, "
+    "it is the gradient of example i itself, and ψ is 0 for every batch. With k inside, ψ is the batch "
+    "gradient minus the full one.",
     printed=summed(draw),
     corrected=summed(n),
     assumptions=(Assumption("The batch has S members, repeats counted.", sp.Ge(S, 1, evaluate=False)),),
-    formula=N / S * batch_sum - full,
+    formula=RESULT,
     arguments=(N, S, batch_sum, full),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the full mean taken off once, not for each member of the batch", N / S * batch_sum - full / S),
     printed_formula=sp.S.Zero,
-    example=Example("ψ for gradients 1, 2, 6 and the batch of the first two", 0, sp.Rational(-9, 2)),
+    example=Example(
+        "ψ for gradients 1, 2, 6 and the batch of the first two", 0, RESULT.subs({N: 3, S: 2, batch_sum: 3, full: 9})
+    ),
 )

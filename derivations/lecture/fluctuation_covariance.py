@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S
 
@@ -79,6 +79,27 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    noise = oracles.fluctuations([sp.Integer(1), sp.Integer(-3), sp.Integer(7)], 2, replacement=True)
+    noisy = [psi + 5 for psi in noise]  # the batch gradient; the full one is 5
+    square = formula[0].subs({m11: oracles.mean(v**2 for v in noisy), mu1: oracles.mean(noisy)})
+    return [
+        prose.figure("the fluctuation has mean 0", oracles.mean(noise), "over all 9 batches of three", text="0"),
+        prose.cases(
+            "its covariance matrix is E[ψψᵀ]",
+            [formula[0].subs({m11: oracles.mean(v**2 for v in noise), mu1: 0}) == oracles.variance(noise)],
+            "with mean 0, over all 9 batches",
+        ),
+        prose.cases("whose mean is not 0", [oracles.mean(noisy) == 0], "of the batch gradient, over all 9 batches"),
+        prose.cases(
+            "the square of the mean has to be taken off",
+            [square == oracles.variance(noisy) != oracles.mean(v**2 for v in noisy)],
+            "variance and mean square of the batch gradient, over all 9 batches",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Covariance and second moment of the fluctuation",
@@ -94,5 +115,6 @@ CLAIM = Claim(
     arguments=(m11, m12, m22, mu1, mu2),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the mean's square added instead of taken off", sp.ImmutableDenseMatrix(second + mean * mean.T)),
 )

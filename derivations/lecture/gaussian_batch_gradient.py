@@ -3,6 +3,7 @@
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, P, S
 
@@ -81,14 +82,20 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"γ₃": skewness, "z": z, "S": S}
+    return [prose.formula("γ₃(1 − z²) exp(−z²/2)/(6√(2πS))", formula, names)]
+
+
 CLAIM = Claim(
     module=__name__,
     title="A batch gradient's fluctuation as a Gaussian",
     sources=(Source("lecture", "16"),),
     verdict=Verdict.ORDER,
     order="S^(−1/2)",
-    summary="The probability that ψ stays below z standard deviations is a Gaussian's plus "
-    "γ₃(1 − z²) exp(−z²/2)/(6√(2πS)) with γ₃ the skewness of the per-example gradients. Of the limits named, draws "
+    summary="The probability that ψ is at most z standard deviations is a Gaussian's plus γ₃(1 − z²) "
+    "exp(−z²/2)/(6√(2πS)) with γ₃ the skewness of the per-example gradients. Of the limits named, draws "
     "with replacement need S → ∞ alone: neither N → ∞ nor S ≪ N.",
     printed=sp.Eq(
         P(psi),
@@ -112,5 +119,6 @@ CLAIM = Claim(
     arguments=(z, S, skewness),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the sign of the correction", skewness * (z**2 - 1) * BELL / (6 * sp.sqrt(S))),
 )

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S
 
@@ -101,16 +101,58 @@ def skewnesses(power):
     return sp.ImmutableDenseMatrix([skew / S**power, subset])
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    sizes = [(n, size) for n in range(3, 30) for size in range(2, n // 2 + 1)]
+
+    def sizes_of(n, size):
+        return [abs(entry) for entry in formula.subs({skew: 1, N: n, S: size})]
+
+    one = [sp.Rational(value) for value in ("0", "1/2", "-1", "5", "2")]
+
+    def squared(values):
+        return oracles.mean((v - oracles.mean(values)) ** 3 for v in values) ** 2 / oracles.variance(values) ** 3
+
+    return [
+        prose.formula("skewness γ_1/√S for draws with replacement", formula[0], {"γ_1": skew, "S": S}, text="γ_1/√S"),
+        prose.cases(
+            "γ_1 that of the per-example gradients, so it is Gaussian for large S only, at any N",
+            [
+                squared(oracles.fluctuations(one[:n], size, replacement=True)) * size == squared(one[:n])
+                for n in (3, 4, 5)
+                for size in (1, 2, 3)
+            ],
+            "S times the squared skewness of ψ for N = 3, 4, 5 and S = 1, 2, 3, over all batches",
+        ),
+        prose.direction(
+            "subsets of up to half of the data are less skew (for S > 1)",
+            [sizes_of(*pair) for pair in sizes],
+            "|skewness| with replacement and without for 2 ≤ S ≤ N/2, N < 30",
+            word="less",
+        ),
+        prose.cases(
+            "half of the data not at all",
+            [formula[1].subs({skew: 1, N: 2 * size, S: size}) != 0 for size in range(2, 9)],
+            "the skewness of a subset with N = 2S, S = 2 to 8",
+        ),
+        prose.cases(
+            "larger ones are as skew as what they leave out",
+            [sizes_of(n, size)[1] == sizes_of(n, n - size)[1] for n, size in sizes],
+            "|skewness| of subsets of S and of N − S examples",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Is the fluctuation Gaussian?",
     sources=(Source("lecture", place="section 5.1, after (11)"),),
     verdict=Verdict.ORDER,
     order="1/√S",
-    summary="The fluctuation has skewness γ_1/√S for draws with replacement, γ_1 that of the per-example gradients, so "
-    "it is Gaussian for large S only, at any N. S ≪ N is not needed: subsets of up to half of the data are less skew "
-    "(for S > 1), half of the data not at all; larger ones are as skew as what they leave out, so N − S must be "
-    "large too.",
+    summary="The fluctuation has skewness γ_1/√S for draws with replacement, γ_1 that of the per-example "
+    "gradients, so it is Gaussian for large S only, at any N. S ≪ N is not needed: subsets of up to half "
+    "of the data are less skew (for S > 1), half of the data not at all; larger ones are as skew as what "
+    "they leave out, so N − S must be large too.",
     printed=sp.Eq(sp.Function("skewness")(sp.Symbol("psi")), 0, evaluate=False),
     assumptions=(
         Assumption("There are at least three examples.", sp.Ge(N, 3, evaluate=False)),
@@ -121,5 +163,6 @@ CLAIM = Claim(
     arguments=(N, S, skew),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("1/S for 1/√S", skewnesses(1)),
 )

@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 
 r, q = sp.symbols("r q", positive=True)  # f = r x² + b y² + q y⁸
@@ -11,6 +12,8 @@ d = sp.Symbol("d", positive=True)  # a displacement
 g, curv = sp.symbols("g H", real=True)
 
 f = r * x**2 + b * y**2 + q * y**8
+LECTURE = 100 * x**2 + y**8
+POSITIVE = sp.hessian(LECTURE, (x, y)).subs({x: 0, y: 0}).rank()  # its positive eigenvalues; none is negative
 
 
 def steps(formula):
@@ -70,14 +73,32 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    at_zero = {x: 0, y: 0}
+    return [
+        prose.cases(
+            "it is singular for 100x² + y⁸ and zero for x⁸",
+            [sp.hessian(LECTURE, (x, y)).det().subs(at_zero) == 0, sp.diff(x**8, x, 2).subs(at_zero) == 0],
+            "the determinant and the second derivative at 0",
+        ),
+        prose.cases(
+            "isn't necessary",
+            [sp.hessian(LECTURE, (x, y)).subs(at_zero).is_positive_definite],
+            "the Hessian at the strict minimum of 100x² + y⁸",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The Hessian at a minimum",
     sources=(Source("lecture", place="section 2"),),
     verdict=Verdict.WRONG,
-    summary="At a local minimum the Hessian is positive semi-definite, and it need not be positive definite: it is 0 "
-    "for x⁸ and singular for 100x² + y⁸, two of the lecture's own examples. Where the gradient "
-    "is 0, positive definite is sufficient for a strict minimum, not necessary.",
+    summary="At a local minimum the Hessian is positive semi-definite, as the lecture itself says in section 5.3, "
+    "and need not be positive definite: it is singular for 100x² + y⁸ and zero for x⁸, two of the "
+    "lecture's own examples. At a stationary point, positive definite suffices for a strict minimum and "
+    "isn't necessary.",
     printed=sp.Gt(sp.Function("λ_min")(curv), 0, evaluate=False),
     corrected=sp.Ge(sp.Function("λ_min")(curv), 0, evaluate=False),
     assumptions=(
@@ -88,6 +109,7 @@ CLAIM = Claim(
     arguments=(r, b),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the curvature of y⁸ taken at y = 1 for that at the minimum", 4 * r * b + 112 * r),
-    example=Example("the number of positive eigenvalues of the Hessian of 100x² + y⁸ at (0, 0)", 2, 1),
+    example=Example("the number of positive eigenvalues of the Hessian of 100x² + y⁸ at (0, 0)", 2, POSITIVE),
 )

@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S, eta, sigma
 
@@ -64,14 +65,35 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"g": SCALE, "η": eta, "N": N, "S": S, "σ": sigma}
+    temperature = sp.simplify((formula * HESSIAN)[0, 0])
+    tilted = formula.subs({h11: 1, h22: 4, h12: 0})
+    return [
+        prose.cases(
+            "F = σ²I makes the gradient noise isotropic, not w",
+            [tilted[0, 0] == tilted[1, 1]],
+            "the variances of w along curvatures 1 and 4",
+        ),
+        prose.cases(
+            "covariance T_sum H⁻¹",
+            [sp.simplify(formula * HESSIAN - temperature * sp.eye(2)) == sp.zeros(2, 2)],
+            "the covariance times H, over its first entry, is the identity",
+        ),
+        prose.formula("gσ²/2", temperature, names),
+        prose.formula("ηNσ²/(2S)", temperature, names),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="What is isotropic",
     sources=(Source("lecture", place="5.3, text before (25)"),),
     verdict=Verdict.WRONG,
     summary="A slip of words, which the next sentence of the lecture repairs: F = σ²I makes the gradient noise "
-    "isotropic, not w. Near a minimum w then has the "
-    "covariance T_sum H⁻¹ with T_sum = gσ²/2 = ηNσ²/(2S), which is isotropic only if the Hessian is.",
+    "isotropic, not w. Near a minimum w then has the covariance T_sum H⁻¹ with T_sum = gσ²/2 = ηNσ²/(2S), "
+    "which is isotropic only if the Hessian is.",
     printed=sp.Eq(Cov(sp.Symbol("w")), sp.Symbol("v") * sp.eye(2), evaluate=False),
     corrected=sp.Eq(Cov(sp.Symbol("w")), T * sp.Inverse(H), evaluate=False),
     assumptions=(
@@ -86,6 +108,7 @@ CLAIM = Claim(
     arguments=(eta, N, S, sigma, h11, h12, h22),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the factor 1/2 of the equilibrium forgotten", 2 * RESULT),
     printed_formula=SCALE * sigma**2 / (h11 + h22) * sp.eye(2),
     example=Example("ratio of the variances of w along curvatures 1 and 4", 1, 4),

@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, eta, k, theta
 
@@ -57,6 +58,18 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    return [
+        prose.formula(
+            "moved by −η/S times the sum of all gradients",
+            (formula - theta) / total,
+            {"η": eta, "S": S},
+            text="−η/S",
+        )
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="k steps with small batches",
@@ -79,5 +92,6 @@ CLAIM = Claim(
     arguments=(theta, eta, S, total),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the mean over all k batches for the sum of their means", theta - eta / (k * S) * total),
 )

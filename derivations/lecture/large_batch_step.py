@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, k, theta
 
@@ -58,6 +59,38 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    data = [sp.Rational(value) for value in ("3", "-1", "2/3", "5", "-4", "1/7")]
+
+    def gap(*batches):
+        """The printed step from 1/2 minus the step by the batch mean over the union, for losses (θ − x)⁴/4."""
+        slopes = [(sp.Rational(1, 2) - value) ** 3 for value in data]
+        union = set().union(*batches)
+        values = {k: len(batches), S: len(batches[0]), total: sum(slopes[n] for batch in batches for n in batch)}
+        step = -rate * sum(slopes[n] for n in union) / len(union)
+        return (formula - theta).subs(values).subs(rate, 1) - step.subs(rate, 1)
+
+    return [
+        prose.cases(
+            "is the one printed, exactly, if the batches are disjoint",
+            [gap((0, 3), (1, 5), (2, 4)) == 0, gap((0, 1, 2), (3, 4, 5)) == 0, gap((0,), (4,)) == 0],
+            "the two steps for three ways to split six examples",
+        ),
+        prose.direction(
+            "the union has fewer than kS",
+            [4, len({0, 1} | {1, 2})],
+            "kS = 4 and the union of {1, 2} and {2, 3}",
+        ),
+        prose.figure(
+            "the double sum counts the shared ones twice",
+            sum(batch.count(1) for batch in ((0, 1), (1, 2))),
+            "terms of example 2 in the batches {1, 2} and {2, 3}",
+            text="twice",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="One step with a large batch",
@@ -81,5 +114,6 @@ CLAIM = Claim(
     arguments=(theta, rate, k, S, total),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("each batch's mean in full, as if normalised by each worker's own batch size", theta - rate / S * total),
 )

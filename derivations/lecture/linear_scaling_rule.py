@@ -4,11 +4,13 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import S, eta, g, k
 
 rate = sp.Symbol("etahat", positive=True)  # of the large step
 i, j = sp.symbols("i j", integer=True)
+RESULT, PRINTED = k * eta, k * S
 
 
 def steps(formula):
@@ -54,6 +56,21 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    slope = sp.Integer(3)  # of the loss, everywhere
+    small = [-sp.Rational(1, 10) * slope * count for count in (2, 5, 8)]
+    large = [-formula.subs({eta: sp.Rational(1, 10), k: count}) * slope for count in (2, 5, 8)]
+    return [
+        prose.cases(
+            "One step with a k-fold batch equals k steps with small ones",
+            [a == b for a, b in zip(small, large, strict=True)],
+            "both displacements for the slope 3 and η = 1/10, k = 2, 5, 8",
+        ),
+        prose.formula("the learning rate kη", formula, {"k": k, "η": eta}, text="kη"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The linear scaling rule",
@@ -63,9 +80,11 @@ CLAIM = Claim(
         Source("Goyal et al. 2017"),
     ),
     verdict=Verdict.WRONG,
-    summary="One step with a k-fold batch equals k steps with small ones, if the gradients do not change on the way, "
-    "for the learning rate kη. The lecture prints kn, twice, which has the batch size n in place of the learning rate; "
-    "its boxed rule, multiply the learning rate by k, is the right one.",
+    summary="One step with a k-fold batch equals k steps with small ones, if the gradients do not change on the "
+    "way, for the learning rate kη. The text as it was read has kn, in two places, with the batch size n "
+    "in place of the learning rate; but it is a scan's, and to read η as n is a classical error of "
+    "recognition, which the lecture itself need not have made. Its boxed rule, multiply the learning rate "
+    "by k, is the right one.",
     printed=sp.Eq(rate, k * sp.Symbol("n"), evaluate=False),
     corrected=sp.Eq(rate, k * eta, evaluate=False),
     assumptions=(
@@ -78,11 +97,16 @@ CLAIM = Claim(
         ),
         Assumption("There is no momentum and no weight decay.", sp.Eq(sp.Symbol("m"), 0)),
     ),
-    formula=k * eta,
+    formula=RESULT,
     arguments=(k, eta, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the square-root rule", sp.sqrt(k) * eta),
-    printed_formula=k * S,
-    example=Example("the rate for η = 0.1, batch size 256 and k = 8", 2048, sp.Rational(4, 5)),
+    printed_formula=PRINTED,
+    example=Example(
+        "the rate for η = 0.1, batch size 256 and k = 8",
+        PRINTED.subs({S: 256, k: 8}),
+        RESULT.subs({eta: sp.Rational(1, 10), k: 8}),
+    ),
 )

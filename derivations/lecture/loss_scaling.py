@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import eta, g, m, theta
 
@@ -103,14 +104,33 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    at = {eta: sp.Rational(1, 20), s: 3, theta: 2, u: 5, decay: 0, m: 0}
+    return [
+        prose.cases(
+            "For plain SGD, and for momentum scaled from the first step on, scaling the loss by s and scaling the "
+            "learning rate by s are the same",
+            [formula.subs(at) == 0, formula.subs({**at, m: sp.Rational(1, 2), u: 0}) == 0],
+            "the difference without momentum, and with it from a velocity of 0",
+        ),
+        prose.cases(
+            "They differ with weight decay",
+            [formula.subs({**at, decay: sp.Rational(1, 9)}) != 0],
+            "the difference with λ_w = 1/9, m = 0",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Scaling the loss and scaling the learning rate",
     sources=(Source("lecture", place="section 4, first caution"), Source("Goyal et al. 2017")),
     verdict=Verdict.CONDITIONAL,
     summary="For plain SGD, and for momentum scaled from the first step on, scaling the loss by s and scaling the "
-    "learning rate by s are the same. They differ with weight decay, which only the rate scales, and when the change "
-    "comes during training and the velocity does not contain the learning rate.",
+    "learning rate by s are the same. They differ with weight decay, which only the rate scales, and when "
+    "the change comes during training and the velocity does not contain the learning rate; with one that "
+    "does, see momentum-correction.",
     printed=sp.Ne(sp.Symbol("θ_loss"), sp.Symbol("θ_rate"), evaluate=False),
     assumptions=(
         Assumption(
@@ -124,5 +144,6 @@ CLAIM = Claim(
     arguments=(eta, s, decay, theta, m, u),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the weight decay scaled with the loss", eta * (s - 1) * m * u),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, P, S, g
 
@@ -56,6 +56,24 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = [sp.Rational(value) for value in ("3", "1/2", "-2", "7")]
+    sizes = [(n, size) for n in (2, 3, 4) for size in range(1, n + 1)]
+    return [
+        prose.cases(
+            "the batch gradient is the gradient on average, exactly",
+            [
+                oracles.mean(oracles.fluctuations(x[:n], size, replacement)) + sum(x[:n])
+                == formula.subs({N: n, g: sum(x[:n]) / n})
+                for n, size in sizes
+                for replacement in (True, False)
+            ],
+            "for N = 2, 3, 4, S ≤ N, over all batches with replacement and without",
+        )
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The mini-batch gradient is unbiased",
@@ -75,5 +93,6 @@ CLAIM = Claim(
     arguments=(N, g),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the gradient of the mean loss for that of the sum", g),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S
 
@@ -58,14 +58,41 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    losses = [sp.Rational(value) for value in ("3", "1/2", "7", "2")]
+    draws = [(n, size) for n in (2, 3, 4) for size in (2, 3)]
+
+    def average(n, size, scale, count):
+        drawn = oracles.batches(n, size, replacement=True)
+        return oracles.mean(scale * sum(losses[i] for i in count(batch)) for batch in drawn) / sum(losses[:n])
+
+    at = {"N": 4, "S": 3}
+    right = average(4, 3, 1, tuple)
+    return [
+        prose.figure("multiplied by N/S", 1 / right, "ℓ over the mean batch sum, N = 4, S = 3", at, text="N/S"),
+        prose.cases(
+            "an example drawn twice must be counted twice",
+            [average(n, size, sp.Rational(n, size), tuple) == 1 for n, size in draws],
+            "E ℓ̂ = ℓ for N = 2, 3, 4, S = 2, 3 with repeats counted, over all batches",
+        ),
+        prose.cases(
+            "Counted once, ℓ̂ would be too small on average",
+            [average(n, size, sp.Rational(n, size), set) < 1 for n, size in draws],
+            "the mean of ℓ̂ over ℓ with repeats counted once, over all batches",
+        ),
+        prose.formula("by the factor (N/S)(1 − (1 − 1/N)^S)", formula, {"N": N, "S": S}, text="(N/S)(1 − (1 − 1/N)^S)"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The mini-batch loss",
     sources=(Source("lecture", "7"),),
     verdict=Verdict.STATEMENT,
-    summary="The batch sum is multiplied by N/S, so that it estimates the sum over all examples. With replacement the "
-    "batch is not a set: an example drawn twice must be counted twice. Counted once, ℓ̂ would be too small on "
-    "average, by the factor (N/S)(1 − (1 − 1/N)^S).",
+    summary="The batch sum is multiplied by N/S, so that it estimates the sum over all examples. With replacement "
+    "the batch is not a set: an example drawn twice must be counted twice. Counted once, ℓ̂ would be too "
+    "small on average, by the factor (N/S)(1 − (1 − 1/N)^S).",
     printed=sp.Eq(hat(w), N / S * sp.Sum(sp.Indexed("ℓ", sp.Indexed("b", i)), (i, 1, S)), evaluate=False),
     assumptions=(
         Assumption(
@@ -77,5 +104,6 @@ CLAIM = Claim(
     arguments=(N, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the probability of being drawn exactly once for that of being drawn", (1 - 1 / N) ** (S - 1)),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S
 
@@ -62,6 +62,23 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = [sp.Rational(value) for value in ("3", "1/2", "7", "-2")]
+    return [
+        prose.cases(
+            "the mini-batch loss is the loss on average, exactly and for every batch size",
+            [
+                oracles.mean(oracles.fluctuations(x, size, replacement)) + sum(x)
+                == formula.subs({N: 4, mean_loss: sum(x) / 4})
+                for size in (1, 2, 3, 4)
+                for replacement in (True, False)
+            ],
+            "for N = 4 and each S, over all batches with replacement and without",
+        )
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The mini-batch loss is unbiased",
@@ -80,5 +97,6 @@ CLAIM = Claim(
     arguments=(N, mean_loss),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the factor N of the sum loss forgotten", mean_loss),
 )

@@ -4,7 +4,7 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, eta, t
 
@@ -12,6 +12,7 @@ scale = sp.Symbol("g_Smith", positive=True)  # the lecture's noise scale g
 f11, f12, f22 = sp.symbols("F_11 F_12 F_22", real=True)
 noise, transposed = sp.Function("ε"), sp.Function("εᵀ")
 other = sp.Symbol("t′", nonnegative=True)
+AT = {scale: 1, eta: 1, N: 1, f11: 1, f12: 0, f22: 4}
 RESULT = scale * eta / N * sp.Matrix([[f11, f12], [f12, f22]])
 
 
@@ -54,13 +55,27 @@ def check(formula):
     return [Comparison("covariance of a step for N = 3, S = 2, over all 9 batches", derived, oracles.covariance(moves))]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    kicks = [(sp.Integer(a), 2 * sp.Integer(b)) for a, b in itertools.product((-1, 1), repeat=2)]
+    at = {scale: 1, eta: 1, N: 1, f11: 1, f12: 0, f22: 4}
+    return [
+        prose.cases(
+            "read as a scalar product it gives the trace instead of the matrix",
+            [oracles.mean(u**2 + v**2 for u, v in kicks) == sp.trace(formula).subs(at)],
+            "for independent kicks of variance 1 and 4, over the four sign patterns",
+        )
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Covariance of the integrated noise as an outer product",
     sources=(Source("lecture", "20"),),
     verdict=Verdict.WRONG,
-    summary="The second factor of (20) lacks its transpose: the product of two columns is not defined, and read as a "
-    "scalar product it gives the trace instead of the matrix. (21) has the transpose again and is right.",
+    summary="The second of the two integrals in (20) lacks its transpose: the product of two columns is not "
+    "defined, and read as a scalar product it gives the trace instead of the matrix. (21) has the "
+    "transpose again and is right.",
     printed=E(
         sp.Mul(sp.Integral(noise(t), (t, 0, eta / N)), sp.Integral(noise(other), (other, 0, eta / N)), evaluate=False)
     ),
@@ -77,10 +92,11 @@ CLAIM = Claim(
     arguments=(scale, eta, N, f11, f12, f22),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the covariances between entries dropped", sp.diag(RESULT[0, 0], RESULT[1, 1])),
     example=Example(
         "variance along the second axis for g = η/N = 1 and F = diag(1, 4), the printed product read as a scalar one",
-        5,
-        4,
+        sp.trace(RESULT).subs(AT),
+        RESULT[1, 1].subs(AT),
     ),
 )

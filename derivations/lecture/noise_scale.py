@@ -4,7 +4,7 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta
 
@@ -83,14 +83,46 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "N": N, "S": S}
+    x = [sp.Rational(value) for value in ("3", "1/2", "-2", "7")]
+    rate = sp.Rational(1, 5)
+    drawn, population = formula * N / (N - S), formula * (N - 1) / (N - S)
+    sizes = [(n, size) for n in (2, 3, 4) for size in range(1, n + 1)]
+    return [
+        prose.cases(
+            "Exact for batches drawn without replacement if F is the data's covariance in its 1/(N−1) form",
+            [
+                rate / n * formula.subs({eta: rate, N: n, S: size}) * oracles.variance(x[:n]) * sp.Rational(n, n - 1)
+                == (rate / n) ** 2 * oracles.variance(oracles.fluctuations(x[:n], size, False))
+                for n, size in sizes
+            ],
+            "the variance of a step for each S ≤ N ≤ 4, over all subsets",
+        ),
+        prose.formula("g is ηN/S", sp.simplify(drawn), names, text="ηN/S"),
+        prose.cases(
+            "g is ηN/S if F is the data's covariance in its 1/N form",
+            [
+                rate / n * drawn.subs({eta: rate, N: n, S: size}) * oracles.variance(x[:n])
+                == (rate / n) ** 2 * oracles.variance(oracles.fluctuations(x[:n], size, True))
+                for n, size in ((3, 2), (4, 2), (4, 3))
+            ],
+            "the variance of a step for three N and S, over all batches with replacement",
+        ),
+        prose.formula("η(N − 1)/S", sp.simplify(population), names),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Noise scale",
     sources=(Source("lecture", "24"), Source("Smith & Le 2018")),
     verdict=Verdict.CONDITIONAL,
-    summary="Exact for batches drawn without replacement if F is the data's covariance in its 1/(N−1) form, or that "
-    "of a population the data come from. It inherits (14)'s way of drawing; the lecture draws with replacement, and "
-    "then g is ηN/S if F is the data's covariance in its 1/N form, and η(N − 1)/S if F is a population's.",
+    summary="Exact for batches drawn without replacement if F is the data's covariance in its 1/(N−1) form, or "
+    "that of a population the data come from. It inherits (14)'s way of drawing; if each example drawn is "
+    "put back, the literal reading of the lecture's 'with replacement', g is ηN/S if F is the data's "
+    "covariance in its 1/N form, and η(N − 1)/S if F is a population's.",
     printed=sp.Eq(scale, eta * (N / S - 1), evaluate=False),
     assumptions=(
         Assumption("Batches are drawn without replacement.", sp.Le(S, N, evaluate=False)),
@@ -103,5 +135,6 @@ CLAIM = Claim(
     arguments=(eta, N, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("F taken in its 1/N form", eta * (N / S - 1) * N / (N - 1)),
 )

@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 
 alpha = sp.Symbol("alpha", positive=True)
@@ -106,6 +107,50 @@ def conjugated(stretch):
     return sp.ImmutableDenseMatrix(matrix * H * matrix)
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    before, after = network_hessian((sp.Rational(3, 2), 1, 2)), {}
+    for factor in (1, 10, 100, 1000):
+        after[factor] = formula.subs({alpha: factor}).xreplace(
+            dict(zip(entries_of(H), entries_of(before), strict=True))
+        )
+    slope, target = sp.Rational(2), sp.Rational(3)  # the unit on one example, input 1: its minima have b·a = 3
+    curved = [
+        sp.hessian((a1 * b - target) ** 2 / 2, (a1, b)).subs({a1: slope * n, b: target / (slope * n)})
+        for n in (1, 10, 100)
+    ]
+    return [
+        prose.cases(
+            "leaves the function and hence the generalisation",
+            [
+                (b / alpha * relu(alpha * z)).subs({b: 2, alpha: factor, z: value})
+                == (b * relu(z)).subs({b: 2, z: value})
+                for factor in (3, sp.Rational(1, 5))
+                for value in (-1, 0, 4)
+            ],
+            "the outputs of (αa, b/α) and of (a, b) for α = 3 and 1/5 at three inputs",
+        ),
+        prose.cases(
+            "turns the Hessian H into T⁻¹HT⁻¹ with T = diag(α, …, 1/α)",
+            [
+                network_hessian((factor * sp.Rational(3, 2), factor, 2 / sp.Integer(factor))) == matrix
+                for factor, matrix in after.items()
+            ],
+            "the Hessian of a unit on three examples, differentiated at α = 1, 10, 100, 1000",
+        ),
+        prose.cases(
+            "Trace and largest eigenvalue can so be made as large as one likes",
+            [matrix.trace() > 10**4 and max(matrix.eigenvals()) > 10**4 for matrix in curved[-1:]],
+            "both at α = 100 for a minimum that has a trace of 25/4 at α = 1",
+        ),
+        prose.cases(
+            "the determinant is 0 at every such minimum, sharp or flat",
+            [matrix.det() == 0 for matrix in curved],
+            "at the minima with α = 1, 10, 100",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Rescaled ReLU layers",
@@ -123,5 +168,6 @@ CLAIM = Claim(
     arguments=(alpha, *entries),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("THT for T⁻¹HT⁻¹", conjugated(alpha)),
 )

@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta
 
@@ -57,6 +58,34 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    values = [sp.Rational(value) for value in ("3", "1/2", "7", "-2")]
+    rate = sp.Rational(1, 5)
+    whole = sum(values)
+    steps = {
+        batch: formula.subs({eta: rate, N: 4, S: size, batch_sum: sum(values[i] for i in batch)})
+        for size in (1, 2, 3)
+        for replacement in (True, False)
+        for batch in oracles.batches(4, size, replacement)
+    }
+    noise = {batch: sp.Rational(4, len(batch)) * sum(values[i] for i in batch) - whole for batch in steps}
+    return [
+        prose.figure(
+            "plus −η/N times the fluctuation",
+            (steps[0, 1] + rate / 4 * whole) / noise[0, 1],
+            "the step minus that of gradient descent, over ψ, for one batch",
+            {"η": rate, "N": 4},
+            text="−η/N",
+        ),
+        prose.cases(
+            "This is an identity, for every batch and however it is drawn",
+            [steps[batch] == -rate / 4 * (whole + noise[batch]) for batch in steps],
+            "both sides for N = 4, S = 1, 2, 3, every batch with replacement and without",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="SGD as noisy gradient descent",
@@ -77,5 +106,6 @@ CLAIM = Claim(
     arguments=(eta, N, S, batch_sum),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the factor N/S of the batch loss forgotten", -eta / N * batch_sum),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, eta, g, t
 
@@ -62,6 +62,24 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = [sp.Rational(value) for value in ("3", "1/2", "7", "-2")]
+    return [
+        prose.formula("the step −ηg of gradient descent", formula, {"η": eta, "g": g}, text="−ηg"),
+        prose.cases(
+            "for batches drawn with replacement and for random subsets alike",
+            [
+                oracles.mean(-sum(x[i] for i in batch) / size for batch in oracles.batches(4, size, replacement))
+                == formula.subs({eta: 1, g: sum(x) / 4})
+                for size in (1, 2, 3)
+                for replacement in (True, False)
+            ],
+            "the mean step for N = 4, η = 1, S = 1, 2, 3, over all batches",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The iteration of SGD",
@@ -85,5 +103,6 @@ CLAIM = Claim(
     arguments=(eta, g),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the batch sum for the batch mean", -eta * S * g),
 )

@@ -3,9 +3,11 @@
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 
 x, y = sp.symbols("x y", real=True)
+RESULT = sp.ImmutableDenseMatrix([200, 56 * y**6])
 
 
 def steps(formula):
@@ -47,6 +49,15 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    along, across = (entry.subs({x: 0, y: 0}) for entry in formula)
+    return [
+        prose.figure("sharp in x, with curvature 200", along, "as derived, at the minimum", text="200"),
+        prose.figure("flat in y, with curvature 0", across, "as derived, at the minimum", text="0"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The sharp direction of 100x² + y⁸",
@@ -57,11 +68,12 @@ CLAIM = Claim(
     printed=sp.Gt(sp.Function("f_yy")(0, 0), sp.Function("f_xx")(0, 0), evaluate=False),
     corrected=sp.Gt(sp.Function("f_xx")(0, 0), sp.Function("f_yy")(0, 0), evaluate=False),
     assumptions=(Assumption("Sharp means of large curvature at the minimum.", sp.Eq(sp.Tuple(x, y), sp.Tuple(0, 0))),),
-    formula=sp.ImmutableDenseMatrix([200, 56 * y**6]),
+    formula=RESULT,
     arguments=(x, y),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("one factor of the second derivative forgotten", sp.ImmutableDenseMatrix([100, 8 * y**6])),
     printed_formula=sp.ImmutableDenseMatrix([56 * y**6, 200]),
-    example=Example("the curvature in y at the minimum", 200, 0),
+    example=Example("the curvature in y at the minimum", 200, RESULT[1].subs(y, 0)),
 )

@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 
 eps = sp.Symbol("epsilon", positive=True)
@@ -61,20 +62,44 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    columns = ((3, 4), (-1, 2), (1, 5))
+    at_origin = [formula.subs({a1: u, a2: v, x1: 0, x2: 0}) for u, v in columns]
+    moved = [formula.subs({a1: 3, a2: 4, x1: 2 + shift, x2: -7, eps: 1}) for shift in (0, 10)]
+    return [
+        prose.formula(
+            "with half-widths ε(|(A⁺x)_i| + 1)",
+            formula,
+            {"ε": eps, "(A⁺x)_i": coordinate},
+            text="ε(|(A⁺x)_i| + 1)",
+        ),
+        prose.cases(
+            "At x = 0 it is [−ε, ε]^p for every A", [half == eps for half in at_origin], "the half-width for three A"
+        ),
+        prose.cases(
+            "at other points it depends on where the origin of the parameters lies",
+            [moved[0] != moved[1]],
+            "the half-width at a point before and after a shift of the origin",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The box of the sharpness",
     sources=(Source("lecture", "3"), Source("Keskar et al. 2017")),
     verdict=Verdict.STATEMENT,
     summary="The box lives in the p coordinates of A's columns, with half-widths ε(|(A⁺x)_i| + 1). At x = 0 it is "
-    "[−ε, ε]^p for every A, and for A = I it is the box of the parameters themselves; away from x = 0 it depends on "
-    "where the origin of the parameters lies.",
+    "[−ε, ε]^p for every A, and for A = I it is the box of the parameters themselves; at other points it "
+    "depends on where the origin of the parameters lies.",
     printed=sp.Le(sp.Abs(sp.Indexed("z", i)), eps * (sp.Abs(sp.Indexed("(A⁺x)", i)) + 1), evaluate=False),
     assumptions=(Assumption("The column of A is not zero.", sp.Gt(a1**2 + a2**2, 0, evaluate=False)),),
     formula=eps * (sp.Abs(coordinate) + 1),
     arguments=(eps, a1, a2, x1, x2),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the transpose of A for its pseudo-inverse",
         eps * (sp.Abs(a1 * x1 + a2 * x2) + 1),

@@ -5,6 +5,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 
 eps = sp.Symbol("epsilon", positive=True)
@@ -12,6 +13,8 @@ curv = sp.Symbol("c", positive=True)  # f = c|θ|² along the directions that ma
 p = sp.Symbol("p", positive=True, integer=True)  # their number; n for A = I and f = c|θ|² in n dimensions
 i = sp.Symbol("i", integer=True)
 z1, z2, angle = sp.symbols("z_1 z_2 alpha", real=True)
+RESULT, PRINTED = 100 * p * curv * eps**2, 100 * curv * eps**2
+AT: Any = {p: 2, curv: 100, eps: sp.Rational(1, 1000)}
 phi, n = sp.Function("phi"), sp.Symbol("n", positive=True, integer=True)
 
 
@@ -37,6 +40,12 @@ def steps(formula):
             "One such direction alone, p = 1, has φ_1 = 100cε². So p of them have p times that:",
             sp.Mul(p, 100 * curv * eps**2, evaluate=False),
             formula,
+        ),
+        Step(
+            "It is the box that brings the number of directions in: in a ball, whose points z = ε(cos α, sin α) on the "
+            "edge are all equally far, the largest rise is one direction's:",
+            curv * ((eps * sp.cos(angle)) ** 2 + (eps * sp.sin(angle)) ** 2),
+            curv * eps**2,
         ),
     ]
 
@@ -69,27 +78,61 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    at = {curv: 100, eps: sp.Rational(1, 1000)}
+    several = [formula.subs({**at, p: count}) for count in (1, 2, 3, 7)]
+    corner = sp.Rational(1, 1000)  # rises of 100|θ|² at the corner of a box, and of points of the same length in a ball
+    points = {
+        1: [(1,)],
+        2: [(1, 0), (sp.Rational(3, 5), sp.Rational(4, 5))],
+        3: [(0, 0, 1), tuple([sp.Rational(2, 3)] * 2 + [sp.Rational(1, 3)])],
+    }
+    ball = [max(100 * sum((corner * x) ** 2 for x in point) for point in row) for row in points.values()]
+    return [
+        prose.cases(
+            "it is proportional to the number of equally curved directions",
+            [value == count * several[0] for count, value in zip((1, 2, 3, 7), several, strict=True)],
+            "φ for 1, 2, 3 and 7 directions",
+        ),
+        prose.formula("100ncε²", formula, {"n": p, "c": curv, "ε": eps}),
+        prose.figure("n times that of one", several[3] / several[0], "as derived, for n = 7", {"n": 7}, text="n"),
+        prose.figure("1.0e-2", 100 * 100 * corner**2, "the rise of 100x² at the box's corner, ε = 0.001, in percent"),
+        prose.figure("2.0e-2", 100 * 200 * corner**2, "the same for 100(x² + y²)"),
+        prose.cases(
+            "over a ball of radius ε the largest rise is cε² in every dimension",
+            [rise == 100 * corner**2 for rise in ball],
+            "the largest of several points of a sphere for 100|θ|² in 1, 2 and 3 dimensions, ε = 0.001",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Sharpness and dimension",
     sources=(Source("lecture", place="section 3.3, after (3)"), Source("lecture", place="Table 1")),
     verdict=Verdict.WRONG,
-    summary="The sharpness is not invariant to dimension or to sparsity. For c|θ|² it is 100ncε² in n dimensions, and "
-    "in general proportional to the number of equally curved directions: the lecture's own table has 1.0e-2 for "
-    "100x² and 2.0e-2 for 100(x² + y²). With p orthonormal columns in A it is p, not n, that counts.",
-    printed=sp.Eq(sp.Symbol("φ_n"), sp.Symbol("φ_1"), evaluate=False),
+    summary="The lecture expects the sharpness to be 'relatively invariant to dimension and sparsity'; it is "
+    "proportional to the number of equally curved directions. For c|θ|² it is 100ncε² in n dimensions, n "
+    "times that of one: the lecture's own table has 1.0e-2 for 100x² and 2.0e-2 for 100(x² + y²). With p "
+    "orthonormal columns in A it is p, not n, that counts. It is the box that brings the number in: over "
+    "a ball of radius ε the largest rise is cε² in every dimension.",
+    printed=sp.Eq(sp.Symbol("φ_n"), sp.Symbol("about φ_1"), evaluate=False),
     corrected=sp.Eq(sp.Symbol("φ_n"), n * sp.Symbol("φ_1"), evaluate=False),
     assumptions=(
         Assumption("f = c|θ|² along p directions, at its minimum.", sp.Q.positive(curv)),
         Assumption("A = I, or A has p orthonormal columns.", sp.Eq(sp.Symbol("AᵀA"), sp.Symbol("I"))),
     ),
-    formula=100 * p * curv * eps**2,
+    formula=RESULT,
     arguments=(p, curv, eps),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("p² for p", 100 * p**2 * curv * eps**2),
-    printed_formula=100 * curv * eps**2,
+    printed_formula=PRINTED,
     example=Example(
-        "φ of 100|θ|² in two dimensions at ε = 0.001, against that of 100x²", sp.Rational(1, 100), sp.Rational(1, 50)
+        "φ of 100|θ|² in two dimensions at ε = 0.001, if it were that of 100x²",
+        PRINTED.subs(AT),
+        RESULT.subs(AT),
     ),
 )

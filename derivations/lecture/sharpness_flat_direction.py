@@ -1,9 +1,11 @@
 """Lecture, Table 1's caption: for a large box the function that is flat in y is the sharper one."""
 
 import itertools
+from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 
 eps = sp.Symbol("epsilon", positive=True)
@@ -53,13 +55,35 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    root: Any = sp.nsolve(formula / eps**2, eps, 2)
+    below, above = (formula.subs(eps, root * scale) for scale in (sp.Rational(99, 100), sp.Rational(101, 100)))
+    return [
+        prose.direction(
+            "100x² + y⁸, has the larger sharpness exactly for ε >",
+            [0, above],
+            "φ_flat − φ_sharp just above",
+            word="larger",
+        ),
+        prose.cases("exactly for ε > 100^{1/6}", [below < 0 < above], "the sign 1 % below and 1 % above"),
+        prose.figure("100^{1/6}", root, "where the two sharpnesses are equal, by root finding"),
+        prose.figure("2.154", root, "where the two sharpnesses are equal, by root finding"),
+        prose.cases(
+            "10⁻³, is three orders of magnitude smaller",
+            [300 < root * 1000 < 3000],
+            "their ratio is between 300 and 3000",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="A flat direction in a large box",
     sources=(Source("lecture", place="Table 1, caption"),),
     verdict=Verdict.EXACT,
-    summary="With A = I the minimum that is flat in y, 100x² + y⁸, has the larger sharpness exactly for "
-    "ε > 100^{1/6} ≈ 2.154. The ε used in practice, 10⁻³, is three orders of magnitude below.",
+    summary="With A = I the minimum that is flat in y, 100x² + y⁸, has the larger sharpness exactly for ε > "
+    "100^{1/6} ≈ 2.154. The ε used in practice, 10⁻³, is three orders of magnitude smaller.",
     printed=sp.Implies(
         sp.Gt(eps, threshold, evaluate=False), sp.Gt(sp.Symbol("φ_flat"), sp.Symbol("φ_sharp"), evaluate=False)
     ),
@@ -71,5 +95,6 @@ CLAIM = Claim(
     arguments=(eps,),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the term in x taken from one function only", 100 * eps**8 - 2 * 10**4 * eps**2),
 )

@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import lam
 
@@ -57,14 +58,55 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    at = {lam: 3, eps: sp.Rational(1, 10), f0: 2, s: 1, b: 0}
+    one = formula.subs(at)
+    grid = [sp.Rational(k, 100) for k in range(-10, 11)]
+    rise = max(2 + sp.Rational(3, 2) * u**2 for u in grid) - 2
+    scaled = formula.subs({**at, s: 4})
+    return [
+        prose.figure(
+            "is the largest rise of the loss in a box over 1 + f(x), in percent",
+            100 * rise / one,
+            "100 times the largest rise of 2 + 3y²/2 for |y| ≤ 1/10, over the sharpness",
+            {"f(x)": 2},
+            text="1 + f(x)",
+        ),
+        prose.cases(
+            "it needs f > −1",
+            [sp.denom(sp.together(formula)).subs({s: 1, b: 0, f0: -1}) == 0],
+            "the denominator vanishes at f = −1",
+        ),
+        prose.formula("50λε²/(1 + f_0)", formula.subs({s: 1, b: 0}), {"λ": lam, "ε": eps, "f_0": f0}),
+        prose.cases(
+            "Because of the 1 + f(x) it changes when a constant is added to the loss",
+            [formula.subs({**at, b: 5}) != one],
+            "with 5 added to 2 + 3y²/2",
+        ),
+        prose.cases("it is not unchanged", [scaled == one], "4(2 + 3y²/2) against 2 + 3y²/2"),
+        prose.cases(
+            "nor multiplied by the same factor",
+            [scaled == 4 * one],
+            "4(2 + 3y²/2) against 2 + 3y²/2",
+        ),
+        prose.cases(
+            "unless f_0 = 0",
+            [formula.subs({**at, f0: 0, s: 4}) == 4 * formula.subs({**at, f0: 0})],
+            "4(3y²/2) against 3y²/2",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Keskar's sharpness",
     sources=(Source("lecture", "2"), Source("Keskar et al. 2017")),
     verdict=Verdict.STATEMENT,
     summary="The sharpness is the largest rise of the loss in a box over 1 + f(x), in percent; it needs f > −1. "
-    "At a parabola's minimum it is 50λε²/(1 + f_0). Because of the 1 + f(x) it changes when a constant is added to the "
-    "loss. When the loss is scaled, it is not unchanged, nor multiplied by the same factor unless f_0 = 0.",
+    "At a parabola's minimum it is 50λε²/(1 + f_0). Because of the 1 + f(x) it changes when a constant is "
+    "added to the loss. When the loss is scaled, it is not unchanged, nor multiplied by the same factor "
+    "unless f_0 = 0.",
     printed=sp.Eq(phi(eps, A), (largest_over_box(f(x + A * y)) - f(x)) / (1 + f(x)) * 100, evaluate=False),
     assumptions=(
         Assumption("The denominator is positive.", sp.Gt(1 + s * f0 + b, 0, evaluate=False)),
@@ -76,5 +118,6 @@ CLAIM = Claim(
     arguments=(lam, eps, f0, s, b),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the constant forgotten in the denominator", 50 * s * lam * eps**2 / (1 + s * f0)),
 )

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta, k, t
 
@@ -49,13 +49,23 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "N": N}
+    return [
+        prose.formula("The integral up to η/N is one step", formula.subs(k, 1), names, text="η/N"),
+        prose.formula("a step lasts η/N", formula.subs(k, 1), names, text="η/N"),
+        prose.formula("N steps last η", formula.subs(k, N), names, text="η"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Duration of an SGD step",
     sources=(Source("lecture", "18"),),
     verdict=Verdict.EXACT,
-    summary="The integral up to η/N is one step of SGD: in the time of (17) a step lasts η/N. The words before it, "
-    "'over N steps', are a slip; N steps last η.",
+    summary="The integral up to η/N is one step of SGD: in the time of (17) a step lasts η/N. The words before "
+    "it, 'over N steps', are a slip; N steps last η.",
     printed=sp.Eq(displacement, sp.Integral(sp.Derivative(w(t), t), (t, 0, eta / N)), evaluate=False),
     assumptions=(
         Assumption("The loss is the sum over examples and a step is η/N times its gradient.", sp.Q.positive(eta / N)),
@@ -65,5 +75,6 @@ CLAIM = Claim(
     arguments=(k, eta, N),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the mean loss's time, η a step", k * eta),
 )

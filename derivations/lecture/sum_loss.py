@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, eta, g
 
@@ -47,6 +48,22 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    u = sp.Symbol("u")
+    losses = [sp.Rational(a) * (u - c) ** 4 for a, c in ((1, 3), (2, -1), (5, 2))]
+    whole, mean_loss = sum(losses), sum(losses) / 3
+    ratios = [sp.simplify(sp.diff(whole, u, n) / sp.diff(mean_loss, u, n)) for n in (1, 2)]
+    return [
+        prose.cases(
+            "Gradient and Hessian are N times those of the mean loss",
+            [ratio == 3 for ratio in ratios],
+            "of three quartics, sum over mean",
+        ),
+        prose.formula("is η/N for the sum", formula, {"η": eta, "N": N}, text="η/N"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The sum loss",
@@ -62,5 +79,6 @@ CLAIM = Claim(
     arguments=(eta, N),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the rate of the mean loss used with the sum loss", eta),
 )

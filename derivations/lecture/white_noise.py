@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, t
 
@@ -69,13 +69,27 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    at = {scale: 1, F: 1}
+    return [
+        prose.formula("covariance gFτ", formula, {"g": scale, "F": F, "τ": tau}, text="gFτ"),
+        prose.cases(
+            "is uncorrelated between disjoint times",
+            [formula.subs({**at, tau: 3}) == formula.subs({**at, tau: 1}) + formula.subs({**at, tau: 2})],
+            "the variance over a time 3 is the sum of those over 1 and 2",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="White noise of strength gF",
     sources=(Source("lecture", "17"),),
     verdict=Verdict.STATEMENT,
-    summary="This defines a stochastic differential equation; the lecture writes ∇_t(w) for dw/dt. What it says about "
-    "a finite time τ is that the integrated noise has covariance gFτ and is uncorrelated between disjoint times.",
+    summary="This defines a stochastic differential equation; the lecture writes ∇_t(w) for the rate of change of "
+    "w. What it says about a finite time τ is that the integrated noise has covariance gFτ and is "
+    "uncorrelated between disjoint times.",
     printed=sp.Eq(sp.Derivative(w(t), t), -sp.Derivative(ell(w(t)), w(t)) + noise(t), evaluate=False),
     assumptions=(
         Assumption(
@@ -88,5 +102,6 @@ CLAIM = Claim(
     arguments=(scale, F, tau),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("τ² for τ, as for a constant force", scale * F * tau**2),
 )

@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import h, t
 
@@ -66,14 +66,33 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = [sp.Integer(3), sp.Integer(-1), sp.Integer(4)]  # slopes of three examples
+    steps = [-sum(x[i] for i in batch) / sp.Integer(2) for batch in oracles.batches(3, 2, replacement=True)]
+    return [
+        prose.cases(
+            "its mean step has no extra term",
+            [oracles.mean(steps) != -oracles.mean(x)],
+            "the mean step minus that of gradient descent, over all 9 batches of three",
+        ),
+        prose.cases(
+            "the same equation has an additional drift",
+            [formula.subs({scale: 1, slope: 2}) != 0],
+            "as derived, for g = 1, F′ = 2",
+        ),
+        prose.formula("gF′/4", formula, {"g": scale, "F′": slope}),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Itô or Stratonovich in the lecture's equation",
     sources=(Source("lecture", "17"),),
     verdict=Verdict.CONDITIONAL,
     summary="F depends on w, so (17) has no meaning until a convention is chosen. SGD draws its batch before it "
-    "moves and its mean step has no extra term, so the convention is Itô's; read as Stratonovich's the same equation "
-    "has an additional drift gF′/4 in one dimension.",
+    "moves and its mean step has no extra term, so the convention is Itô's; read as Stratonovich's the "
+    "same equation has an additional drift gF′/4 in one dimension.",
     printed=sp.Eq(sp.Derivative(path, t), -sp.Derivative(ell(path), path) + noise(t), evaluate=False),
     assumptions=(
         Assumption("The white noise is read in Itô's sense.", sp.Eq(noise(t), b(path) * sp.Function("xi")(t))),
@@ -83,5 +102,6 @@ CLAIM = Claim(
     arguments=(scale, slope),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("factor 2: gF′/2", scale * slope / 2),
 )

@@ -4,6 +4,7 @@ import itertools
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 
 eps = sp.Symbol("epsilon", positive=True)
@@ -65,6 +66,24 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    agree = []
+    for row in table:
+        derived = formula.subs(eps, sp.Rational(row[0]))
+        for printed, mine in zip(row[1:], derived, strict=True):
+            agree.append(abs(mine - sp.Rational(printed)) <= sp.Rational("0.05e" + printed.partition("e")[2]))
+    return [
+        *(
+            prose.formula(text, entry, {"ε": eps})
+            for text, entry in zip(("10⁴ε²", "100ε⁸", "2·10⁴ε²", "10⁴ε² + 100ε⁸"), formula, strict=True)
+        ),
+        prose.cases(
+            "All eight rows of the table with the identity agree to their two digits", agree, "each within half a digit"
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Sharpness of flat and sharp minima, A = identity",
@@ -83,6 +102,7 @@ CLAIM = Claim(
     arguments=(eps,),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the fraction, not in percent",
         sp.ImmutableDenseMatrix([100 * eps**2, eps**8, 200 * eps**2, 100 * eps**2 + eps**8]),

@@ -4,7 +4,7 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, eta, theta
 
@@ -55,14 +55,33 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    mean_step = -eta * sum(gradients[i] for batch in oracles.batches(SIZE, 3, False) for i in batch) / (3 * 4)
+    return [
+        prose.figure(
+            "then the mean step is −η times the full gradient",
+            sp.simplify(mean_step / (sum(gradients) / SIZE)).subs(eta, sp.Rational(1, 10)),
+            "the mean step over all subsets of three of four examples, over their mean gradient",
+            {"η": sp.Rational(1, 10)},
+            text="−η",
+        ),
+        prose.cases(
+            "the same first S examples at every step",
+            [sp.simplify(-eta * sum(gradients[:3]) / 3 - formula) != 0],
+            "the step with the first three of four examples against the mean step",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The sum in a batch gradient",
     sources=(Source("thesis", place="text after (2.4)"),),
     verdict=Verdict.CONDITIONAL,
     summary="The sum runs over i = 1 to S. It is the batch gradient if i numbers the examples of the batch, the "
-    "'random subset' of the words before it; then the mean step is −η times the full gradient. With i the number of "
-    "the training example, as in (2.3), it would be the same first S examples at every step.",
+    "'random subset' of the words before it; then the mean step is −η times the full gradient. With i the "
+    "number of the training example, as in (2.3), it would be the same first S examples at every step.",
     printed=sp.Eq(estimate, sp.Sum(sp.Indexed(x, i), (i, 1, S)) / S, evaluate=False),
     assumptions=(
         Assumption(
@@ -78,5 +97,6 @@ CLAIM = Claim(
     arguments=(eta, *gradients),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the sum of the losses for their mean", RESULT * SIZE),
 )

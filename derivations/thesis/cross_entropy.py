@@ -3,6 +3,7 @@
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 
 K = 3
@@ -10,6 +11,7 @@ targets = sp.symbols(f"y_1:{K + 1}", nonnegative=True)
 predictions = sp.symbols(f"yhat_1:{K + 1}", positive=True)
 loss = sp.Symbol("L_CE")
 RESULT = -sp.Add(*(y * sp.log(p) for y, p in zip(targets, predictions, strict=True)))
+LIKELY = {targets[0]: 1, targets[1]: 0, targets[2]: 0, predictions[0]: sp.Rational(7, 10)}
 
 
 def steps(formula):
@@ -63,6 +65,24 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    one = formula.subs({targets[0]: 1, targets[1]: 0, targets[2]: 0})
+    printed = [-one.subs(predictions[0], sp.Rational(1, 10**n)) for n in (0, 1, 2, 20)]
+    return [
+        prose.cases(
+            "as printed the loss is never positive",
+            [value > 0 for value in printed],
+            "the printed loss for the probabilities 1, 1/10, 10⁻², 10⁻²⁰ of the true class",
+        ),
+        prose.direction(
+            "falls without bound as the probability of the true class goes to zero",
+            printed,
+            "the printed loss for the probabilities 1, 1/10, 10⁻², 10⁻²⁰",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Cross-entropy loss",
@@ -81,7 +101,10 @@ CLAIM = Claim(
     arguments=(*targets, *predictions),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("logarithm to base 2", RESULT / sp.log(2)),
     printed_formula=-RESULT,
-    example=Example("loss of an example whose class is predicted with probability 0.7", sp.log(0.7), -sp.log(0.7)),
+    example=Example(
+        "loss of an example whose class is predicted with probability 0.7", -RESULT.subs(LIKELY), RESULT.subs(LIKELY)
+    ),
 )

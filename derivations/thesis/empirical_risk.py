@@ -4,7 +4,7 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, lam, theta
 
@@ -67,6 +67,25 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    curvature, spread, number = sp.Integer(2), sp.Integer(3), 5
+    training, expected = formula.subs({lam: curvature, v: spread, N: number})
+    at = {"Tr(H⁻¹C)": curvature**2 * spread / curvature, "N": number}
+    separable = [sp.log(1 + sp.exp(-scale)) for scale in (1, 10, 100)]  # the cross-entropy of y = 1 at x = 1, θ = scale
+    return [
+        prose.cases(
+            "for the cross-entropy of separable data none does",
+            [value == 0 for value in separable] + [later >= value for value, later in itertools.pairwise(separable)],
+            "whether the loss of a logistic regression is reached at, or stops falling by, θ = 1, 10, 100",
+        ),
+        prose.direction(
+            "the training loss is lower than the expected one", [expected, training], "the two as derived, N = 5"
+        ),
+        prose.figure("Tr(H⁻¹C)/N", expected - training, "their difference as derived for λ = 2, v = 3, N = 5", at),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Minimiser of the training loss",
@@ -90,5 +109,6 @@ CLAIM = Claim(
     arguments=(lam, v, N),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the sign of both corrections", lam * v / 2 * sp.Matrix([1 + 1 / N, 1 - 1 / N])),
 )

@@ -4,7 +4,7 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, theta
 
@@ -45,6 +45,26 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    losses = [sp.Rational(1, 2) * (1 - x) ** 2 for x in (-2, 0, 1, 5)]
+    averages = [sp.Add(*sample) / 3 for sample in itertools.product(losses, repeat=3)]
+    return [
+        prose.cases(
+            "is an unbiased estimate",
+            [oracles.mean(averages) == formula[0].subs(mean, oracles.mean(losses))],
+            "the average over 3 of four equally likely examples, over all 64 samples",
+        ),
+        prose.figure(
+            "with variance v/N",
+            oracles.variance(averages),
+            "the same",
+            {"v": oracles.variance(losses), "N": 3},
+            text="v/N",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Expected loss",
@@ -65,5 +85,6 @@ CLAIM = Claim(
     arguments=(mean, spread, N),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the unbiased estimate's N − 1", sp.Matrix([mean, spread / (N - 1)])),
 )

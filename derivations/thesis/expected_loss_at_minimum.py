@@ -4,7 +4,7 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, eta
 
@@ -74,14 +74,27 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    gradients = [a * theta_0 for a in (1, 3) for theta_0 in (sp.S.Zero,)]  # of aθ²/2 at θ = 0, all fitted
+    return [
+        prose.formula("L_min + (η/4S) Tr C", formula, {"L_min": floor, "η": eta, "S": S, "Tr C": h11 + h22}),
+        prose.cases(
+            "a minimum of height 0 means that each example is fitted and C = 0",
+            [oracles.variance(gradients) == 0],
+            "the variance of the gradients of aθ²/2, a = 1 and 3, at θ = 0",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Expected loss around a minimum",
     sources=(Source("thesis", "3.3"),),
     verdict=Verdict.CONDITIONAL,
     summary="What follows is L_min + (η/4S) Tr C: the Hessian enters only through C = H. (3.3) holds for the loss "
-    "above its minimum, to first order in η. Where losses are nonnegative, L_min = 0 means that every example is "
-    "fitted and C = 0, so C = H and L_min = 0 exclude each other.",
+    "above its minimum, to first order in η. Where losses are nonnegative, a minimum of height 0 means "
+    "that each example is fitted and C = 0, so C = H and L_min = 0 exclude each other.",
     printed=sp.Eq(E(sp.Symbol("L")), eta / (4 * S) * sp.Trace(H), evaluate=False),
     assumptions=(
         Assumption(
@@ -99,5 +112,6 @@ CLAIM = Claim(
     arguments=(floor, eta, S, h11, h22),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the loss's factor 1/2 forgotten", floor + eta / (2 * S) * (h11 + h22)),
 )

@@ -2,10 +2,13 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, Var, c, eta
 
+PRINTED = eta**2 * c / S
+RESULT = (N - S) / (N - 1) * eta**2 * c / S
+AT = {eta: sp.Rational(1, 10), c: 1, N: 100, S: 100}
 theta_next = sp.Symbol("θ′", real=True)
 p1, p2 = sp.symbols("p_1 p_2", real=True)  # Σ x_i and Σ x_i² of the per-example gradients x_i
 
@@ -45,14 +48,30 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"N": N, "S": S, "η": eta, "C": c}
+    x = [sp.Rational(value) for value in ("3", "1/2", "-2", "7")]
+    return [
+        prose.formula("the factor (N − S)/(N − 1)", formula / PRINTED, names, text="(N − S)/(N − 1)"),
+        prose.cases(
+            "which takes all noise away at S = N",
+            [all(psi == 0 for psi in oracles.fluctuations(x[:n], n, False)) for n in (2, 3, 4)],
+            "the one batch of all of N = 2, 3, 4 examples",
+        ),
+        prose.formula("still has η²C/N", PRINTED.subs(S, N), names, text="η²C/N"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Batches nearly as large as the training set",
     sources=(Source("thesis", place="3.2, text after (3.3)"),),
     verdict=Verdict.WRONG,
-    summary="The text says that the theory is applicable when the batch is nearly the training set; a 'not' is "
-    "missing. Random subsets have the factor (N − S)/(N − 1), which takes all noise away at S = N, where (3.2) still "
-    "has η²C/N.",
+    summary="The text says that the theory is applicable when the batch is nearly the training set, in a "
+    "paragraph on when learning rate and batch size are not exchangeable; a 'not' is missing. Random "
+    "subsets have the factor (N − S)/(N − 1), which takes all noise away at S = N, where (3.2) still has "
+    "η²C/N.",
     printed=sp.Eq(Var(theta_next), eta**2 * c / S, evaluate=False),
     corrected=sp.Eq(Var(theta_next), (N - S) / (N - 1) * eta**2 * c / S, evaluate=False),
     assumptions=(
@@ -60,11 +79,12 @@ CLAIM = Claim(
         Assumption("C is the covariance of the per-example gradients in its 1/N form.", sp.Q.nonnegative(c)),
         Assumption("There are at least two examples.", sp.Gt(N, 1, evaluate=False)),
     ),
-    formula=(N - S) / (N - 1) * eta**2 * c / S,
+    formula=RESULT,
     arguments=(N, S, eta, c),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("1 − S/N, for C in its 1/(N−1) form", (N - S) / N * eta**2 * c / S),
-    printed_formula=eta**2 * c / S,
-    example=Example("variance of a step for η = 0.1, C = 1, N = S = 100", sp.Rational(1, 10_000), 0),
+    printed_formula=PRINTED,
+    example=Example("variance of a step for η = 0.1, C = 1, N = S = 100", PRINTED.subs(AT), RESULT.subs(AT)),
 )

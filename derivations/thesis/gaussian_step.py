@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, c, eta, g, theta
 
@@ -45,21 +45,77 @@ def steps(formula):
     ]
 
 
+GRADIENTS = (sp.Integer(-1), sp.Integer(1), sp.Rational(9, 2))
+CENTRE = oracles.mean(GRADIENTS)
+SKEW = oracles.mean((x - CENTRE) ** 3 for x in GRADIENTS)
+
+
+def cubes(rate, size):
+    """E(θ′ − θ)³ of a step of SGD, over all batches, and of one with a law of five Gaussian moments."""
+    own = oracles.mean((-rate * sum(GRADIENTS[i] for i in b) / size) ** 3 for b in oracles.batches(3, size, True))
+    noise_law = oracles.three_point(sp.sqrt(oracles.variance(GRADIENTS) / size))
+    gaussian = oracles.expectation(lambda e: (-rate * (CENTRE + e)) ** 3, noise_law)
+    return own, sp.nsimplify(sp.expand(gaussian))
+
+
 def check(formula):
-    """E(θ′ − θ)³ over all batches, and over a law of five Gaussian moments: φ = (· − θ)³ has φ‴ = 6 alone."""
-    gradients = [sp.Integer(-1), sp.Integer(1), sp.Rational(9, 2)]
-    rate, n, size = sp.Rational(1, 10), 3, 2
-    centre, spread = oracles.mean(gradients), oracles.variance(gradients)
-    skew = oracles.mean((x - centre) ** 3 for x in gradients)
-    own = oracles.mean((-rate * sum(gradients[i] for i in b) / size) ** 3 for b in oracles.batches(n, size, True))
-    gaussian = oracles.expectation(lambda e: (-rate * (centre + e)) ** 3, oracles.three_point(sp.sqrt(spread / size)))
-    values = {eta: rate, S: size, third: skew, f3: 6}
+    """φ = (· − θ)³ has φ‴ = 6 alone."""
+    rate, size = sp.Rational(1, 10), 2
+    own, gaussian = cubes(rate, size)
+    values = {eta: rate, S: size, third: SKEW, f3: 6}
     return [
         Comparison(
-            "E(θ′ − θ)³ of SGD less that of Gaussian noise, N = 3, S = 2, over all 9 batches",
+            "E(θ′ − θ)³ of SGD minus that of Gaussian noise, N = 3, S = 2, over all 9 batches",
             formula.subs(values),
-            sp.nsimplify(sp.expand(own - gaussian)),
+            own - gaussian,
         )
+    ]
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    rate, size = sp.Rational(1, 10), 2
+    own, gaussian = cubes(rate, size)
+    change = {
+        (step, number): abs(cubes(step, number)[1] - cubes(step, number)[0]) / step
+        for step in (rate, rate / 2, rate / 4)
+        for number in (1, 2)
+    }
+    return [
+        prose.figure(
+            "changes the mean of a smooth function φ by +η³κ₃φ‴/(6S²)",
+            gaussian - own,
+            "E(θ′ − θ)³ with Gaussian noise minus that of SGD, N = 3, S = 2, over all 9 batches",
+            {"η": rate, "κ₃": SKEW, "φ‴": 6, "S": size},
+            text="+η³κ₃φ‴/(6S²)",
+        ),
+        prose.figure(
+            "by +η³κ₃φ‴/(6S²)",
+            -formula.subs({eta: rate, S: size, third: SKEW, f3: 6}),
+            "minus the formula, which is SGD's mean minus the Gaussian's",
+            {"η": rate, "κ₃": SKEW, "φ‴": 6, "S": size},
+            text="+η³κ₃φ‴/(6S²)",
+        ),
+        prose.order(
+            "of order η²/S²",
+            {step: value for (step, number), value in change.items() if number == 2},
+            "η",
+            "the change over η for η = 1/10, 1/20, 1/40",
+            text="η²/S²",
+        ),
+        prose.order(
+            "of order η²/S²",
+            {number: change[rate, number] for number in (1, 2)},
+            "S",
+            "the change over η at S = 1 and 2",
+            text="η²/S²",
+        ),
+        prose.direction(
+            "so the Gaussian is the better the smaller the rate, even at S = 1",
+            [-value for (_, number), value in change.items() if number == 1],
+            "minus the change per unit of time for η = 1/10, 1/20, 1/40 at S = 1",
+            word="better",
+        ),
     ]
 
 
@@ -69,9 +125,9 @@ CLAIM = Claim(
     sources=(Source("thesis", "3.1"),),
     verdict=Verdict.ORDER,
     order="η³/S²",
-    summary="Replacing the noise of a step by a Gaussian of the same covariance changes the mean of any smooth "
-    "function by −η³κ₃φ‴/(6S²) and higher orders: per unit of SDE time η²/S², so the Gaussian is the better the "
-    "smaller the rate, even at S = 1.",
+    summary="Replacing the noise of a step by a Gaussian of the same covariance changes the mean of a smooth "
+    "function φ by +η³κ₃φ‴/(6S²) and higher orders: per unit of SDE time that is of order η²/S², so the "
+    "Gaussian is the better the smaller the rate, even at S = 1.",
     printed=sp.Eq(sp.Indexed("theta", i + 1), theta - eta * (g + sp.Function("𝒩")(0, c / S)), evaluate=False),
     assumptions=(
         Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
@@ -82,5 +138,6 @@ CLAIM = Claim(
     arguments=(eta, S, third, f3),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("1/S for 1/S²", -(eta**3) * third * f3 / (6 * S)),
 )

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, c, theta
 
@@ -52,13 +52,38 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = [sp.Rational(value) for value in ("3", "1/2", "-2", "7")]
+
+    def spread(n, size, replacement):
+        return oracles.variance(oracles.fluctuations(x[:n], size, replacement)) / n**2
+
+    own = {(n, size): formula.subs({S: size, c: oracles.variance(x[:n])}) for n in (2, 3, 4) for size in (1, 2, 3)}
+    return [
+        prose.cases(
+            "Exact for draws with replacement",
+            [spread(*pair, True) == value for pair, value in own.items()],
+            "the variance of the batch mean for N = 2, 3, 4 and S = 1, 2, 3, over all batches",
+        ),
+        prose.figure(
+            "a factor (N − S)/(N − 1) belongs to it",
+            spread(4, 3, False) / own[4, 3],
+            "the variance over the 4 subsets of 3 of 4 examples, over C/S",
+            {"N": 4, "S": 3},
+            text="(N − S)/(N − 1)",
+        ),
+        prose.figure("zero at S = N", spread(3, 3, False), "the same for N = S = 3", text="zero"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Covariance of a batch gradient, mean loss",
     sources=(Source("thesis", "3.1"),),
     verdict=Verdict.CONDITIONAL,
-    summary="Exact for draws with replacement. The thesis draws a random subset, and then a factor (N − S)/(N − 1) "
-    "belongs to it, close to one for S ≪ N and zero at S = N.",
+    summary="Exact for draws with replacement. The thesis draws a random subset, and then a factor (N − S)/(N − "
+    "1) belongs to it, close to one for S ≪ N and zero at S = N.",
     printed=sp.Eq(estimate(theta), data(theta) / S, evaluate=False),
     assumptions=(
         Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Lt(S / N, 1)),
@@ -68,5 +93,6 @@ CLAIM = Claim(
     arguments=(c, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("1/S² for 1/S", c / S**2),
 )

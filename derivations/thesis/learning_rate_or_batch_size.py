@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, c, eta, k, lam, t
 
@@ -70,6 +70,37 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    at = {lam: sp.Rational(3, 2), k: 3}
+    above = {rate: formula.subs({**at, eta: rate}) - 1 for rate in (sp.Rational(1, 100), sp.Rational(1, 200))}
+    names = {"η": eta, "λ": lam, "k": k}
+    pole = sp.solve(sp.denom(sp.together(formula.subs(at))), eta)[0]
+    return [
+        prose.figure(
+            "the larger batch takes k times fewer steps",
+            sp.Rational(1200, 10) / sp.Rational(1200, 30),
+            "steps an epoch for N = 1200, S = 10 and 30",
+            {"k": 3},
+            text="k",
+        ),
+        prose.order("SGD follows up to O(η)", above, "η", "the ratio of the variances minus 1 at η = 1/100 and 1/200"),
+        prose.direction(
+            "ends with a variance larger by the fraction",
+            [1, formula.subs({**at, eta: sp.Rational(1, 5)})],
+            "the ratio of the variances for ηλ = 0.3, k = 3",
+        ),
+        prose.formula("ηλ(1 − 1/k)/2", eta * sp.diff(formula, eta).subs(eta, 0), names),
+        prose.figure(
+            "and η, not η/k, must stay below 2/λ",
+            pole,
+            "where the larger batch's variance diverges, λ = 3/2",
+            {"λ": at[lam]},
+            text="2/λ",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Smaller learning rate or larger batch",
@@ -90,5 +121,6 @@ CLAIM = Claim(
     arguments=(eta, lam, k),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the two exchanged", 1 / RESULT),
 )

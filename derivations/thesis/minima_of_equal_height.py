@@ -4,7 +4,7 @@ import math
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, eta, sigma
 
@@ -100,14 +100,46 @@ def _walk(noise):
     return low - high
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = sp.Symbol("x", real=True)
+    values = {S: 1, excess: 1, wide: 1, sharp: 4, barrier: 1}
+    traces = [formula[0].subs({**values, eta: rate}) for rate in (sp.Rational(1, 10), sp.Rational(1, 5))]
+    odds = [formula[1].subs({**values, eta: rate}) for rate in (sp.Rational(1, 10), sp.Rational(1, 5))]
+
+    def isotropic(rate):  # of two parabolas of equal depth, by their Gaussian integrals
+        masses = [sp.integrate(sp.exp(-h * x**2 / rate), (x, -sp.oo, sp.oo)) for h in (1, 4)]
+        return sp.simplify(masses[0] / masses[1])
+
+    return [
+        prose.cases(
+            "the trace of H is inversely proportional to η/S",
+            [traces[0] / 2 == traces[1]],
+            "the trace at η/S = 1/10 and 1/5",
+        ),
+        prose.cases(
+            "of two given minima of equal depth: in equilibrium those don't depend on η/S where the noise is isotropic",
+            [isotropic(sp.Rational(1, 10)) != isotropic(sp.Rational(1, 5))],
+            "the odds of parabolas of curvature 1 and 4 at η/S = 1/10 and 1/5",
+        ),
+        prose.direction(
+            "with C = H the preference for the wide one falls as η/S grows",
+            odds,
+            "the log odds wide to sharp at η/S = 1/10 and 1/5, curvatures 1 and 4, barrier 1",
+            word="falls",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Two minima of the same height",
     sources=(Source("thesis", place="text after (3.3)"),),
     verdict=Verdict.CONDITIONAL,
-    summary="True if the height is the mean loss of (3.3) itself: at the same E(L) − L_min the trace of H is inversely "
-    "proportional to η/S. It says nothing on the odds of two given minima of equal depth: in equilibrium those don't "
-    "depend on η/S where the noise is isotropic, and with C = H the preference for the wide one falls as η/S grows.",
+    summary="True if the height is the mean loss of (3.3) itself: at the same E(L) − L_min the trace of H is "
+    "inversely proportional to η/S. It says nothing on the odds of two given minima of equal depth: in "
+    "equilibrium those don't depend on η/S where the noise is isotropic, and with C = H the preference "
+    "for the wide one falls as η/S grows.",
     printed=sp.Eq(sp.Trace(sp.MatrixSymbol("H", 2, 2)), 4 * S * E(L) / eta, evaluate=False),
     assumptions=(
         Assumption("The height is E(L), counted from the minimum.", sp.Eq(excess, E(L) - sp.Symbol("L_min"))),
@@ -120,6 +152,7 @@ CLAIM = Claim(
     arguments=(eta, S, excess, barrier, wide, sharp),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the 1/C of Itô's density forgotten",
         sp.Matrix([4 * S * excess / eta, 2 * S * barrier / eta * (1 / wide - 1 / sharp)]),

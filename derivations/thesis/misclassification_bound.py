@@ -4,6 +4,7 @@ import itertools
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 
 loss = sp.Symbol("L_CE", nonnegative=True)  # mean cross-entropy in nats
@@ -55,14 +56,39 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    grid = [sp.Rational(n, 100) for n in range(1, 100)]
+    wrong = [-sp.log(p) for p in grid if p <= 1 - p]  # two classes; class 1 has the probability p
+    least = min(wrong, key=float)
+    return [
+        prose.figure(
+            "as little as ln 2 = 0.693", least, "the least loss of a misclassified example of two classes", text="0.693"
+        ),
+        prose.figure("ln 2 =", least, "the same", text="ln 2"),
+        prose.direction(
+            "less than the one error that it is", [1, least], "one error, and the least loss of a misclassified example"
+        ),
+        prose.figure(
+            "0.713 for ŷ = (0.49, 0.51)", -sp.log(sp.Rational(49, 100)), "minus the logarithm of 0.49", text="0.713"
+        ),
+        prose.figure(
+            "in nats divided by ln 2",
+            loss / formula,
+            "the loss over the bound",
+            text="ln 2",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Cross-entropy and the misclassification rate",
     sources=(Source("thesis", place="text after (2.2)"),),
     verdict=Verdict.CONDITIONAL,
     summary="True of a cross-entropy in bits. In nats, as losses are computed, a misclassified example can cost as "
-    "little as ln 2 = 0.693, less than the one error that it is: 0.713 for ŷ = (0.49, 0.51) and true class 1. The "
-    "misclassification rate is at most the cross-entropy in nats divided by ln 2.",
+    "little as ln 2 = 0.693, less than the one error that it is: 0.713 for ŷ = (0.49, 0.51) where the first class "
+    "is true. The misclassification rate is at most the cross-entropy in nats divided by ln 2.",
     printed=sp.Le(rate, loss, evaluate=False),
     assumptions=(
         Assumption("The logarithm is to base 2.", sp.Eq(sp.Symbol("base"), 2, evaluate=False)),
@@ -75,5 +101,6 @@ CLAIM = Claim(
     arguments=(loss,),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("ln 3 for three classes", loss / sp.log(3)),
 )

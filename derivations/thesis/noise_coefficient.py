@@ -4,7 +4,7 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, Var, c, eta, k, t
 
@@ -50,6 +50,38 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    rate, size = sp.Rational(1, 10), 2
+    values = [(formula.subs({eta: factor * rate, S: size})) for factor in (1, 2, 3, 4)]
+    return [
+        prose.formula("√(η/S) is what multiplies R dW", formula, {"η": eta, "S": S}, text="√(η/S)"),
+        prose.cases(
+            "The linear dependence on η/S holds for the variance",
+            [
+                sp.simplify(value**2 - factor * values[0] ** 2) == 0
+                for factor, value in zip((1, 2, 3, 4), values, strict=True)
+            ],
+            "the variance per unit of time at 1, 2, 3, 4 times η/S = 1/20",
+        ),
+        prose.direction(
+            "its standard deviation grows as the square root", values, "√(η/S) at 1, 2, 3, 4 times η/S = 1/20"
+        ),
+        prose.cases(
+            "grows as the square root",
+            [sp.simplify(values[3] - 2 * values[0]) == 0],
+            "√(η/S) at 4 times η/S is twice that at η/S",
+        ),
+        prose.figure(
+            "is N times the square of this one",
+            (rate * 7 / size) / sp.simplify(values[0] ** 2),
+            "ηN/S over the square of √(η/S), N = 7",
+            {"N": 7},
+            text="N",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="The factor √(η/S)",
@@ -68,5 +100,6 @@ CLAIM = Claim(
     arguments=(eta, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("η/S in front of R dW", eta / S),
 )

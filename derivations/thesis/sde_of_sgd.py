@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, c, eta, g, t, theta
 
@@ -50,10 +50,11 @@ def steps(formula):
     ]
 
 
-def check(formula):
-    """SGD on parabolas over all batches against the equation's moments, a linear system solved by its exponential."""
+def moments(formula, rate):
+    """After a step from 1.5 on two parabolas, S = 1: SGD's ends over both batches; the equation's mean and mean square,
+    a linear system solved by its exponential."""
     curvatures, centres = [sp.Integer(1), sp.Integer(3)], (2, -1)
-    rate, size, start = sp.Rational(1, 10**6), 1, sp.Rational(3, 2)
+    size, start = 1, sp.Rational(3, 2)
     ends = [start - rate * curvatures[j] * (start - centres[j]) for j in (0, 1)]
 
     # Gradients a_j(θ − b_j), so g and C are polynomials of θ; moments m_1, m_2 and the constant 1 obey y′ = My.
@@ -67,8 +68,13 @@ def check(formula):
     for order in range(1, 8):
         term = rate * M * term / order
         y = y + term
-    drift = oracles.mean(gradients).subs(x, start)
-    slope = oracles.mean(curvatures)
+    return ends, y, oracles.mean(gradients).subs(x, start) * oracles.mean(curvatures)
+
+
+def check(formula):
+    """SGD on parabolas over all batches against the equation's moments."""
+    rate = sp.Rational(1, 10**6)
+    ends, y, pull = moments(formula, rate)
     return [
         Comparison(
             "variance after one step from θ = 1.5 over η², N = 2, S = 1, both batches, up to O(η)",
@@ -77,10 +83,47 @@ def check(formula):
             sp.Rational(1, 1000),
         ),
         Comparison(
-            "mean of the equation less that of SGD over η², against gg′/2, up to O(η)",
+            "mean of the equation minus that of SGD over η², against gg′/2, up to O(η)",
             (y[0] - oracles.mean(ends)) / rate**2,
-            drift * slope / 2,
+            pull / 2,
             sp.Rational(1, 1000),
+        ),
+    ]
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    means, variances, squares = {}, {}, {}
+    for rate in (sp.Rational(1, 1000), sp.Rational(1, 2000)):
+        ends, y, _ = moments(formula, rate)
+        means[rate] = y[0] - oracles.mean(ends)
+        variances[rate] = y[1] - y[0] ** 2 - oracles.variance(ends)
+        squares[rate] = (y[1] - oracles.mean(end**2 for end in ends)) / rate  # 1/η steps in a unit of time
+    x, rate = [sp.Rational(value) for value in ("3", "1/2", "-2", "7")], sp.Rational(1, 10)
+    n, size = 4, 3
+    subset = rate**2 * oracles.variance(oracles.fluctuations(x, size, False)) / n**2
+    factor = subset / (rate**2 * oracles.variance(x) / size)
+    how = "of one step on two parabolas, S = 1, at η = 1/1000 and 1/2000"
+    return [
+        prose.order("up to O(η²) in the mean", means, "η", f"the difference of the means {how}"),
+        prose.order("and O(η³) in the covariance", variances, "η", f"the difference of the variances {how}"),
+        prose.cases(
+            "hence order 1 over a fixed time",
+            [sp.Abs(squares[sp.Rational(1, 1000)] / squares[sp.Rational(1, 2000)] - 2) < sp.Rational(1, 10)],
+            f"the difference of the mean squares {how}, times the 1/η steps of a unit of time, halves with η",
+        ),
+        prose.figure(
+            "√(fη/S)",
+            sp.sqrt(subset / (rate * oracles.variance(x))),
+            "root of a subset's variance over ηC, N = 4, S = 3, over all subsets",
+            {"f": factor, "η": rate, "S": size},
+        ),
+        prose.figure(
+            "f = (N − S)/(N − 1)",
+            factor,
+            "variance of a step by a subset over that with replacement",
+            {"N": n, "S": size},
+            text="(N − S)/(N − 1)",
         ),
     ]
 
@@ -91,9 +134,9 @@ CLAIM = Claim(
     sources=(Source("thesis", "3.2"), Source("Li et al. 2017")),
     verdict=Verdict.ORDER,
     order="η² a step",
-    summary="Read in Itô's sense, with RRᵀ = C and a step lasting η, the equation has SGD's mean and covariance of "
-    "one step up to O(η²) in the mean and O(η³) in the covariance, hence order 1 over a fixed time. For draws "
-    "without replacement the coefficient is √(fη/S) with f = (N − S)/(N − 1).",
+    summary="Read in Itô's sense, with RRᵀ = C and a step lasting η, the equation has SGD's mean and covariance "
+    "of one step up to O(η²) in the mean and O(η³) in the covariance, hence order 1 over a fixed time. "
+    "For draws without replacement the coefficient is √(fη/S) with f = (N − S)/(N − 1).",
     printed=sp.Eq(
         dtheta,
         sp.Add(
@@ -118,5 +161,6 @@ CLAIM = Claim(
     arguments=(eta, S, c11, c12, c22),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("η/S in front of R itself, so its square here", RESULT * eta / S),
 )

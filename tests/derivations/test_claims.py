@@ -32,7 +32,8 @@ def test_both_checks_hold_and_both_catch_the_slip(name):
     for kind, formula in wrong.items():
         caught = verify(claim, formula)
         assert not caught.exact, f"the steps don't see the {kind}"
-        assert not caught.independent, f"the comparisons don't see the {kind}"
+        # Not counting what ties the summary to the formula: that sees any other formula.
+        assert not all(c.holds for c in caught.comparisons), f"the comparisons don't see the {kind}"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,7 +83,7 @@ def test_every_numbered_equation_is_covered():
         for s in derivations.claim(name).sources:
             first.setdefault((s.document, s.equation), derivations.claim(name).verdict)
     wrong = {key for key, verdict in first.items() if verdict is Verdict.WRONG and key[1]}
-    assert wrong == {("lecture", e) for e in ("13", "14", "19", "20", "25", "26")} | {("thesis", "2.2")}
+    assert wrong == {("lecture", e) for e in ("13", "19", "20", "25", "26")} | {("thesis", "2.2")}
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if derivations.claim(n).verdict is Verdict.WRONG])

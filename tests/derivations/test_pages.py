@@ -123,18 +123,19 @@ def test_formulas_are_rendered(finished, name, tmp_path):
 
 
 def test_one_claim_in_the_terminal(capsys):
-    assert main(["batch-covariance"]) == 0
+    assert main(["equilibrium-density"]) == 0
     printed = capsys.readouterr().out
-    for word in ("wrong as printed", "Assumptions", "Derivation", "Checked independently", "✓", "planted slip"):
+    headings = ("Assumptions", "Derivation", "Checked independently", "What the summary says, read and checked")
+    for word in ("wrong as printed", *headings, "✓", "“ηN/S”: as derived", "planted slip"):
         assert word in printed
     assert "✗" not in printed
 
 
 def test_one_claim_as_json(capsys):
-    assert main(["batch-covariance", "--json"]) == 0
+    assert main(["equilibrium-density", "--json"]) == 0
     (only,) = json.loads(capsys.readouterr().out)
-    assert only["name"] == "batch-covariance"
-    assert only["example"]["right"] == "4.5"
+    assert only["name"] == "equilibrium-density"
+    assert only["example"]["right"] == "-2"
 
 
 def test_a_failing_check_gives_status_one(monkeypatch, capsys):
