@@ -55,11 +55,13 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         return json.dumps(plain, allow_nan=False)
 
     def run_sgd() -> xr.Dataset:
+        # First, so that a loss that has no card is known before the run.
+        attributes = {"card_at_start": card(problem.params)}
         result = sg.simulate(sgd, problem, key=keys["sgd"], progress="SGD", **full)
         if result.interrupted:
             return result.to_xarray()
         last = jax.tree.map(lambda x: x[0] if eqx.is_array(x) else x, result.final_params)
-        attributes = {"card_at_start": card(problem.params), "card_at_end": card(last)}
+        attributes["card_at_end"] = card(last)
         return result.to_xarray().assign_attrs(attributes)
 
     def run_pair(first, second, key, replicas, label) -> xr.Dataset:
@@ -110,13 +112,19 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
     """For each observable: the verdict on SGD against the SDE, and the gap in its two parts.
 
     All gaps are in SGD's standard deviations at that time, with 95 % intervals at each time that count the
-    uncertainty of the standard deviation too.
+    uncertainty of the standard deviation too. Only replicas whose parameters left the finite numbers count as
+    diverged; an observable that is NaN without that is "not finite".
     """
     arms = {arm: {name: dataset[name].sel(arm=arm).values for name in chosen(config)} for arm in dataset["arm"].values}
-    options: dict[str, Any] = dict(margin=config.margin, seed=config.seed)
-    verdicts = evidence.verdict(arms["SGD"], arms["SDE"], **options)
-    against_gaussian = evidence.verdict(arms["SGD"], arms["Gaussian SGD"], **options)
-    against_svag = evidence.verdict(arms["SVAG"], arms["SDE"], **options) if "SVAG" in arms else {}
+    ends = {arm: dataset["diverged"].sel(arm=arm).values.astype(bool) for arm in arms if "diverged" in dataset}
+
+    def verdicts_on(first: str, second: str) -> dict[str, evidence.Verdict]:
+        options: dict[str, Any] = dict(margin=config.margin, seed=config.seed)
+        diverged = (ends[first], ends[second]) if ends else None
+        return evidence.verdict(arms[first], arms[second], diverged=diverged, **options)
+
+    verdicts, against_gaussian = verdicts_on("SGD", "SDE"), verdicts_on("SGD", "Gaussian SGD")
+    against_svag = verdicts_on("SVAG", "SDE") if "SVAG" in arms else {}
     judged = {}
     for name in chosen(config):
         sgd, gaussian, sde = (arms[arm][name] for arm in ("SGD", "Gaussian SGD", "SDE"))
@@ -124,6 +132,8 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
         judged[name] = {
             "sentence": verdicts[name].sentence(),
             "kind": verdicts[name].kind,
+            "reason": verdicts[name].reason,
+            "not_finite": _not_finite(verdicts[name]),
             "different": bool(verdicts[name].different),
             "worst_time": int(verdicts[name].worst_time),
             "replicas_needed": verdicts[name].replicas_needed,
@@ -137,10 +147,16 @@ def judge(dataset: xr.Dataset, check: xr.Dataset, config: Config) -> dict:
     return judged
 
 
+def _not_finite(verdict: evidence.Verdict) -> list[int] | None:
+    """Replicas of SGD and of the SDE that hold NaN or infinity without having diverged; None if there are none."""
+    return None if verdict.not_finite is None else list(verdict.not_finite.replicas)
+
+
 def compare_laws(dataset: xr.Dataset, config: Config) -> dict:
     """Energy tests of the joint law of all observables at the last time, beyond their means.
 
-    Observables are standardised; replicas that diverged are left out.
+    Observables are standardised; replicas that diverged, or whose observables aren't finite, are left out. None where
+    no observable varies, so that nothing was tested.
     """
 
     def last(arm: str) -> np.ndarray:
@@ -153,7 +169,7 @@ def compare_laws(dataset: xr.Dataset, config: Config) -> dict:
         first, second = (last(arm) for arm in pair)
         if min(len(first), len(second)) > 1:
             test = evidence.energy_test(first, second, seed=config.seed, standardize=True)
-            found[" against ".join(pair)] = float(test.p_value)
+            found[" against ".join(pair)] = _finite(float(test.p_value))
     return found
 
 

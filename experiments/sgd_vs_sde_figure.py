@@ -75,7 +75,7 @@ def _draw_observable(axis, dataset: xr.Dataset, name: str, label: str) -> None:
         axis.plot(time, estimate.mean, _STYLES[arm], color=_COLOURS[arm], lw=1.6)
         axis.fill_between(time, low, high, color=_COLOURS[arm], alpha=0.18, lw=0)
         if arm == "SGD":
-            spread = np.nanstd(values, axis=0, ddof=1)
+            spread = estimate.standard_error * np.sqrt(estimate.count)
             for sign in (-1, 1):
                 axis.plot(time, estimate.mean + sign * spread, color="0.65", lw=0.8, zorder=0)
     axis.set_ylabel(label)
@@ -93,7 +93,8 @@ def _draw_gap(axis, time: np.ndarray, judged: dict, margin: float) -> None:
     worst = judged["worst_time"]
     mean, low, high = (judged["total"][key][worst] for key in ("mean", "low", "high"))
     number = "" if None in (mean, low, high) else f", {mean:+.2f} ± {(high - low) / 2:.2f} SD at t = {time[worst]:.3g}"
-    axis.set_title(f"{_TITLES[judged['kind']]}{number}", fontsize=10, loc="left", pad=3, weight="bold")
+    title = judged.get("reason") or _TITLES[judged["kind"]]
+    axis.set_title(f"{title}{number}", fontsize=10, loc="left", pad=3, weight="bold")
 
 
 def _gap_limits(judged: dict, margin: float) -> tuple[float, float]:

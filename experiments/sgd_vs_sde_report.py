@@ -5,6 +5,8 @@ from rich.console import Console
 from rich.table import Table
 
 _COLOURS = {"equivalent": "green", "different": "red", "inconclusive": "yellow"}
+# Reasons of a verdict that compared nothing.
+_WITHOUT_EVIDENCE = ("nothing moved", "no noise", "same numbers")
 
 
 def show(summary: dict, labels: dict[str, str], console: Console) -> None:
@@ -21,11 +23,11 @@ def show(summary: dict, labels: dict[str, str], console: Console) -> None:
     for name, label in labels.items():
         console.print(f"{label}: {sentence(summary, name)}", highlight=False)
     for pair, p_value in summary["laws_at_the_end"].items():
-        found = "differ" if p_value <= 0.05 else "no difference found, which is no proof of equality"
-        console.print(
-            f"joint law of all observables at the end, {pair}: {found} (energy distance, p = {p_value:.2g})",
-            highlight=False,
-        )
+        found = "nothing varies, so nothing was tested"
+        if p_value is not None:
+            words = "differ" if p_value <= 0.05 else "no difference found, which is no proof of equality"
+            found = f"{words} (energy distance, p = {p_value:.2g})"
+        console.print(f"joint law of all observables at the end, {pair}: {found}", highlight=False)
     loose = unresolved(summary)
     if loose:
         names = ", ".join(labels[name] for name in loose)
@@ -75,12 +77,22 @@ def answer(summary: dict) -> str:
         return f"Yes: all {total} observables are equivalent."
     if count["different"]:
         return f"No: {count['different']} of {total} observables differ, {count['equivalent']} are equivalent."
-    return f"Undecided: {count['inconclusive']} of {total} observables need more replicas; see the numbers below."
+    reasons = [judged.get("reason") for judged in summary["observables"].values()]
+    if all(reason in _WITHOUT_EVIDENCE for reason in reasons):
+        return f"No evidence: {' and '.join(sorted(set(reasons)))}, in all {total} observables."
+    needy = sum(
+        judged["kind"] == "inconclusive" and not judged.get("reason") for judged in summary["observables"].values()
+    )
+    found = [f"{needy} of {total} observables need more replicas"] if needy else []
+    found += [f"{reasons.count(reason)} of {total}: {reason}" for reason in sorted({r for r in reasons if r})]
+    return f"Undecided: {'; '.join(found)}; see the numbers below."
 
 
 def sentence(summary: dict, name: str) -> str:
     """The verdict on one observable in words: where the gap is largest, how large, what it is made of."""
     judged, config = summary["observables"][name], summary["config"]
+    if judged.get("reason") in _WITHOUT_EVIDENCE:
+        return judged["sentence"].removesuffix(".")
     time = judged["worst_time"]
     mean, half = _centre(judged["total"], time)
     if mean is None or half is None:
@@ -97,6 +109,12 @@ def sentence(summary: dict, name: str) -> str:
         text += f"; a difference is sure, one beyond the margin of {config['margin']:g} is not"
     if judged["replicas_needed"]:
         text += f"; about {judged['replicas_needed']} replicas an arm would decide"
+    if judged.get("not_finite"):
+        sgd, sde = judged["not_finite"]
+        text += (
+            f"; NaN or infinite in {sgd} SGD and {sde} SDE replicas that haven't diverged: these values were left out, "
+            "and equivalence can't be claimed of the rest"
+        )
     return text
 
 
@@ -107,7 +125,7 @@ def _verdicts(summary: dict, labels: dict[str, str]) -> Table:
         table.add_column(column, no_wrap=True)
     for name, label in labels.items():
         judged = summary["observables"][name]
-        kind = f"[{_COLOURS[judged['kind']]}]{judged['kind']}[/]"
+        kind = f"[{_COLOURS[judged['kind']]}]{judged.get('reason') or judged['kind']}[/]"
         parts = (judged[part] for part in ("total", "non_gaussianity", "discretisation"))
         table.add_row(label, kind, *(_interval(part, judged["worst_time"]) for part in parts))
     return table
@@ -134,7 +152,7 @@ def _card(summary: dict, labels: dict[str, str]) -> Table:
 
     row("η λ_max / (2(1+m))", lambda c: f"{c['stability']:.3g}", "≪ 1; unstable above 1")
     row("λ_max of H", lambda c: f"{c['top_eigenvalue']:.4g} ± {c['eigenvalue_error']:.0e}", "")
-    row("tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}" + _error(c, "noise_to_signal"), "(> 1: noise leads)")
+    row("f tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}" + _error(c, "noise_to_signal"), "(> 1: noise leads)")
     for direction, words in (("gradient", "g"), ("top_hessian", "top H")):
         for name, label in (("skewness", "skewness along"), ("excess_kurtosis", "kurtosis − 3 along")):
             row(

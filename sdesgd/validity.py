@@ -4,33 +4,38 @@ import dataclasses
 import math
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
+from sdesgd import freshness, inputs
 from sdesgd.curvature import top_eigenpairs
-from sdesgd.dynamics import batch_units
-from sdesgd.errors import InputError
+from sdesgd.dynamics import batch_units, check_sampling
+from sdesgd.errors import InputError, shown
 from sdesgd.gradient_covariance import cumulants_of_mean, directional_derivatives, trace_and_norm
 from sdesgd.problem import Problem
 
+# Roundings of a unit's gradient: what varies by less has no shape of its own.
+_ROUNDINGS = 64
 _DIRECTIONS = ("gradient", "top_hessian")
 
 
 @dataclasses.dataclass(frozen=True)
 class ValidityCard:
-    """At one θ. All are pure numbers, but for the traces.
+    """At one θ. All are pure numbers, but for the traces. What isn't defined there is NaN.
 
     Attributes:
         stability: ηλ_max/(2(1+m)): steps are stable on a quadratic below 1; the SDE needs it ≪ 1.
         top_eigenvalue, eigenvalue_error: λ_max of H by Lanczos and its residual bound.
-        noise_to_signal: tr C/(S‖g‖²), S in units of the sum: minibatch noise against the gradient, in squares.
+        noise_to_signal: f tr C/(S‖g‖²), S in units of the sum: the covariance of a minibatch gradient, its trace,
+            against the gradient, in squares. f is that of the sampling: 0 for a batch of all examples. Infinite where
+            ‖g‖² is 0 (or its estimate over draws isn't positive) and there is noise; NaN for 0/0.
         trace: tr C. gradient_norm_squared: ‖g‖².
         skewness, excess_kurtosis: of the minibatch gradient along g and along the top Hessian direction; 0 for
-            Gaussian noise, which is what the SDE assumes.
+            Gaussian noise, which is what the SDE assumes; NaN where there is no noise: the gradients agree along the
+            direction up to rounding, or the batch is all the data.
         draws: of masks and groups that were averaged over; 1 where the loss draws nothing.
         standard_errors: of noise_to_signal, trace, gradient_norm_squared, skewness and excess_kurtosis, over the
             draws (jackknife); empty where the loss draws nothing and all is exact.
@@ -63,8 +68,12 @@ def validity_card(
 
     Where units are drawn (groups of batch norm, dropout masks) g, H and C are those of the expected loss: ‖g‖² is the
     mean of products of gradients of *different* draws, so it is free of a draw's own noise; tr C = E‖∇ℓ_i‖² − ‖g‖² is
-    the covariance of one unit over units and draws; H is the mean of the draws' Hessians. Without masks and groups
-    all is exact, but for Lanczos.
+    the covariance of one unit over units and draws; H is the mean of the draws' Hessians. Without replacement the u
+    units of a batch hang together with a covariance c, so tr Cov ĝ = tr C/u + (1 − 1/u) c, where c follows from the
+    spread of the draws' gradients over all N units, tr C/N + (1 − 1/N) c; without masks and groups it is f tr C/u.
+    Without these all is exact, but for Lanczos.
+
+    A gradient that isn't finite at θ gives a card of NaN.
 
     Args:
         problem, learning_rate, batch_size, sampling, momentum: as for ``SDE``; one η (of a schedule: the largest).
@@ -74,25 +83,42 @@ def validity_card(
             with replacement.
 
     Raises:
-        InputError: fewer than three draws.
+        InputError: fewer than three draws; a schedule, or a rate or momentum out of range; reshuffled epochs; params of
+            another structure or not finite; no key; params of less than 32 bits.
     """
-    params = problem.params if params is None else params
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem is {shown(problem)}: pass a Problem")
+    wanted = "a positive finite number" + (", of a schedule the largest" if callable(learning_rate) else "")
+    inputs.check_number("learning_rate", learning_rate, wanted, lambda x: x > 0)
+    inputs.check_number("momentum", momentum, "a number with 0 <= momentum < 1", lambda x: 0 <= x < 1)
+    inputs.check_positive_integer("batch_size", batch_size)
+    inputs.check_positive_integer("draws", draws)
+    check_sampling(sampling, ("replacement", "no_replacement"), "an epoch's noise cancels at fixed parameters")
+    key = inputs.as_key(key)
+    problem = problem.fresh()
+    params = problem.params if params is None else problem.like(params)
     units = batch_units(problem, batch_size, sampling)
     key_start, key_draws = jr.split(key)
-    keys = None
+    keys, of_shape = None, sampling
     if problem.needs_key:
         if draws < 3:
             raise InputError(f"draws is {draws}: an error over draws of masks and groups needs at least 3")
-        keys, sampling = jr.split(key_draws, draws), "replacement"
+        keys, of_shape = jr.split(key_draws, draws), "replacement"
     top = top_eigenpairs(problem, params, key=key_start, mask_key=keys)
     gram, traces, gradient = _gradients(problem, params, keys)
     directions: Any = jax.tree.map(lambda g, v: jnp.stack([g, v[0]]), gradient, top.eigenvectors)
     along = _along(problem, params, directions, keys)
     gram, traces, along = (np.asarray(x, float) for x in (gram, traces, along))
-    values, errors = _jackknife(lambda kept: _numbers(gram, traces, along, kept, units, sampling), len(traces))
+    eps = float(jnp.finfo(problem.wide).eps)
+    size = problem.num_units, units
+
+    def numbers(kept: np.ndarray) -> np.ndarray:
+        return _numbers(gram, traces, along, kept, size, (sampling, of_shape), eps)
+
+    values, errors = _jackknife(numbers, len(traces))
     eigenvalue = float(top.eigenvalues[0])
     return ValidityCard(
-        stability=learning_rate * eigenvalue / (2 * (1 + momentum)),
+        stability=float(learning_rate) * eigenvalue / (2 * (1 + float(momentum))),
         top_eigenvalue=eigenvalue,
         eigenvalue_error=float(top.residuals[0]),
         **_named(values),
@@ -101,7 +127,7 @@ def validity_card(
     )
 
 
-@eqx.filter_jit
+@freshness.jit
 def _gradients(problem: Problem, params: PyTree, keys: Key[Array, " draws"] | None):
     """Products of the draws' gradients (K, K), their tr C (K,), their mean."""
     if keys is None:
@@ -114,7 +140,7 @@ def _gradients(problem: Problem, params: PyTree, keys: Key[Array, " draws"] | No
     return gram, traces, jax.tree.map(lambda x: jnp.mean(x, axis=0), gradients)
 
 
-@eqx.filter_jit
+@freshness.jit
 def _along(problem: Problem, params: PyTree, directions: PyTree, keys: Key[Array, " draws"] | None):
     """uᵀ∇ℓ_i, (draws, directions, units)."""
     if keys is None:
@@ -123,19 +149,46 @@ def _along(problem: Problem, params: PyTree, directions: PyTree, keys: Key[Array
 
 
 def _numbers(
-    gram: np.ndarray, traces: np.ndarray, along: np.ndarray, kept: np.ndarray, units: int, sampling: str
+    gram: np.ndarray,
+    traces: np.ndarray,
+    along: np.ndarray,
+    kept: np.ndarray,
+    size: tuple[int, int],
+    sampling: tuple[str, str],
+    eps: float,
 ) -> np.ndarray:
-    """Noise to signal, tr C, ‖g‖², and both cumulants along both directions, from the draws that are kept."""
+    """Noise to signal, tr C, ‖g‖², and both cumulants along both directions, from the draws that are kept.
+
+    Args:
+        gram: products of the draws' gradients (K, K). traces: their tr C (K,). along: uᵀ∇ℓ_i (K, directions, units).
+        kept: indices of draws. size: units of the sum and of a batch. sampling: of the noise, and of its shape.
+        eps: of the dtype of sums.
+    """
     gram, traces, along = gram[np.ix_(kept, kept)], traces[kept], along[kept]
+    (N, u), with_replacement = size, sampling[0] == "replacement"
     if len(kept) == 1:
-        norm, trace = gram[0, 0], traces[0]
+        norm, trace, spread = gram[0, 0], traces[0], 0.0
     else:
         norm = gram[~np.eye(len(kept), dtype=bool)].mean()
         trace = np.mean(traces + np.diag(gram)) - norm
-    ratio = trace / (units * norm) if norm > 0 else math.inf
+        spread = np.diag(gram).mean() - norm  # tr Cov g over the draws
+    between = 0.0 if with_replacement or N == 1 else (spread - trace / N) / (1 - 1 / N)
+    # All units of a sum that draws nothing: no noise, and no rounding of it.
+    noise = 0.0 if u == N > 1 and len(kept) == 1 and not with_replacement else trace / u + (1 - 1 / u) * between
     pooled = np.moveaxis(along, 0, 1).reshape(along.shape[1], -1)
-    cumulants = cumulants_of_mean(jnp.asarray(pooled), units, sampling)
-    return np.array([ratio, trace, norm, *cumulants.skewness, *cumulants.excess_kurtosis], float)
+    cumulants = cumulants_of_mean(jnp.asarray(pooled), u, sampling[1])
+    # A direction across the gradients holds their rounding, whose size is that of a whole gradient.
+    with np.errstate(invalid="ignore"):  # of ∞ − ∞: NaN, and no smaller than anything
+        no_noise = pooled.var(axis=1) <= (_ROUNDINGS * eps) ** 2 * (trace + norm)
+    shape = [np.where(no_noise, math.nan, x) for x in (cumulants.skewness, cumulants.excess_kurtosis)]
+    return np.array([_ratio(noise, norm), trace, norm, *shape[0], *shape[1]], float)
+
+
+def _ratio(noise: float, norm: float) -> float:
+    """noise/norm: ∞ for noise without a gradient, NaN for 0/0 and where either is NaN."""
+    if math.isnan(noise) or math.isnan(norm) or norm > 0:
+        return float(noise / norm)
+    return math.inf if noise > 0 else math.nan
 
 
 def _jackknife(estimate: Any, draws: int) -> tuple[np.ndarray, np.ndarray]:

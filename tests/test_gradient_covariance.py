@@ -140,7 +140,8 @@ def test_validity_card():
     top = np.linalg.eigvalsh(Q.H)[-1]
     g = Q.H @ START - Q.b
     assert card.stability == pytest.approx(0.2 * top / 3, rel=1e-9)
-    assert card.noise_to_signal == pytest.approx(np.trace(Q.covariance(START)) / (2 * g @ g), rel=1e-9)
+    f = (len(Q.gradients(START)) - 2) / (len(Q.gradients(START)) - 1)
+    assert card.noise_to_signal == pytest.approx(f * np.trace(Q.covariance(START)) / (2 * g @ g), rel=1e-9)
     _, skewness, kurtosis = enumerated(Q.gradients(START) @ g, 2, "no_replacement")
     assert card.skewness["gradient"] == pytest.approx(skewness, rel=1e-9)
     assert card.excess_kurtosis["gradient"] == pytest.approx(kurtosis, rel=1e-9)
