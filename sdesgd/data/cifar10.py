@@ -1,17 +1,18 @@
 """CIFAR-10 (Krizhevsky 2009), from its *binary* version: the Python version is a pickle, which could run code.
 
 Layout of data_batch_1.bin … data_batch_5.bin and test_batch.bin: records of 3,073 bytes, the label and then 1,024
-bytes each of red, green and blue, row-major. The official files have 10,000 records each; any positive number is
-accepted, in whole records.
+bytes each of red, green and blue, row-major. The official files have 10,000 records each; fewer are accepted, in whole
+records.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from sdesgd.data.files import LARGEST, missing_folder, opened, present
+from sdesgd.data.files import missing_folder, present
 from sdesgd.data.loader import Info, Part, Parts, Request
 from sdesgd.errors import InputError
+from sdesgd.files import opened
 
 INFO = Info(
     name="cifar10",
@@ -23,6 +24,7 @@ INFO = Info(
     reads_folder=True,
 )
 RECORD = 1 + 32 * 32 * 3  # bytes
+RECORDS = 10_000  # of an official file
 TRAIN = tuple(f"data_batch_{k}.bin" for k in range(1, 6))
 TEST = ("test_batch.bin",)
 
@@ -69,10 +71,10 @@ def _part(records: np.ndarray) -> Part:
 
 def _records(path: Path) -> np.ndarray:
     with opened(path) as (file, size):
-        if size == 0 or size % RECORD or size > LARGEST:
+        if size == 0 or size % RECORD or size > RECORDS * RECORD:
             raise InputError(
-                f"{path} has {size} bytes, not a positive multiple of {RECORD} (10000 × {RECORD} = {10000 * RECORD} "
-                f"in the official file, at most {LARGEST}): unpack it again"
+                f"{path} has {size} bytes, not {RECORD} times 1 to {RECORDS} (the official file has "
+                f"{RECORDS * RECORD} bytes): unpack it again"
             )
         content = file.read(size)
     if len(content) != size:

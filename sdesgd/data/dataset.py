@@ -1,17 +1,21 @@
 """The common shape of a data set, the registry of loaders, the held-out split, standardisation, label noise."""
 
+import numbers
+import operator
+import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sdesgd.data import cifar10, digits, fashion_mnist, frames, mnist, mnist1d, mnist5k, timit
 from sdesgd.data.loader import Info, Loader, Part, Parts, Request
-from sdesgd.errors import InputError, require_known
+from sdesgd.errors import InputError, require_known, shown
 
 _MODULES: tuple[Loader, ...] = (digits, mnist5k, mnist1d, fashion_mnist, mnist, cifar10, timit, frames)
 _LOADERS = {module.INFO.name: module for module in _MODULES}
 _DEFAULT_TEST = 1000
+_LARGEST = 1 << 32  # bytes of all inputs that are asked for
 
 
 class Dataset(NamedTuple):
@@ -52,14 +56,14 @@ def catalogue(data_dir: Path | str | None = None) -> list[tuple[Info, str | None
 
 
 def load(
-    name: str,
-    num_examples: int,
-    num_test: int | None = None,
-    seed: int = 0,
+    name: Any,  # anything comes in; what each has to be stands below
+    num_examples: Any,
+    num_test: Any = None,
+    seed: Any = 0,
     *,
-    data_dir: Path | str | None = None,
-    label_noise: float = 0.0,
-    balanced: bool = False,
+    data_dir: Any = None,
+    label_noise: Any = 0.0,
+    balanced: Any = False,
 ) -> Dataset:
     """A random subset for training and a disjoint one held out.
 
@@ -75,23 +79,26 @@ def load(
 
     Args:
         name: see ``names``.
-        num_examples: N of the training part.
+        num_examples: N of the training part, a whole number.
         num_test: of the held-out part; default: what there is, at most 1,000.
-        seed: of the subset, of the label noise, and of what generated sets generate; below 2³².
+        seed: of the subset, of the label noise, and of what generated sets generate; a whole number below 2³².
         data_dir: folder of the files, for the sets that are read from files; never downloaded.
         label_noise: p, in [0, 1).
-        balanced: as many training examples of each class present, up to one; the extra ones go to the classes with most
-            examples.
+        balanced: whether to take as many training examples of each class present, up to one; the extra ones go to the
+            classes with most examples.
 
     Raises:
         InputError: an unknown name (the nearest is named), files missing or not what they should be, more examples
-            than there are, too few of a class, p or the seed out of range.
+            than there are or than 4 GiB hold, too few of a class, p or the seed out of range, a number that isn't
+            whole.
     """
     module = _LOADERS[require_known("data set", name, _LOADERS)]
     info = module.INFO
-    _check(info, num_examples, num_test, seed, label_noise, balanced)
-    folder = _folder(module, data_dir)
+    num_examples, seed = _whole("num_examples", num_examples), _whole("seed", seed)
+    num_test = None if num_test is None else _whole("num_test", num_test)
     wanted_test = _DEFAULT_TEST if num_test is None else num_test
+    _check(info, num_examples, wanted_test, seed, label_noise, balanced)
+    folder = _folder(module, data_dir)
     parts = module.read(Request(num_examples, wanted_test, seed, balanced, folder))
     train, test = _choose(parts, info, num_examples, num_test, np.random.default_rng(seed), balanced)
     held_out = parts.test or parts.train
@@ -101,15 +108,23 @@ def load(
     return Dataset(inputs, labels, test_inputs, test_labels, info.num_classes, parts.source, info.shape)
 
 
-def _check(info: Info, num_examples: int, num_test: int | None, seed: int, label_noise: float, balanced: bool) -> None:
+def _check(info: Info, num_examples: int, num_test: int, seed: int, label_noise: Any, balanced: Any) -> None:
     """What can be refused before anything is read."""
     for what, number in (("training", num_examples), ("held-out", num_test)):
-        if number is not None and number < 1:
+        if number < 1:
             raise InputError(f"{number} {what} examples of {info.name} were asked for: choose at least 1")
+    size = 4 * info.num_features * (num_examples + num_test)
+    if size > _LARGEST:
+        raise InputError(
+            f"{num_examples} training and {num_test} held-out examples of {info.name} were asked for, {size} bytes: "
+            f"choose at most {_LARGEST // (4 * info.num_features)} together, at {4 * info.num_features} bytes each"
+        )
     if not 0 <= seed < 2**32:
-        raise InputError(f"seed is {seed}: pass a whole number from 0 to {2**32 - 1}")
-    if not 0 <= label_noise < 1:
-        raise InputError(f"label noise is {label_noise}: pass a probability of at least 0 and below 1")
+        raise InputError(f"seed is {shown(seed)}: pass a whole number from 0 to {2**32 - 1}")
+    if not isinstance(label_noise, numbers.Real) or isinstance(label_noise, bool) or not 0 <= float(label_noise) < 1:
+        raise InputError(f"label noise is {shown(label_noise)}: pass a probability of at least 0 and below 1")
+    if not isinstance(balanced, bool | np.bool_):
+        raise InputError(f"balanced is {shown(balanced)}: pass True or False")
     if balanced and num_examples < info.num_classes:
         raise InputError(
             f"{info.name} has {info.num_classes} classes, {num_examples} balanced examples were asked for: choose at "
@@ -117,8 +132,24 @@ def _check(info: Info, num_examples: int, num_test: int | None, seed: int, label
         )
 
 
-def _folder(module: Loader, data_dir: Path | str | None) -> Path | None:
+def _whole(name: str, value: Any) -> int:
+    """A whole number as Python's: one of NumPy's or an array of no axes will do.
+
+    Raises:
+        InputError: anything else, say 30.0, True or "30".
+    """
+    try:
+        if isinstance(value, bool) or np.asarray(value).dtype.kind == "b":
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise InputError(f"{name} is {shown(value)}: pass a whole number") from None
+
+
+def _folder(module: Loader, data_dir: Any) -> Path | None:
     info = module.INFO
+    if data_dir is not None and not isinstance(data_dir, str | os.PathLike):
+        raise InputError(f"data_dir is {shown(data_dir)}: pass the folder of the files")
     if data_dir is not None and not info.reads_folder:
         raise InputError(f"{info.name} reads no folder of files, {data_dir} was passed: leave --data-dir out")
     folder = info.default_folder if data_dir is None else Path(data_dir)

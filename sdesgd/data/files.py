@@ -1,31 +1,6 @@
-"""Opening files nobody has vouched for: regular files only, and every failure is one line that names the file."""
+"""Looking for files nobody has vouched for; ``sdesgd.files`` opens them."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
-
-from sdesgd.errors import InputError
-
-LARGEST = 1 << 30  # bytes of one array or file; the largest real one, MNIST's training images, has 47 MB
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """(the file, its size in bytes).
-
-    Raises:
-        InputError: a folder, a pipe or a device (reading one may never end), missing, unreadable, also while in use.
-    """
-    try:
-        if not path.is_file():
-            what = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
-            raise InputError(f"{path} {what}: a regular file is needed there")
-        with path.open("rb") as file:
-            yield file, os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror or error}): make it readable or replace it") from None
 
 
 def present(path: Path) -> bool:

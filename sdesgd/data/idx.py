@@ -13,13 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from sdesgd.data.files import LARGEST, first_file, missing_folder, opened
+from sdesgd.data.files import first_file, missing_folder
 from sdesgd.data.loader import Info, Part, Parts, Request
 from sdesgd.errors import InputError
+from sdesgd.files import opened
 
 # (images, labels): name before and after the - or . between them
 TRAIN = (("train-images", "idx3-ubyte"), ("train-labels", "idx1-ubyte"))
 TEST = (("t10k-images", "idx3-ubyte"), ("t10k-labels", "idx1-ubyte"))
+# What the two parts of MNIST and of the sets made in its likeness hold; fewer are accepted.
+_MOST_TRAIN, _MOST_TEST = 60_000, 10_000
+_LARGEST = 1 << 30  # bytes of an array
 _PIECE = 1 << 20
 _FETCH = "fetch the file again"
 
@@ -48,16 +52,16 @@ def read_parts(request: Request, info: Info) -> Parts:
             label is not below num_classes.
     """
     folder = request.folder or Path()
-    parts = [_read_part(folder, info, *names) for names in (TRAIN, TEST)]
+    parts = [_read_part(folder, info, most, *names) for most, names in ((_MOST_TRAIN, TRAIN), (_MOST_TEST, TEST))]
     return Parts(parts[0], parts[1], f"{info.name}: IDX files in {folder}")
 
 
-def _read_part(folder: Path, info: Info, images_name: tuple[str, str], labels_name: tuple[str, str]) -> Part:
+def _read_part(folder: Path, info: Info, most: int, images_name: tuple[str, str], labels_name: tuple[str, str]) -> Part:
     images_file, labels_file = (
         find(folder, *name) or folder / "-".join(name) for name in (images_name, labels_name)
     )  # gone since it was found: opening says so
-    images, labels = read(images_file, 3), read(labels_file, 1)
     height, width = info.shape[:2]
+    images, labels = read(images_file, 3, most * height * width), read(labels_file, 1, most)
     if images.shape[1:] != (height, width):
         rows, columns = images.shape[1:]
         raise InputError(f"{images_file} has images of {rows}×{columns}, not {height}×{width}: pass {info.name}'s own")
@@ -74,7 +78,7 @@ def _read_part(folder: Path, info: Info, images_name: tuple[str, str], labels_na
     return Part(images.reshape(len(images), -1).__getitem__, labels)
 
 
-def read(path: Path, num_dims: int) -> np.ndarray:
+def read(path: Path, num_dims: int, most: int = _LARGEST) -> np.ndarray:
     """The array of an IDX file of unsigned bytes.
 
     A gzipped file (told by its first bytes, not its name) is unpacked in pieces and no further than one byte beyond
@@ -83,6 +87,7 @@ def read(path: Path, num_dims: int) -> np.ndarray:
     Args:
         path: of the file.
         num_dims: it must have.
+        most: bytes that the header may promise.
 
     Raises:
         InputError: not such a file, or its size is not what its header promises (both byte counts are said).
@@ -95,9 +100,11 @@ def read(path: Path, num_dims: int) -> np.ndarray:
         stream: Any = gzip.GzipFile(fileobj=file) if packed else file
         form = f"gzip of {size} bytes" if packed else f"file of {size} bytes"
         expected = header_size
+        if size > most + _PIECE:  # gzip makes nothing larger by as much
+            raise InputError(f"{path} has {size} bytes, and at most {most} of an array are accepted: {_FETCH}")
         try:
             _fill(header, stream, header_size)
-            shape = _shape(path, form, bytes(header), num_dims)
+            shape = _shape(path, form, bytes(header), num_dims, most)
             expected += math.prod(shape)
             if not packed and size != expected:
                 raise InputError(f"{path} has {size} bytes, its header promises {expected}: {_FETCH}")
@@ -123,7 +130,7 @@ def _fill(buffer: bytearray, stream: Any, size: int) -> None:
         buffer += piece
 
 
-def _shape(path: Path, form: str, header: bytes, num_dims: int) -> tuple[int, ...]:
+def _shape(path: Path, form: str, header: bytes, num_dims: int, most: int) -> tuple[int, ...]:
     expected = 4 + 4 * num_dims
     if len(header) < expected:
         raise InputError(f"{path} ({form}) holds {len(header)} bytes, an IDX header takes {expected}: {_FETCH}")
@@ -134,6 +141,6 @@ def _shape(path: Path, form: str, header: bytes, num_dims: int) -> tuple[int, ..
     said = " × ".join(map(str, shape))
     if min(shape) < 1:
         raise InputError(f"{path} ({form}) promises {said} bytes: at least one of each is needed, {_FETCH}")
-    if math.prod(shape) > LARGEST:
-        raise InputError(f"{path} ({form}) promises {said} bytes, at most {LARGEST} are accepted: {_FETCH}")
+    if math.prod(shape) > most:
+        raise InputError(f"{path} ({form}) promises {said} bytes, at most {most} are accepted: {_FETCH}")
     return shape

@@ -6,9 +6,10 @@ TIMIT is licensed (LDC93S1), so the user brings Kaldi's features and forced alig
     DIR/train/ali.scp   or ali.ark      T states 0 … 1972, int32 vectors, as by ali-to-pdf
     DIR/test/                           the same
 
-Where both are there the scp is read. Its lines are ``utterance path:offset``, paths absolute or from the scp's own
-folder; pipes, slices and compressed files are refused. Every utterance with features needs an alignment of as many
-frames; alignments without features are passed over.
+Where both are there the scp is read. Its lines are ``utterance path:offset``, paths from the scp's own folder, or
+absolute; one that is absolute or holds ``..`` has to lead to a file below DIR. Pipes, slices and compressed files are
+refused, and so is a table of more than 2 GiB. Every utterance with features needs an alignment of as many frames;
+alignments without features are passed over.
 """
 
 from collections.abc import Callable
@@ -55,13 +56,13 @@ def read(request: Request) -> Parts:
             state above 1972; utterances some spliced and some not.
     """
     folder = request.folder or Path()
-    train, test = (_read_part(folder / part) for part in ("train", "test"))
+    train, test = (_read_part(folder / part, folder) for part in ("train", "test"))
     return Parts(train, test, f"TIMIT: Kaldi tables in {folder}")
 
 
-def _read_part(folder: Path) -> Part:
+def _read_part(folder: Path, root: Path) -> Part:
     features, states = (
-        kaldi.read_table(folder / f"{table}.scp", folder / f"{table}.ark", kind, widths)
+        kaldi.read_table(folder / f"{table}.scp", folder / f"{table}.ark", kind, widths, root)
         for table, kind, widths in (("feats", "features", (NUM_BANDS, WIDTH)), ("ali", "alignment", ()))
     )
     for name, frames in features.items():

@@ -1,6 +1,7 @@
 """CIFAR-10's binary version: the right array or a refusal that names the file and the byte counts."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -84,3 +85,24 @@ def test_the_pickled_version_is_refused_unopened(tmp_path, inner):
     (tmp_path / inner).mkdir(exist_ok=True)
     os.mkfifo(tmp_path / inner / "data_batch_1")  # opening it would hang
     refused(lambda: load(tmp_path), tmp_path, "pickle", "cifar-10-binary.tar.gz")
+
+
+@pytest.mark.parametrize("records", [10_001, 340_000])
+def test_a_file_larger_than_the_official_one_is_not_read(tmp_path, records):
+    """340,000 records of a sparse file, 1.04 GB, take no room on the disk."""
+    write_cifar(tmp_path)
+    for name in NAMES:
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(3073 * records)
+    tracemalloc.start()
+    try:
+        refused(lambda: load(tmp_path), tmp_path / NAMES[0], 3073 * records, 3073 * 10_000)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_the_official_size_is_read(tmp_path):
+    write_cifar(tmp_path)
+    (tmp_path / NAMES[2]).write_bytes(cifar_records(10_000, 5).tobytes())
+    assert len(load(tmp_path, 10_016, 4).labels) == 10_016

@@ -1,5 +1,6 @@
 """What ``load`` promises of every set: the split, the scale, the noise, the balance, the refusals."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -145,6 +146,43 @@ def test_other_refusals(tmp_path):
         refused(lambda seed=seed: sg.data.load("digits", 10, 10, seed), seed)
     for name in ("mnist", "cifar10", "timit"):
         refused(lambda name=name: sg.data.load(name, 10), name, "--data-dir")
+
+
+def test_names_in_capitals():
+    for name in ("MNIST", "Mnist", "MNIST5K", "CIFAR10", "Fashion_MNIST"):
+        refused(lambda name=name: sg.data.load(name, 10), name, f"did you mean '{name.lower()}'")
+    refused(lambda: sg.data.load(None, 10), "None")
+
+
+@pytest.mark.parametrize("value", [30.0, "30", None, True, np.True_, np.float32(30), [30], np.array([30]), 1e300, 3j])
+def test_numbers_that_are_not_whole(value):
+    for name, options in (("num_examples", {}), ("num_test", {"num_examples": 10}), ("seed", {"num_examples": 10})):
+        if name == "num_test" and value is None:
+            continue
+        message = refused(lambda n=name, o=options: sg.data.load("digits", **{**o, n: value}), name, "whole number")
+        assert len(message) <= 300
+
+
+@pytest.mark.parametrize("kind", [int, np.int8, np.int64, np.uint32, np.array, jnp.asarray])
+def test_whole_numbers_of_any_make(kind):
+    one, other = (sg.data.load("digits", of(30), of(20), of(7)) for of in (kind, int))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_numbers_out_of_range():
+    for number in (-1, 0, np.int64(-5)):
+        refused(lambda n=number: sg.data.load("digits", n), f"{number} training")
+        refused(lambda n=number: sg.data.load("digits", 10, n), f"{number} held-out")
+    for name in ("frames", "mnist1d", "mnist", "digits"):  # before anything is generated or looked for
+        for number in (3_000_000_000, 2**64, 10**40):
+            refused(lambda n=name, m=number: sg.data.load(n, m), "at most")
+            refused(lambda n=name, m=number: sg.data.load(n, 10, m), "at most")
+    for option in ({"label_noise": "0.1"}, {"label_noise": None}, {"balanced": "yes"}, {"balanced": 1}):
+        refused(lambda o=option: sg.data.load("digits", 10, **o), next(iter(option.values())))
+    refused(lambda: sg.data.load("mnist", 10, data_dir=3), "data_dir is 3")
+    refused(lambda: sg.data.load("mnist", 10, data_dir="a\0b"), "a")
+    refused(lambda: sg.data.load("mnist", 10, data_dir=""), "mnist")
 
 
 def test_the_catalogue_tells_what_is_here(tmp_path, capsys):

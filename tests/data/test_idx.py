@@ -150,6 +150,34 @@ def test_what_a_header_promises_is_not_allocated(tmp_path, packed):
     assert peak_of_refusal(path, 16 + 784_000_000, 26) < 2_000_000
 
 
+@pytest.mark.parametrize("which", [0, 1, 2, 3])
+def test_an_honest_gzip_of_more_than_the_set_has_is_not_unpacked(tmp_path, which):
+    """1,000,000 images, 784 MB of zeros in 0.8 MB: the header is right, and nothing is cut short."""
+    write_idx(tmp_path)
+    shape = (1_000_000, 28, 28) if which in (0, 2) else (1_000_000,)
+    path = tmp_path / IDX_NAMES[which]
+    with gzip.open(path, "wb", 1) as file:
+        file.write(bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}i", *shape))
+        for _ in range(28 * 28 if len(shape) == 3 else 1):
+            file.write(bytes(1_000_000))
+    tracemalloc.start()
+    try:
+        refused(
+            lambda: load(tmp_path), path, "1000000", 60_000 * 784 if which == 0 else "10000" if which > 1 else 60_000
+        )
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_gzip_far_larger_than_its_array_is_not_unpacked(tmp_path):
+    """A header's name of any length, or any number of empty members, come before the first byte."""
+    for start in (b"\x1f\x8b\x08\x08" + bytes(6), b""):
+        filling = b"x" * 3_000_000 if start else gzip.compress(b"", mtime=0) * 150_000
+        path = written(tmp_path, start + filling + (b"\0" if start else b"") + PACKED)
+        refused(lambda path=path: idx.read(path, 3, len(PLAIN)), path, path.stat().st_size, len(PLAIN))
+
+
 @pytest.mark.parametrize("dims", [(2**31 - 1, 2**31 - 1, 2**31 - 1), (0, 28, 28), (-1, 28, 28), (-3, -28, 28)])
 def test_implausible_dimensions(tmp_path, dims):
     path = written(tmp_path, PLAIN[:4] + struct.pack(">3i", *dims) + PLAIN[16:])
@@ -199,10 +227,10 @@ def test_unreadable_and_absent_folders(tmp_path, monkeypatch):
     refused(lambda: sg.data.load("mnist", 10, 5), "--data-dir")
     write_idx(tmp_path)
 
-    def forbidden(self, *_):
-        raise PermissionError(13, "Permission denied", str(self))
+    def forbidden(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(type(tmp_path), "open", forbidden)
+    monkeypatch.setattr(os, "open", forbidden)
     refused(lambda: load(tmp_path), tmp_path / IDX_NAMES[0], "Permission denied")
 
 

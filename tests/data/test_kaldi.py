@@ -278,6 +278,61 @@ def test_pipes_devices_folders_and_empty_tables(tmp_path):
         path.write_bytes(b"")
         refused(lambda: read(tmp_path), path, "no utterances")
         path.unlink()
-    for target, word in (("/dev/zero", "regular file"), ("gone.ark", "does not exist"), ("y" * 5000, "can't be read")):
+    (tmp_path / "zero.ark").symlink_to("/dev/zero")
+    for target, word in (
+        ("zero.ark", "regular file"),
+        ("/dev/zero", "lies outside"),
+        ("gone.ark", "does not exist"),
+        ("y" * 5000, "can't be read"),
+    ):
         (tmp_path / "x.scp").write_text(f"utt0 {target}:0\n")
-        refused(lambda: read(tmp_path), target, word)
+        refused(lambda: read(tmp_path), target[:20], word)
+
+
+def peak_of(function):
+    tracemalloc.start()
+    try:
+        return function(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_lines_on_one_record_share_it(tmp_path):
+    matrix = np.ones((2000, 40), np.float32)
+    kaldiio.save_ark(str(tmp_path / "x.ark"), {"utt": matrix})
+    (tmp_path / "x.scp").write_text("".join(f"utt{k} x.ark:4\n" for k in range(300)))
+    table, peak = peak_of(lambda: read(tmp_path))
+    assert len(table) == 300
+    assert all((array == matrix).all() for array in table.values())
+    assert peak < 10 * matrix.nbytes
+
+
+def test_a_table_is_bounded_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(kaldi, "_LARGEST_TABLE", 100_000)
+    for kind, array in (("features", np.ones((100, 40), np.float32)), ("alignment", np.ones(4000, np.int32))):
+        kaldiio.save_ark(str(tmp_path / "x.ark"), {f"utt{k}": array for k in range(7)})
+        refused(lambda kind=kind: read(tmp_path, kind), tmp_path / "x.ark", "'utt5'", "100000 bytes")
+        kaldiio.save_ark(str(tmp_path / "x.ark"), {f"utt{k}": array for k in range(5)})
+        assert len(read(tmp_path, kind)) == 5
+        (tmp_path / "x.scp").write_text("".join(f"utt{k} x.ark:5\n" for k in range(6)))
+        refused(lambda kind=kind: read(tmp_path, kind), tmp_path / "x.ark", "'utt5'", "100000 bytes")
+        (tmp_path / "x.scp").unlink()
+
+
+def test_records_that_overlap_are_refused(tmp_path):
+    """A record within another's numbers: one archive would be read as many times its size."""
+    inner = b"\0BFM \4" + struct.pack("<i", 1) + b"\4" + struct.pack("<i", 40) + bytes(160)
+    values = np.frombuffer(inner * 40, np.uint8)[: 40 * 175 // 160 * 160]
+    outer = b"\0BCM3 " + struct.pack("<ffii", 0.0, 1.0, len(values) // 40, 40) + values.tobytes()
+    (tmp_path / "x.ark").write_bytes(outer)
+    offsets = [0, *(len(outer) - len(values) + 175 * k for k in range(38))]
+    (tmp_path / "x.scp").write_text("".join(f"utt{k} x.ark:{offset}\n" for k, offset in enumerate(offsets)))
+    refused(lambda: read(tmp_path), tmp_path / "x.ark", "overlap", "x.scp")
+    (tmp_path / "x.scp").write_text("".join(f"utt{k} x.ark:{offset}\n" for k, offset in enumerate(offsets[1:])))
+    assert len(read(tmp_path)) == 38
+
+
+def test_an_scp_file_is_bounded(tmp_path):
+    with (tmp_path / "x.scp").open("wb") as file:
+        file.truncate(kaldi._LARGEST_SCP + 1)
+    assert peak_of(lambda: refused(lambda: read(tmp_path), tmp_path / "x.scp", "no scp file"))[1] < 2_000_000

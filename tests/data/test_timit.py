@@ -40,12 +40,37 @@ def test_frames_are_spliced_in_order(tmp_path, scp, dtype):
 
 
 def test_absolute_paths_in_an_scp_and_an_scp_before_an_ark(tmp_path):
-    write_timit(tmp_path / "a", TRAIN, TEST, scp=True)
-    write_timit(tmp_path / "b", speech([3]), TEST)
+    write_timit(tmp_path / "archives", TRAIN, TEST, scp=True)
+    write_timit(tmp_path, speech([3]), TEST)
     for stem in ("feats", "ali"):
-        lines = (tmp_path / "a" / "train" / f"{stem}.scp").read_text().replace(" ", f"\t{tmp_path / 'a' / 'train'}/")
-        (tmp_path / "b" / "train" / f"{stem}.scp").write_text(f"\n{lines}\n")
-    np.testing.assert_array_equal(read(tmp_path / "b").train.labels, np.concatenate(list(TRAIN[1].values())))
+        there = tmp_path / "archives" / "train"
+        lines = (there / f"{stem}.scp").read_text().replace(" ", f"\t{there}/")
+        (tmp_path / "train" / f"{stem}.scp").write_text(f"\n{lines}\n")
+    np.testing.assert_array_equal(read(tmp_path).train.labels, np.concatenate(list(TRAIN[1].values())))
+
+
+@pytest.mark.parametrize(
+    "entry", ["{outside}/feats.ark", "../../outside/feats.ark", "../train/../../outside/feats.ark", "down/../feats.ark"]
+)
+def test_an_scp_does_not_lead_out_of_the_folder_that_was_named(tmp_path, entry):
+    """The last entry climbs from where a link leads, which the text doesn't show."""
+    named, outside = tmp_path / "named", tmp_path / "outside"
+    write_timit(named, TRAIN, TEST, scp=True)
+    (outside / "below").mkdir(parents=True)
+    (named / "train" / "feats.ark").rename(outside / "feats.ark")
+    (named / "train" / "down").symlink_to(outside / "below")
+    index = named / "train" / "feats.scp"
+    lines = index.read_text()
+    index.write_text(lines.replace("feats.ark", entry.format(outside=outside)))
+    refused(lambda: sg.data.load("timit", 20, 5, data_dir=named), index, "line 1", "lies outside")
+    # A link of the user's own is the user's word, and a folder above both holds all of them.
+    index.write_text(lines)
+    (named / "train" / "feats.ark").symlink_to(outside / "feats.ark")
+    assert len(read(named).train.labels) == 48
+    for part in ("train", "test"):
+        (tmp_path / part).symlink_to(named / part)
+    index.write_text(lines.replace("feats.ark", f"{outside}/feats.ark"))
+    assert len(read(tmp_path).train.labels) == 48
 
 
 def test_frames_spliced_already_are_not_spliced_again(tmp_path):
