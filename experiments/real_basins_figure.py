@@ -32,7 +32,7 @@ def draw(dataset: xr.Dataset, summary: dict) -> Figure:
         _minima(row[0], dataset, name, problem)
         _occupancy(row[1], problem)
         _arrivals(row[2], problem)
-    figure.suptitle(answer(summary), fontsize=13)
+    figure.suptitle(answer(summary, "\n"), fontsize=13)
     figure.legend(handles=_key(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5)
     # The layout moves a little with each drawing: settle it, so that equal data give equal files.
     figure.draw_without_rendering()

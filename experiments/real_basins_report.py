@@ -25,21 +25,24 @@ def show(summary: dict, console: Console) -> None:
     console.print(f"\n[bold]{answer(summary)}[/bold]", highlight=False)
 
 
-def answer(summary: dict) -> str:
-    """One line for all problems."""
+def answer(summary: dict, separator: str = " ") -> str:
+    """What the control says, and what SGD's own noise does, for all problems."""
     rows = [row for problem in summary["problems"].values() for row in problem["occupancy"]]
     found = {arm: [row["verdicts"][arm] for row in rows] for arm in ("isotropic", "SGD")}
     judged = {arm: [kind for kind in kinds if kind in _COLOURS] for arm, kinds in found.items()}
     if not judged["SGD"] or not judged["isotropic"]:
         return "Too few runs mixed to compare minibatch noise with Gibbs: see what was refused."
     isotropic, own = judged["isotropic"], judged["SGD"]
+    errors = [half for row in rows if "isotropic" in row["gaps"] for half in row["gaps"]["isotropic"]["half_width"]]
+    loose = f", with errors of up to ±{100 * max(errors):.0f}" if errors else ""
     text = (
-        f"Isotropic noise sits as Gibbs says at {isotropic.count('agrees')} of {len(isotropic)} η; "
-        f"SGD's own noise of the same trace doesn't at {own.count('differs')} of {len(own)}"
+        f"The control: isotropic noise is within {summary['config']['margin']:g} percentage points of Gibbs at "
+        f"{isotropic.count('agrees')} of {len(isotropic)} η{loose}.{separator}"
+        f"SGD's own noise of the same trace differs from Gibbs at {own.count('differs')} of {len(own)}"
     )
     collapsed = found["SGD"].count("collapsed")
     text += f", and collapses at {collapsed} more" if collapsed else ""
-    return f"{text} (margin {summary['config']['margin']:g} points; {len(rows)} η in all)."
+    return f"{text} ({len(rows)} η in all)."
 
 
 def sentences(problem: dict) -> list[str]:
@@ -56,15 +59,18 @@ def _noise(problem: dict) -> str:
 
 
 def _differences(problem: dict) -> list[str]:
+    """Where an arm differs from Gibbs, and by how much the control, isotropic noise, does in the same basin."""
     lines = []
     for row in problem["occupancy"]:
+        control = row["gaps"].get("isotropic")
         for arm, values in row["arms"].items():
             gap = row["gaps"].get(arm)
             if row["verdicts"][arm] != "differs":
                 continue
             if gap is not None:
                 k = gap["worst"]
-                text = f"{100 * gap['difference'][k]:+.1f} ± {100 * gap['half_width'][k]:.1f} points from Gibbs"
+                text = f"{_difference(gap, k)} percentage points from Gibbs"
+                text += f" (isotropic noise {_difference(control, k)})" if control and arm != "isotropic" else ""
             else:
                 k = next(k for k, p in enumerate(values["floor"]) if p is not None)
                 text = f"at least {100 * values['floor'][k]:.1f} %, Gibbs {100 * row['nuts']['probabilities'][k]:.1f} %"
@@ -73,28 +79,28 @@ def _differences(problem: dict) -> list[str]:
 
 
 def _sde(problem: dict) -> list[str]:
-    """Where both mix: SGD less the SDE."""
+    """Where both mix: SGD minus the SDE."""
     lines = []
     for row in problem["occupancy"]:
         gap = row["sgd_less_sde"]
         if gap is not None:
             k = gap["worst"]
-            text = f"{100 * gap['difference'][k]:+.1f} ± {100 * gap['half_width'][k]:.1f} points in basin"
-            lines.append(f"η = {row['eta']:g}, SGD less SDE: {text} {problem['basins'][k]['name']}")
+            text = f"{_difference(gap, k)} percentage points in basin {problem['basins'][k]['name']}"
+            lines.append(f"η = {row['eta']:g}, SGD minus SDE: {text}")
     return lines
 
 
 def _arrived(problem: dict) -> list[str]:
-    """Arrivals of SGD less gradient flow's, and how many still moved in the second half."""
+    """Arrivals of SGD minus gradient flow's, and how many still moved in the second half."""
     lines = []
     for row in problem["arrivals"]:
         found = row["arms"]["SGD"]
         gaps, halves = found["less_flow"]["difference"], found["less_flow"]["half_width"]
         k = max(range(len(gaps)), key=lambda b: abs(gaps[b]) / halves[b])
         lines.append(
-            f"η = {row['eta']:g}, arrivals of SGD less gradient flow's: {100 * gaps[k]:+.1f} ± {100 * halves[k]:.1f} "
-            f"points in basin {problem['basins'][k]['name']}; {_proportion(found['moved_late'])} moved in the second "
-            "half"
+            f"η = {row['eta']:g}, arrivals of SGD minus gradient flow's: {100 * gaps[k]:+.1f} ± {100 * halves[k]:.1f} "
+            f"percentage points in basin {problem['basins'][k]['name']}; {_proportion(found['moved_late'])} moved in "
+            "the second half"
         )
     return lines
 
@@ -170,6 +176,11 @@ def _arrivals(problem: dict) -> Table:
             cells += [_proportion(a["changed"]) if k == 0 else "" for a in arms]
             table.add_row(*cells)
     return table
+
+
+def _difference(gap: dict, k: int) -> str:
+    """Of one source and another in basin k, with half of its 95 % interval."""
+    return f"{100 * gap['difference'][k]:+.1f} ± {100 * gap['half_width'][k]:.1f}"
 
 
 def _proportion(bounds: list[float]) -> str:

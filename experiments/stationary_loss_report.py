@@ -41,7 +41,7 @@ def answer(summary: dict, separator: str = " ") -> str:
         for case in wrong:
             factors.setdefault(case["group"], []).append(_factor(case))
         found = ", ".join(f"{group} {' and '.join(each)}" for group, each in factors.items())
-        parts.append(f"The loss follows Tr C, not Tr H (Tr H ÷ Tr C: {found}).")
+        parts.append(f"At small η the loss follows Tr C, not Tr H (Tr H ÷ Tr C: {found}).")
     else:
         parts.append("Tr H and Tr C are equal here.")
     if exact:
