@@ -9,7 +9,7 @@ and promise far more of them than it holds; neither occurs in what is written he
 
 import math
 import os
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -23,8 +23,8 @@ from sdesgd.files import opened, write
 _DEFLATE = 1032  # zeros take at least a thousandth of their size: how far a compressed array may expand
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
 _SMALLEST_CHUNK = 1 << 20  # bytes; h5netcdf's own are smaller, or as large as their array
-_TEXT = 1 << 26  # bytes of all text and all attributes together
-_AT_ONCE = 64  # pieces of text that are read together, each of which can be as long as the file
+_TEXT, _LISTED = 1 << 26, 1 << 30  # bytes of all text and all attributes together; of a list of text, as it might be
+_PIECES = 64  # of text in a list; each can be as long as the file
 _NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
 
 
@@ -97,9 +97,9 @@ def read_netcdf(path: str | os.PathLike, *, decode: bool = True) -> xr.Dataset:
 
 def _check(file: BinaryIO, size: int) -> None:
     """Looks at what a file declares; of the numbers, none is read."""
-    total, text = 0, _TEXT
+    total = text = 0
     with h5py.File(file, "r") as root:
-        text -= _bytes_of_attributes("the file", root.attrs)
+        text += _bytes_of_attributes("the file", root.attrs, size, 0)
         for name in map(str, root):
             link = name.encode(errors="surrogateescape")
             if root.id.links.get_info(link).type != h5l.TYPE_HARD:
@@ -110,11 +110,9 @@ def _check(file: BinaryIO, size: int) -> None:
             if not isinstance(found, h5py.h5d.DatasetID):
                 raise _Refused(f"{shown(name)} is a group")
             dataset = h5py.Dataset(found)
-            text -= _bytes_of_attributes(shown(name), dataset.attrs)
+            text += _bytes_of_attributes(shown(name), dataset.attrs, size, text)
             total += _bytes_of_numbers(shown(name), dataset)
-            text -= _bytes_of_text(shown(name), dataset, text)
-            if text < 0:
-                raise _Refused(f"its text and attributes take more than {_TEXT:,} bytes")
+            text += _bytes_of_text(shown(name), dataset, size, text)
     free = psutil.virtual_memory().available
     if total > free:
         raise _Refused(f"it declares {total:,} bytes, and {free:,} bytes of memory are free")
@@ -144,34 +142,38 @@ def _bytes_of_numbers(name: str, dataset: h5py.Dataset) -> int:
     return declared
 
 
-def _bytes_of_text(name: str, dataset: h5py.Dataset, most: int) -> int:
-    """Of pieces of text of any length. They may all be the same bytes of the file, so they are counted one by one."""
+def _bytes_of_text(name: str, dataset: h5py.Dataset, size: int, before: int) -> int:
+    """Of pieces of text of any length. They may all be the same bytes of the file, so few are read at a time."""
     if dataset.dtype.kind != "O":
         return 0
-    rows = dataset.shape[0] if dataset.shape else 1
-    if math.prod(dataset.shape[1:]) > _AT_ONCE:
+    if math.prod(dataset.shape[1:]) > _PIECES:
         raise _Refused(f"{name} is a table of text of shape {dataset.shape}")
-    total = 0
-    for start in range(0, rows, _AT_ONCE):
-        block = dataset[start : start + _AT_ONCE] if dataset.shape else dataset[()]
-        total += sum(len(piece) for piece in np.atleast_1d(np.asarray(block, object)).ravel())
-        if total > most:
-            break
+    total, step = 0, max(1, min(_PIECES, _TEXT // size))
+    for start in range(0, dataset.shape[0] if dataset.shape else 1, step):
+        total += _length(dataset[start : start + step] if dataset.shape else dataset[()])
+        _require_little_text(before + total)
     return total
 
 
-def _bytes_of_attributes(name: str, attributes: h5py.AttributeManager) -> int:
-    """The same for attributes, of which at most a few are lists of text."""
+def _bytes_of_attributes(name: str, attributes: h5py.AttributeManager, size: int, before: int) -> int:
+    """The same for attributes, of which a list of text is read at once."""
     total = 0
     for key in attributes:
         found = attributes.get_id(key)
-        if found.dtype.kind == "O" and math.prod(found.shape) > _AT_ONCE:
-            raise _Refused(
-                f"the attribute {shown(key)} of {name} is a list of {math.prod(found.shape):,} pieces of text"
-            )
         total += found.get_storage_size()
         if found.dtype.kind == "O":
-            total += sum(len(piece) for piece in np.atleast_1d(np.asarray(attributes[key], object)).ravel())
-        if total > _TEXT:
-            break
+            pieces = math.prod(found.shape)
+            if pieces > _PIECES or (pieces > 1 and key != "DIMENSION_LIST" and pieces * size > _LISTED):
+                raise _Refused(f"the attribute {shown(key)} of {name} is a list of {pieces:,} pieces of text")
+            total += _length(attributes[key])
+        _require_little_text(before + total)
     return total
+
+
+def _length(text: Any) -> int:
+    return sum(len(piece) for piece in np.atleast_1d(np.asarray(text, object)).ravel())
+
+
+def _require_little_text(total: int) -> None:
+    if total > _TEXT:
+        raise _Refused(f"its text and attributes take more than {_TEXT:,} bytes")

@@ -139,7 +139,8 @@ def _name(dtype: np.dtype) -> str:
 
 
 def _known(name: str) -> bool:
-    return _DTYPE.fullmatch(name) is not None or isinstance(getattr(ml_dtypes, name, None), type)
+    kind = getattr(ml_dtypes, name, None)
+    return _DTYPE.fullmatch(name) is not None or (isinstance(kind, type) and issubclass(kind, np.generic))
 
 
 # -- reading -----------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def _restored(array: np.ndarray, how: Mapping[str, Any] | None) -> np.ndarray:
 
 def _old_index(dataset: xr.Dataset) -> _Entry:
     """Of a file without an index, as earlier versions wrote them."""
-    names = [str(name) for name in dataset.data_vars if name != "diverged"]
+    names = [str(name) for name in dataset.data_vars if name not in _OWN]
     params = [name for name in names if name.startswith(_PARAMS)]
     leaves = [
         {"number": k, "path": name.removeprefix(_PARAMS), "kind": "jax", "variable": name}

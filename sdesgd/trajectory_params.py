@@ -120,19 +120,17 @@ def _fits(entry: _Entry, array: np.ndarray | None, leaf: Any, replicas: int) -> 
         return False
     if _is_key(leaf):
         shape = array.shape[: array.ndim - jr.key_data(leaf).ndim + leaf.ndim]
-        return entry["algorithm"] == str(jr.key_impl(leaf)) and _replicated(shape, leaf, replicas)
+        return entry["algorithm"] == str(jr.key_impl(leaf)) and shape in ((replicas, *leaf.shape), leaf.shape)
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
         return False
     dtypes = {leaf.dtype}
     if not isinstance(leaf, jax.Array):  # a run makes JAX's arrays of NumPy's
         dtypes |= {leaf.dtype.newbyteorder("="), _of_32_bits(leaf.dtype)}
     text = array.dtype.kind in "US" and array.dtype.kind == leaf.dtype.kind  # of any length
-    return (text or array.dtype in dtypes) and _replicated(array.shape, leaf, replicas)
-
-
-def _replicated(shape: tuple[int, ...], leaf: Any, replicas: int) -> bool:
-    """With the axis of replicas, or as an array that wasn't part of the run: without."""
-    return shape in ((replicas, *leaf.shape), leaf.shape)
+    shapes: list[tuple[int, ...]] = [(replicas, *leaf.shape)]
+    if entry["kind"] != "jax":  # it needn't have been part of the run
+        shapes.append(leaf.shape)
+    return (text or array.dtype in dtypes) and array.shape in shapes
 
 
 def _of_32_bits(dtype: np.dtype) -> np.dtype:

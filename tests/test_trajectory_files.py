@@ -196,3 +196,238 @@ def test_any_run_comes_back(run):
     kept = [leaf for leaf in jax.tree.leaves(run.final_params) if not callable(leaf)]
     for one, other in zip(kept, back.final_params.values(), strict=True):
         assert same(np.asarray(one) if isinstance(one, jax.Array) and not is_key(one) else one, other)
+
+
+# -- names -------------------------------------------------------------------------------------------------
+
+
+def regression(observables, params=None, **options):
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(40, 3))
+    params = np.zeros(3) if params is None else params
+
+    def loss(params, example):
+        return (example[0] @ jax.tree.leaves(eqx.filter(params, eqx.is_array))[0] - example[1]) ** 2
+
+    problem = sg.Problem(loss, params, (inputs, inputs @ np.ones(3)))
+    sizes = {"num_steps": 2, "replicas": 2, "key": jr.key(0), **options}
+    return problem, sg.simulate(sg.SGD(0.05, 4), problem, observables=observables, **sizes)
+
+
+def test_observables_named_like_dimensions_and_odd_ones_run_and_come_back():
+    names = ("w", "w_0", "w_0_", "member", "é", "tr C", "%", "..", "final_params", "1")
+    _, run = regression({name: (lambda w: w) if k % 2 == 0 else (lambda w: w[0]) for k, name in enumerate(names)})
+    back = saved_and_loaded(run)
+    assert list(back.values) == list(run.values) == list(names)
+    for name in names:
+        np.testing.assert_array_equal(back.values[name], run.values[name])
+    table = run.to_xarray()
+    assert table["w"].dims == ("replica", "time", "w_0__"), "w_0 and w_0_ are observables"
+    assert table["w_0_"].dims == ("replica", "time", "w_0__0")
+    assert set(names) <= set(table.data_vars)
+
+
+def test_a_dimension_keeps_its_name_where_nothing_else_bears_it():
+    _, run = regression({"w": lambda w: w, "loss": lambda w: w[0]})
+    assert run.to_xarray()["w"].dims == ("replica", "time", "w_0")
+
+
+def test_an_observable_called_member_beside_coupled_runs():
+    values = {"member": np.zeros((2, 3, 2)), "x": np.ones((2, 3, 2))}
+    run = sg.Trajectories(np.arange(3.0), np.arange(3), values, None, np.zeros((2, 2), bool))
+    assert run.to_xarray()["diverged"].dims == ("replica", "member_")
+    assert saved_and_loaded(run).diverged.shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", [*RESERVED, "", None, 3, ("a",), b"loss", 1.5])
+def test_names_that_are_refused(name, tmp_path):
+    run = sg.Trajectories(np.arange(3.0), np.arange(3), {name: np.zeros((2, 3))}, None, np.zeros(2, bool))
+    for attempt in (lambda: check_names([name]), run.to_xarray, lambda: run.save(tmp_path / "a.nc")):
+        with pytest.raises(sg.InputError, match="observable") as caught:
+            attempt()
+        assert len(str(caught.value)) <= 300
+    assert os.listdir(tmp_path) == []
+
+
+def test_all_other_text_is_a_name():
+    check_names([*HARD_NAMES, "x" * 100_000, "θ", "LOSS", "times", "steps"])
+
+
+def test_a_name_of_a_hundred_thousand_characters_and_its_neighbour():
+    names = ["x" * 100_000, "x" * 99_999 + "y"]
+    values = {name: np.full((1, 1), float(k)) for k, name in enumerate(names)}
+    run = sg.Trajectories(
+        np.zeros(1), np.zeros(1, int), values, {name: np.ones(1) for name in names}, np.zeros(1, bool)
+    )
+    back = saved_and_loaded(run, {name: np.ones(()) for name in names})
+    assert [float(back.values[name][0, 0]) for name in names] == [0.0, 1.0]
+    assert list(back.final_params) == sorted(names)
+
+
+# -- params ------------------------------------------------------------------------------------------------
+
+
+def test_leaves_whose_paths_look_alike():
+    params = {"a/b": np.ones((2, 3)), "a_b": np.zeros(2), "a": {"b": np.full(2, 3.0), "b_0": np.full((2, 1), 4.0)}}
+    run = sg.Trajectories(np.zeros(1), np.zeros(1, int), {}, params, np.zeros(2, bool))
+    back = saved_and_loaded(run).final_params
+    assert {path: array.shape for path, array in back.items()} == {
+        "['a']['b']": (2,), "['a']['b_0']": (2, 1), "['a/b']": (2, 3), "['a_b']": (2,),
+    }  # fmt: skip
+    assert back["['a/b']"].sum() == 6
+
+
+def test_keys_of_a_pytree_that_print_alike():
+    @jax.tree_util.register_pytree_with_keys_class
+    class Twins:
+        def __init__(self, *both):
+            self.both = both
+
+        def tree_flatten_with_keys(self):
+            return [(jax.tree_util.GetAttrKey("x"), leaf) for leaf in self.both], None
+
+        @classmethod
+        def tree_unflatten(cls, _, both):
+            return cls(*both)
+
+    params = Twins(np.zeros(2), np.ones(2))
+    run = sg.Trajectories(np.zeros(1), np.zeros(1, int), {}, params, np.zeros(2, bool))
+    assert [a.tolist() for a in saved_and_loaded(run).final_params.values()] == [[0, 0], [1, 1]]
+    back = saved_and_loaded(run, Twins(np.zeros(()), np.ones(()))).final_params
+    assert [a.tolist() for a in back.both] == [[0, 0], [1, 1]]
+
+
+def test_a_saved_run_of_a_net_is_started_from_again(tmp_path):
+    """The second half of a run from the loaded params, bit for bit as from those in memory."""
+    net = eqx.nn.MLP(3, "scalar", 4, 1, key=jr.key(1))
+
+    def loss(net, example):
+        return (net(example[0]) - example[1]) ** 2
+
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(40, 3)).astype(np.float32)
+    problem = sg.Problem(loss, net, (inputs, inputs @ np.ones(3, np.float32)))
+
+    def run(params, key):
+        sizes = {"num_steps": 3, "replicas": 5, "observables": {"loss": problem.loss}}
+        return sg.simulate(sg.SGD(0.05, 4), problem, key=jr.key(key), params=params, **sizes)
+
+    def replica(r, params):
+        return jax.tree.map(lambda x: x[r] if eqx.is_array(x) else x, params)
+
+    first = run(None, 0)
+    first.save(tmp_path / "run.nc")
+    loaded = sg.Trajectories.load(tmp_path / "run.nc", template=net).final_params
+    assert loaded.activation is net.activation
+    expected = run(replica(3, first.final_params), 1)
+    found = run(replica(3, loaded), 1)
+    np.testing.assert_array_equal(found.values["loss"], expected.values["loss"])
+    assert not np.array_equal(found.values["loss"], run(replica(2, loaded), 1).values["loss"])
+
+
+TREE = {"a": jnp.zeros((2, 3)), "b": [jnp.ones(2, jnp.float32), jr.split(jr.key(0), 2)], "c": 0.5, "d": None}
+GOOD = {"a": np.zeros(3), "b": [np.float32(0), jr.key(0)], "c": 0.25, "d": None}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: t["b"], ["params['a']", "params[0]"]),
+        (lambda t: {**t, "a": np.zeros(4)}, ["params['a']", "(2, 3)", "(4,)"]),
+        (lambda t: {**t, "a": np.zeros((2, 3))}, ["params['a']", "2 replicas"]),
+        (lambda t: {**t, "a": jnp.zeros(3, jnp.float32)}, ["params['a']", "float64", "float32"]),
+        (lambda t: {**t, "a": jnp.tanh}, ["params['a']"]),
+        (lambda t: {**t, "a": "text"}, ["params['a']", "'text'"]),
+        (lambda t: {**t, "b": [np.float32(0), np.zeros(2, np.uint32)]}, ["params['b'][1]", "key"]),
+        (lambda t: {**t, "b": [np.float32(0), jr.key(0, impl="rbg")]}, ["params['b'][1]"]),
+        (lambda t: {**t, "b": [jr.key(0), jr.key(0)]}, ["params['b'][0]"]),
+        (lambda t: {**t, "b": [np.float32(0)]}, ["params['b'][1]", "params['c']"]),
+        (lambda t: {**t, "c": "text"}, ["params['c']", "0.5"]),
+        (lambda t: {k: t[k] for k in "abd"}, ["params['c']", "no such leaf"]),
+        (lambda t: {**t, "e": np.zeros(3)}, ["no params['e']"]),
+        (lambda t: {**t, "d": 1.0}, ["no params['d']"]),
+        (lambda t: {}, ["params['a']", "no such leaf"]),
+    ],
+)
+def test_a_template_that_does_not_fit_names_the_first_leaf(change, told, tmp_path):
+    run = sg.Trajectories(np.zeros(1), np.zeros(1, int), {}, TREE, np.zeros(2, bool))
+    run.save(tmp_path / "a.nc")
+    assert sg.Trajectories.load(tmp_path / "a.nc", GOOD).final_params["c"] == 0.5
+    with pytest.raises(sg.InputError) as caught:
+        sg.Trajectories.load(tmp_path / "a.nc", change(GOOD))
+    message = str(caught.value)
+    assert all(word in message for word in [*told, "a.nc"]), message
+    assert "\n" not in message
+    assert len(message) <= 300
+
+
+def test_leaves_that_a_file_cannot_hold(tmp_path):
+    for leaf in (np.array([None, 1]), np.zeros(2, [("x", "f4")]), np.ma.array([1.0, 2.0], mask=[0, 1])):
+        run = sg.Trajectories(np.zeros(1), np.zeros(1, int), {}, {"a": leaf}, np.zeros(2, bool))
+        with pytest.raises(sg.InputError, match=r"params\['a'\]"):
+            run.save(tmp_path / "a.nc")
+    assert os.listdir(tmp_path) == []
+
+
+# -- files that are none, or not ours ------------------------------------------------------------------------
+
+
+def test_a_file_of_an_earlier_version(tmp_path):
+    """Without an index: variables by name, params by path."""
+    table = xr.Dataset(
+        {
+            "diverged": ("replica", [True, False]),
+            "loss": (("replica", "time"), np.ones((2, 3))),
+            "final_params['w']": (("replica", "w_0"), np.zeros((2, 3))),
+        },
+        {"time": np.arange(3.0), "step": ("time", np.arange(3))},
+        {"interrupted": 0, "blocks": [1, 2]},
+    )
+    table.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    back = sg.Trajectories.load(tmp_path / "a.nc")
+    assert list(back.values) == ["loss"]
+    assert list(back.final_params) == ["['w']"]
+    assert back.diverged.tolist() == [True, False]
+    assert back.blocks == (1, 2)
+    assert sg.Trajectories.load(tmp_path / "a.nc", {"w": np.zeros(3)}).final_params["w"].shape == (2, 3)
+
+
+def forged(tmp_path, index):
+    run = sg.Trajectories(np.zeros(1), np.zeros(1, int), {"x": np.ones((1, 1))}, {}, np.zeros(1, bool))
+    run.save(tmp_path / "a.nc")
+    with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as dataset:
+        table = dataset.load().drop_vars("%index")
+    table["%index"] = "index_0", np.frombuffer(index, np.uint8)
+    table.to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
+    return tmp_path / "b.nc"
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        b"[", b"[]", b"3", b'{"format": 2}', b'{"format": 1}', b"[" * 100_000, b"\xff",
+        b'{"format": 1, "values": [["gone", "x"]], "dtypes": {}, "leaves": []}',
+        b'{"format": 1, "values": [["x", "x"]], "dtypes": {"x": {"dtype": "O", "bytes": true}}, "leaves": []}',
+        b'{"format": 1, "values": [["x", "x"]], "dtypes": {"x": {"dtype": "i4,O"}}, "leaves": []}',
+        b'{"format": 1, "values": [["x", "x"]], "dtypes": {"x": {"dtype": "U999999999", "bytes": true}}, "leaves": []}',
+        b'{"format": 1, "values": [["x", "x"]], "dtypes": {"x": {"dtype": "finfo"}}, "leaves": []}',
+        b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 0, "path": "", "kind": "eval", "value": "1"}]}',
+        b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 0, "path": "", "kind": "int", "value": "x"}]}',
+        b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 1e9, "path": 1, "kind": "int", "value": "1"}]}',
+        b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 0, "path": "", "kind": "key", "variable": "x",'
+        b' "algorithm": "os.system"}]}',
+    ],
+)  # fmt: skip
+def test_a_forged_index_is_refused_in_one_line(tmp_path, index):
+    path = forged(tmp_path, index)
+    with pytest.raises(sg.InputError, match=r"b\.nc") as caught:
+        sg.Trajectories.load(path, None if b"1e9" not in index else {"a": np.zeros(())})
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 300
+
+
+def test_what_is_no_file_of_trajectories(tmp_path):
+    xr.Dataset({"x": ("y", [1.0])}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    for name, word in (("a.nc", "holds no trajectories"), ("gone.nc", "does not exist"), (".", "folder")):
+        with pytest.raises(sg.InputError, match=word):
+            sg.Trajectories.load(tmp_path / name)
