@@ -36,9 +36,9 @@ def answer(summary: dict, separator: str = " ") -> str:
     errors = [half for row in rows if "isotropic" in row["gaps"] for half in row["gaps"]["isotropic"]["half_width"]]
     loose = f", with errors of up to ±{100 * max(errors):.0f}" if errors else ""
     text = (
-        f"The control: isotropic noise is within {summary['config']['margin']:g} percentage points of Gibbs at "
+        f"The control, isotropic noise, agrees with Gibbs within {summary['config']['margin']:g} percentage points at "
         f"{isotropic.count('agrees')} of {len(isotropic)} η{loose}.{separator}"
-        f"SGD's own noise of the same trace differs from Gibbs at {own.count('differs')} of {len(own)}"
+        f"SGD's own noise of the same trace doesn't at {own.count('differs')} of {len(own)}"
     )
     collapsed = found["SGD"].count("collapsed")
     text += f", and collapses at {collapsed} more" if collapsed else ""
