@@ -63,8 +63,9 @@ def check_sizes(dynamics, problem, state, replicas, saves, rows, blocks) -> None
     )
     units, example = dynamics.units_per_step(problem), size(problem.data) // problem.num_units
     sizes.check_fits(
-        blocks[0] * units * 4 + min(units, problem.num_units) * example,
-        f"a step's random numbers for {blocks[0]} replicas × {units} units (by batch_size, ell, substeps)",
+        blocks[0] * (units * 4 + dynamics.units_at_once(problem) * example),
+        f"a step of {blocks[0]} replicas, {units} random numbers and {example} bytes of each example drawn,"
+        " by its batch_size, ell or substeps",
     )
 
 
@@ -82,11 +83,16 @@ def check_start(problem: Problem, params: PyTree) -> None:
         )
 
 
+@freshness.jit
+def _rates(schedule, steps):
+    return checkify.checkify(jax.vmap(schedule), errors=checkify.index_checks)(steps)
+
+
 def elapsed_time(learning_rate: Any, steps: np.ndarray) -> np.ndarray:
     """The SDE time Σ_{k<n} η_k after these numbers of steps n, in float64.
 
     Args:
-        learning_rate: η, or a schedule.
+        learning_rate: η, or a schedule as of ``dynamics.fresh()``.
         steps: rising; memory is that of the steps asked for.
 
     Raises:
@@ -96,12 +102,11 @@ def elapsed_time(learning_rate: Any, steps: np.ndarray) -> np.ndarray:
     if not callable(learning_rate):
         return steps * float(learning_rate)
     times, done, total = np.empty(len(steps)), 0, 0.0
-    rates = jax.jit(checkify.checkify(jax.vmap(learning_rate), errors=checkify.index_checks))
     last = int(steps[-1])
     size = min(_SCHEDULE_BLOCK, last)
     while done < last:
         block = np.minimum(np.arange(done, done + size), last - 1)
-        error, found = rates(jnp.asarray(block, jnp.int32))
+        error, found = _rates(learning_rate, jnp.asarray(block, jnp.int32))
         if error.get() is not None:
             raise InputError(
                 f"the learning_rate schedule reads beyond the end of its table between steps {done} and {block[-1]}: "

@@ -84,6 +84,9 @@ class Coupled(AbstractDynamics):
     def units_per_step(self, problem: Problem) -> int:
         return self.first.units_per_step(problem) + self.second.units_per_step(problem)
 
+    def units_at_once(self, problem: Problem) -> int:
+        return max(self.first.units_at_once(problem), self.second.units_at_once(problem))
+
     def params(self, state: tuple) -> tuple[PyTree, PyTree]:
         return self.first.params(state[0]), self.second.params(state[1])
 

@@ -65,6 +65,10 @@ class AbstractDynamics(eqx.Module):
     def units_per_step(self, problem: Problem) -> int:
         """Unit gradients of one step: what a step costs."""
 
+    def units_at_once(self, problem: Problem) -> int:
+        """Units whose examples are in memory together: a chunk of the data, or the whole of a batch."""
+        return problem.chunk_size
+
     def step(self, problem: Problem, state: Any, key: PRNGKeyArray, n: Int[Array, ""]) -> Any:
         """One SGD step of time: θ_n → θ_{n+1}. n counts from 0 (schedules and epochs read it)."""
         return self.advance(problem, state, self.draw(problem, state, key, n), n)

@@ -5,13 +5,13 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Integer
 
 from sdesgd.errors import InputError
 from sdesgd.inputs import as_array
 
 
-def cross_entropy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+def cross_entropy(logits: Float[Array, "batch classes"], labels: Integer[Array, " batch"]) -> Float[Array, " batch"]:
     """ℓ_i = −log softmax(z_i)[y_i], in nats; NaN where y_i is none of the classes (JAX itself would take another)."""
     known = (labels >= 0) & (labels < logits.shape[-1])
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(known, labels, 0))
@@ -23,7 +23,7 @@ def squared_error(outputs: Float[Array, "batch outputs"], targets: Array) -> Flo
     return 0.5 * jnp.sum((outputs - targets.reshape(outputs.shape)) ** 2, axis=1)
 
 
-def correct(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+def correct(logits: Float[Array, "batch classes"], labels: Integer[Array, " batch"]) -> Float[Array, " batch"]:
     """1 where the largest logit is the label's, else 0; its mean is the accuracy."""
     return (logits.argmax(axis=-1) == labels).astype(logits.dtype)
 
@@ -32,7 +32,7 @@ def correct(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"])
 OF_CLASSES = (cross_entropy, correct, optax.softmax_cross_entropy_with_integer_labels)
 
 
-def class_labels(labels: Any, num_classes: int | None = None) -> Int[Array, " examples"]:
+def class_labels(labels: Any, num_classes: int | None = None) -> Integer[Array, " examples"]:
     """Labels as class numbers 0 … K − 1, one per example.
 
     Args:

@@ -51,7 +51,7 @@ class Net(eqx.Module):
 
     def __call__(
         self,
-        inputs: Float[Array, "batch features"],
+        inputs: Shaped[Array, "batch features"],
         keys: Key[Array, " batch"] | None = None,
         moments: tuple[Moments, ...] | None = None,
     ) -> Float[Array, "batch outputs"]:
@@ -64,7 +64,7 @@ class Net(eqx.Module):
         """
         return self._run(inputs, keys, moments)[0]
 
-    def moments(self, inputs: Float[Array, "batch features"]) -> tuple[Moments, ...]:
+    def moments(self, inputs: Shaped[Array, "batch features"]) -> tuple[Moments, ...]:
         """Mean and variance of each batch norm on these inputs, without dropout, to be given to other batches."""
         return self._run(inputs, None, None)[1]
 

@@ -61,6 +61,9 @@ class SGD(AbstractDynamics):
     def units_per_step(self, problem: Problem) -> int:
         return self.batch_size // problem.unit_size
 
+    def units_at_once(self, problem: Problem) -> int:
+        return self.batch_size // problem.unit_size
+
     def draw(self, problem: Problem, state: State, key: PRNGKeyArray, n: Int[Array, ""]) -> MaskedDraw:
         key_units, key_masks = dyn.split_key(problem, key)
         count = self.batch_size // problem.unit_size
@@ -177,6 +180,9 @@ class SVAG(AbstractDynamics):
 
     def units_per_step(self, problem: Problem) -> int:
         return 2 * self.ell * self.batch_size // problem.unit_size
+
+    def units_at_once(self, problem: Problem) -> int:
+        return self.batch_size // problem.unit_size
 
     def draw(self, problem: Problem, state: State, key: PRNGKeyArray, n: Int[Array, ""]) -> MaskedDraw:
         key_units, key_masks = dyn.split_key(problem, key)

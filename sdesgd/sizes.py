@@ -77,8 +77,8 @@ def replica_block(num_parameters: int, units_per_step: int, num_units: int, repl
     largest = max(1, budget // max(1, num_parameters * units_per_step))
     if replicas * num_parameters <= _SMALL:
         return math.ceil(replicas / math.ceil(replicas / largest))
-    # Where copies of all replicas count, blocks are small, and divide them so that none is filled up.
-    largest = max(1, min(largest, _SMALL // num_parameters))
+    # Where copies of all replicas count, blocks divide them so that none is filled up, and are small on a CPU.
+    largest = max(1, min(largest, _SMALL // num_parameters)) if platform == "cpu" else largest
     blocks = math.ceil(replicas / largest)
     even = next((n for n in range(blocks, 2 * blocks) if replicas % n == 0), blocks)
     return math.ceil(replicas / even)

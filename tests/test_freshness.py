@@ -114,7 +114,8 @@ def test_gap_card_and_spectrum_see_it_too():
     set_outside(5.0, None)
     second = measured()
     set_outside(0.0, None)
-    assert first[:2] == pytest.approx((2, 2)) and second[:2] == pytest.approx((12, 12))
+    assert first[:2] == pytest.approx((2, 2))
+    assert second[:2] == pytest.approx((12, 12))
     assert second[2] == pytest.approx((2 * (1 - X.mean()) + 10) ** 2, rel=1e-5)
     assert abs(second[3]) > 2 * abs(first[3])
 
@@ -210,7 +211,8 @@ def test_a_neural_net_and_its_activation_are_known_by_their_programs():
 def test_constants_are_part_of_a_program():
     arrays = [np.arange(5.0), np.arange(5.0), np.arange(5.0) + 1e-6, np.arange(5)]
     digests = [freshness.of(lambda w, a=a: jnp.sum(w * jnp.asarray(a)), jnp.ones(())).known.digest for a in arrays]
-    assert digests[0] == digests[1] and len(set(digests)) == 3
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
 
 
 def test_a_callback_is_known_by_its_code_and_what_it_closes_over():
@@ -221,7 +223,8 @@ def test_a_callback_is_known_by_its_code_and_what_it_closes_over():
         return lambda w: jax.pure_callback(host, jax.ShapeDtypeStruct((), w.dtype), w)
 
     one, same, other = (freshness.of(reader(s), jnp.ones(())).known for s in (2.0, 2.0, 3.0))
-    assert one == same and one != other
+    assert one == same
+    assert one != other
 
 
 def test_arrays_that_a_module_carries_are_inputs_and_no_constants():
@@ -251,4 +254,5 @@ def test_what_cannot_be_traced_is_refused_in_one_line(function, message):
     with pytest.raises(sg.InputError, match=message) as caught:
         freshness.of(function, jnp.ones(()), what="observable 'a'")
     assert str(caught.value).startswith("observable 'a' can't be traced by JAX (")
-    assert len(str(caught.value)) <= 300 and "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 300
+    assert "\n" not in str(caught.value)

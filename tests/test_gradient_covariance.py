@@ -168,7 +168,7 @@ def test_trajectories_round_trip(tmp_path):
 
 
 def test_files_that_are_not_trajectories(tmp_path):
-    with pytest.raises(sg.InputError, match="there is no file"):
+    with pytest.raises(sg.InputError, match="does not exist"):
         sg.Trajectories.load(tmp_path / "none.nc")
     (tmp_path / "cut.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(sg.InputError, match="not a readable NetCDF"):

@@ -83,6 +83,9 @@ class Tally(AbstractDynamics):
     def units_per_step(self, problem: Problem) -> int:
         return self.dynamics.units_per_step(problem)
 
+    def units_at_once(self, problem: Problem) -> int:
+        return self.dynamics.units_at_once(problem)
+
     def params(self, state: Tallied) -> tuple[PyTree, TallyState]:
         return self.dynamics.params(state.inner), state.tally
 
