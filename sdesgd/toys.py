@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
-from sdesgd.errors import InputError, require_known
+from sdesgd import freshness, inputs
+from sdesgd.errors import InputError, require_known, shown
 from sdesgd.landscape import Potential
 from sdesgd.problem import Problem
 
@@ -52,9 +54,11 @@ def tilted(potential: Potential, tilts: Any, params: Any = None) -> Problem:
         params: θ, the start; default: the first minimum, or the middle of the box.
 
     Raises:
-        InputError: tilts of another dimension, or whose mean isn't 0.
+        InputError: tilts of another dimension, not finite, or whose mean isn't 0; a start of another shape; a V that
+            JAX can't trace.
     """
-    tilts = np.asarray(tilts, float)
+    _check_potential(potential)
+    tilts = inputs.as_float64(tilts, "tilts", f"(N, {potential.dimension})")
     if tilts.ndim != 2 or tilts.shape[1] != potential.dimension:
         raise InputError(f"tilts have shape {tilts.shape}: pass (N, {potential.dimension}) for {potential.name}")
     _check_centred(tilts, "tilts")
@@ -71,9 +75,13 @@ def modulated(potential: Potential, modulation: Callable, coefficients: Any, par
         params: θ, the start.
 
     Raises:
-        InputError: coefficients whose mean isn't 0.
+        InputError: coefficients of another shape, not finite, or whose mean isn't 0; a φ that JAX can't trace or that
+            isn't one number.
     """
-    coefficients = np.asarray(coefficients, float)
+    _check_potential(potential)
+    if not callable(modulation):
+        raise InputError(f"modulation is {shown(modulation)}: pass a function of a point (D,), in JAX")
+    coefficients = inputs.as_float64(coefficients, "coefficients", "(N,)")
     if coefficients.ndim != 1:
         raise InputError(f"coefficients have shape {coefficients.shape}: pass (N,)")
     _check_centred(coefficients, "coefficients")
@@ -89,8 +97,8 @@ def tilts_of(covariance: Any) -> np.ndarray:
     Raises:
         InputError: not symmetric and positive semi-definite.
     """
-    C = np.atleast_2d(np.asarray(covariance, float))
-    if C.shape[0] != C.shape[1] or not np.allclose(C, C.T) or not np.isfinite(C).all():
+    C = np.atleast_2d(inputs.as_float64(covariance, "covariance", "(D, D)"))
+    if C.ndim != 2 or C.shape[0] != C.shape[1] or not C.size or not np.allclose(C, C.T) or not np.isfinite(C).all():
         raise InputError(f"covariance of shape {C.shape} is not a symmetric matrix of finite numbers")
     values, vectors = np.linalg.eigh(C)
     if values[0] < -1e-9 * abs(values[-1]):
@@ -105,9 +113,15 @@ def skewed_tilts(variance: float, num_examples: int) -> np.ndarray:
     Args:
         variance: σ² > 0.
         num_examples: N ≥ 2; 2 has no skewness.
+
+    Raises:
+        InputError: σ² that isn't positive and finite, N < 2.
     """
-    if variance <= 0 or num_examples < 2:
-        raise InputError(f"variance is {variance}, num_examples {num_examples}: pass σ² > 0 and N ≥ 2")
+    inputs.check_number("variance", variance, "σ² > 0", lambda x: x > 0)
+    inputs.check_positive_integer("num_examples", num_examples)
+    if num_examples < 2:
+        raise InputError(f"num_examples is {num_examples}: pass N ≥ 2")
+    variance = float(variance)
     small = -math.sqrt(variance / (num_examples - 1))
     return np.array([[-small * (num_examples - 1)], *([[small]] * (num_examples - 1))])
 
@@ -118,11 +132,15 @@ def tilt_variance(temperature: float, learning_rate: float, batch_size: int) -> 
     Raises:
         InputError: T ≤ 0, η ≤ 0, S < 1.
     """
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(f"temperature is {temperature}: pass T > 0; at T = 0 SGD is gradient descent")
-    if learning_rate <= 0 or batch_size < 1:
-        raise InputError(f"learning_rate is {learning_rate}, batch_size {batch_size}: pass η > 0 and S ≥ 1")
-    return 2 * batch_size * temperature / learning_rate
+    inputs.check_number("temperature", temperature, "T > 0; at T = 0 SGD is gradient descent", lambda x: x > 0)
+    inputs.check_number("learning_rate", learning_rate, "a finite η > 0", lambda x: x > 0)
+    inputs.check_number("batch_size", batch_size, "S ≥ 1", lambda x: x >= 1)
+    return 2 * float(batch_size) * float(temperature) / float(learning_rate)
+
+
+def _check_potential(potential: Any) -> None:
+    if not isinstance(potential, Potential):
+        raise InputError(f"potential is {shown(potential)}: pass a Potential, as toys.potential(name) or from_sympy")
 
 
 def _check_centred(values: np.ndarray, name: str) -> None:
@@ -136,7 +154,7 @@ def _check_centred(values: np.ndarray, name: str) -> None:
 def _start(potential: Potential, params: Any) -> Float[Array, " D"]:
     if params is None:
         params = potential.minima[0] if potential.minima else [(low + high) / 2 for low, high in potential.box]
-    start = jnp.asarray(params, float)
+    start = jnp.asarray(inputs.as_float64(params, "params", f"({potential.dimension},)"), float)
     if start.shape != (potential.dimension,):
         raise InputError(f"params have shape {start.shape}: pass ({potential.dimension},) for {potential.name}")
     return start
@@ -158,18 +176,23 @@ def from_sympy(
         expression: V.
         symbols: its coordinates, in order; all its free symbols.
         box: (low, high) of each.
+        minima: points from which descent leads to the distinct minima, (M, D); None: for a search to find.
 
     Raises:
-        InputError: a symbol that isn't a coordinate, a box of another dimension, V unbounded below on an axis.
+        InputError: no expression; a symbol that isn't a coordinate, a box of another dimension, V that isn't finite and
+            real in its box, or unbounded below on an axis; functions that JAX doesn't have.
     """
+    if not isinstance(expression, sp.Expr) or not all(isinstance(x, sp.Symbol) for x in symbols):
+        raise InputError(f"expression is {shown(expression)} of {shown(symbols)}: pass a sympy expression and symbols")
     unknown = sorted(map(str, expression.free_symbols - set(symbols)))
     if unknown:
         raise InputError(f"the potential has symbols {', '.join(unknown)} that are no coordinates: give them values")
     if len(box) != len(symbols):
         raise InputError(f"the box has {len(box)} intervals for {len(symbols)} coordinates: pass one for each")
     function = sp.lambdify([list(symbols)], expression, "jax")
-    points = None if minima is None else tuple(tuple(map(float, p)) for p in minima)
-    potential = Potential(name, function, len(symbols), tuple((float(a), float(b)) for a, b in box), points)
+    points = None if minima is None else tuple(map(tuple, inputs.as_float64(minima, "minima", "(M, D)").tolist()))
+    sides = inputs.as_float64(box, "box", "(low, high) for each coordinate").tolist()
+    potential = Potential(name, function, len(symbols), tuple(map(tuple, sides)), points)
     check_confining(potential)
     return potential
 
@@ -178,24 +201,36 @@ def check_confining(potential: Potential) -> None:
     """Looks along axes and diagonals, up to a thousand boxes away, whether V falls below all it is inside.
 
     Raises:
-        InputError: it does, so exp(−V/T) can't be normalised.
+        InputError: it does, so exp(−V/T) can't be normalised; V isn't finite somewhere in the box.
     """
+    _check_potential(potential)
+    value = potential.fresh().value
     low, high = np.array(potential.box).T
     centre, half = (low + high) / 2, (high - low) / 2
     rng = np.random.default_rng(0)
     directions = np.concatenate([np.eye(potential.dimension), -np.eye(potential.dimension)])
     directions = np.concatenate([directions, rng.normal(size=(16, potential.dimension))])
-    inside = [float(potential.value(jnp.asarray(p))) for p in rng.uniform(low, high, size=(64, potential.dimension))]
-    for direction in directions:
-        unit = direction / np.abs(direction).max()
-        for distance in (3.0, 30.0, 1000.0):
-            point = centre + distance * half * unit
-            if float(potential.value(jnp.asarray(point))) < min(inside) - 1e-9:
-                where = ", ".join(f"{x:.3g}" for x in point)
-                raise InputError(
-                    f"{potential.name} is lower at ({where}) than anywhere in its box: unbounded below, so it has no "
-                    "stationary law; add weight decay or enlarge the box"
-                )
+    within = rng.uniform(low, high, size=(64, potential.dimension))
+    reach = half * directions / np.abs(directions).max(axis=1, keepdims=True)
+    beyond = centre + (reach[:, None] * np.array([3.0, 30.0, 1000.0])[:, None]).reshape(-1, potential.dimension)
+    values = np.asarray(_values(value, jnp.asarray(np.concatenate([within, beyond]))), float)
+    inside, outside = values[:64], values[64:]
+    if not np.isfinite(inside).all():
+        count = int((~np.isfinite(inside)).sum())
+        raise InputError(f"{potential.name} is not finite at {count} of 64 points of its box: choose another box")
+    # Far away V may overflow to ∞, which is high enough, or to ∞ − ∞, which says nothing.
+    deeper = np.flatnonzero(outside < inside.min() - 1e-9)
+    if deeper.size:
+        where = ", ".join(f"{x:.3g}" for x in beyond[deeper[0]])
+        raise InputError(
+            f"{potential.name} is lower at ({where}) than anywhere in its box: unbounded below, so it has no "
+            "stationary law; add weight decay or enlarge the box"
+        )
+
+
+@freshness.jit
+def _values(value: Callable, points: Float[Array, "K D"]) -> Float[Array, " K"]:
+    return jax.vmap(value)(points)
 
 
 _x, _y = sp.symbols("x y", real=True)

@@ -13,9 +13,10 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 from scipy import integrate
 
-from sdesgd.dynamics import check_positive_integer, check_sampling, finite_population_factor
-from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape
+from sdesgd import freshness, inputs
+from sdesgd.dynamics import check_sampling, finite_population_factor
+from sdesgd.errors import InputError, shown
+from sdesgd.landscape import Landscape, as_box, as_landscape
 from sdesgd.problem import Problem
 from sdesgd.stationary.quadratic import check_rates
 
@@ -29,6 +30,7 @@ _EDGE, _EDGE_MASS = 0.01, 1e-6
 # A box that isn't the user's own is widened by 15 % at each end, at most so often (12-fold in all).
 _WIDENINGS = 10
 _BLOCK = 4096
+_MOST_POINTS = 10**8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +60,7 @@ class GridDensity:
 
     def expectation(self, values: Any) -> float:
         """E f for values f (G,) at ``points``."""
-        return float(self._of_points(values, "values").astype(float) @ self.masses.ravel())
+        return float(inputs.as_float64(self._of_points(values, "values"), "values") @ self.masses.ravel())
 
     def probability(self, mask: Any) -> float:
         """The probability of the points of a mask (G,) of bools."""
@@ -70,12 +72,15 @@ class GridDensity:
     def by_label(self, labels: Int[np.ndarray, " G"], count: int) -> Float[np.ndarray, " count"]:
         """The probability of each label 0 … count−1, (count,); points with label −1 belong to none."""
         where = self._of_points(labels, "labels")
+        inputs.check_positive_integer("count", count)
+        if not np.issubdtype(where.dtype, np.integer):
+            raise InputError(f"labels have dtype {where.dtype}: pass integers")
         if where.min() < -1 or where.max() >= count:
             raise InputError(f"labels run from {where.min()} to {where.max()}: pass −1 … {count - 1} for count {count}")
         return np.bincount(where + 1, self.masses.ravel(), count + 1)[1:]
 
     def _of_points(self, values: Any, name: str) -> np.ndarray:
-        values = np.asarray(values)
+        values = np.asarray(inputs.as_array(values, name))
         if values.shape != (self.masses.size,):
             raise InputError(f"{name} have shape {values.shape}: pass one for each of the {self.masses.size} points")
         return values
@@ -101,8 +106,9 @@ def gibbs_density(
             the mass within its outer hundredths, or a sum that changes by 1e−3 on every second point.
     """
     require_float64()
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(f"temperature is {temperature}: pass T > 0; at T = 0 the law is a point")
+    landscape = as_landscape(landscape)
+    inputs.check_number("temperature", temperature, "T > 0; at T = 0 the law is a point", lambda x: x > 0)
+    temperature = float(temperature)
     D = landscape.dimension
     if D not in _POINTS:
         raise InputError(f"{landscape.name} has {D} dimensions: quadrature takes at most 3; sample with sample_gibbs")
@@ -148,17 +154,22 @@ def ito_density(
     Source: claim ``ito-stationary-density``.
     """
     require_float64()
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem is {shown(problem)}: pass a Problem")
+    problem = problem.fresh()
     check_rates(learning_rate, batch_size)
-    check_positive_integer("batch_size", batch_size)
+    inputs.check_positive_integer("batch_size", batch_size)
     check_sampling(sampling, ("replacement", "no_replacement"), "an epoch's noise cancels at fixed θ")
     if problem.needs_key or problem.num_parameters != 1 or problem.dtype != jnp.float64:
         raise InputError(
             f"the problem has {problem.num_parameters} parameters of {problem.dtype}"
             f"{' and draws masks or groups' if problem.needs_key else ''}: pass one float64 parameter and neither"
         )
-    interval = box[0] if len(box) == 1 else box
-    axes = _axes((interval,), points, 1)
+    sides = inputs.as_float64(box, "box", "(low, high)")
+    axes = _axes(sides[None] if sides.ndim == 1 else sides, points, 1)
     per_example = np.asarray(_unit_slopes(problem, jnp.asarray(axes[0])), float)
+    if not np.isfinite(per_example).all():
+        raise InputError(f"some example's gradient is not finite in the box {shown(box)}: choose another box")
     slope = per_example.mean(axis=1)
     deviations = per_example - slope[:, None]
     variance = (deviations**2).mean(axis=1)
@@ -176,12 +187,12 @@ def require_float64() -> None:
         raise InputError("jax computes in float32 here: call within `with jax.enable_x64(True):`")
 
 
-@eqx.filter_jit
+@freshness.jit
 def _values(value: Callable, points: Float[Array, "G D"]) -> Float[Array, " G"]:
     return jax.lax.map(value, points, batch_size=_BLOCK)
 
 
-@eqx.filter_jit
+@freshness.jit
 def _unit_slopes(problem: Problem, points: Float[Array, " G"]) -> Float[Array, "G N"]:
     """ℓ_i′ at each point."""
     _, unravel = ravel_pytree(problem.moving())
@@ -199,17 +210,21 @@ def _gibbs_exponent(landscape: Landscape, temperature: float | int, box: Box, po
     axes = _axes(box, points, landscape.dimension)
     values = np.asarray(_values(landscape.value, jnp.asarray(_grid_points(axes))))
     if not np.isfinite(values).all():
-        raise InputError(f"{landscape.name} is not finite everywhere in the box {list(box)}: choose another box")
-    return axes, -values.reshape([len(axis) for axis in axes]) / temperature
+        raise InputError(f"{landscape.name} is not finite everywhere in the box {shown(box, 120)}: choose another box")
+    with np.errstate(over="ignore"):  # T so small that V/T is infinite: refused with the grid
+        return axes, -values.reshape([len(axis) for axis in axes]) / temperature
 
 
 def _axes(box: Any, points: Any, D: int) -> Axes:
-    if len(box) != D or any(np.ndim(side) != 1 or len(side) != 2 or not side[0] < side[1] for side in box):
-        raise InputError(f"box {box}: pass (low, high) with low < high along each of {D} axes")
+    sides = as_box(box, D)
     counts = [points] * D if np.ndim(points) == 0 else list(points)
-    if len(counts) != D or min(counts) < 9:
-        raise InputError(f"points {points}: pass at least 9, or as many for each of {D} axes")
-    return tuple(np.linspace(low, high, n) for (low, high), n in zip(box, counts, strict=True))
+    if len(counts) != D:
+        raise InputError(f"points {shown(points)}: pass at least 9, or as many for each of {D} axes")
+    for n in counts:
+        inputs.check_positive_integer("points", n, _MOST_POINTS)
+    if min(counts) < 9 or math.prod(counts) > _MOST_POINTS:
+        raise InputError(f"points {shown(points)}: pass at least 9 for each of {D} axes, and at most 10⁸ in all")
+    return tuple(np.linspace(low, high, n) for (low, high), n in zip(sides, counts, strict=True))
 
 
 def _grid_points(axes: Axes) -> Float[np.ndarray, "G D"]:
@@ -228,7 +243,8 @@ def _cell_volumes(axes: Axes) -> np.ndarray:
 
 def _edge_mass(axes: Axes, log_density: np.ndarray) -> tuple[float, int]:
     """The mass in the outer hundredths of an axis, and the axis where it is the largest."""
-    weights = np.exp(log_density - log_density.max()) * _cell_volumes(axes)
+    with np.errstate(invalid="ignore"):
+        weights = np.exp(log_density - log_density.max()) * _cell_volumes(axes)
     edges = []
     for d, axis in enumerate(axes):
         depth = max(1, math.ceil(_EDGE * len(axis)))
@@ -239,6 +255,8 @@ def _edge_mass(axes: Axes, log_density: np.ndarray) -> tuple[float, int]:
 
 def _normalised(axes: Axes, log_density: np.ndarray) -> GridDensity:
     edges, d = _edge_mass(axes, log_density)
+    if math.isnan(edges):
+        raise InputError("the density over- or underflows everywhere on the grid: raise the temperature")
     if edges > _EDGE_MASS:
         raise InputError(
             f"{edges:.2g} of the mass lies within the outer hundredths of axis {d}, ({axes[d][0]:g}, {axes[d][-1]:g}): "
@@ -247,7 +265,7 @@ def _normalised(axes: Axes, log_density: np.ndarray) -> GridDensity:
     weights = np.exp(log_density - log_density.max()) * _cell_volumes(axes)
     total = weights.sum()
     every_second = weights[(slice(None, None, 2),) * len(axes)].sum() * 2 ** len(axes)
-    if abs(every_second / total - 1) > 1e-3:
+    if not abs(every_second / total - 1) <= 1e-3:
         raise InputError(
             f"the grid of {' × '.join(str(len(axis)) for axis in axes)} is too coarse for the density (every second "
             f"point gives {every_second / total:.4g} of the sum): pass more points"

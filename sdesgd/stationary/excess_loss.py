@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import linalg
 
+from sdesgd import inputs
 from sdesgd.errors import InputError, require_known
 from sdesgd.stationary.quadratic import check_rates, check_semidefinite, symmetric_pair
 
@@ -112,7 +113,8 @@ def transient_loss_of_spectrum(
     """
     _check_law(law)
     check_rates(learning_rate, batch_size)
-    eigenvalues, noise, t = (np.asarray(x, float) for x in (eigenvalues, noise, time))
+    named = (("eigenvalues", eigenvalues), ("noise", noise), ("time", time))
+    eigenvalues, noise, t = (inputs.as_float64(x, name) for name, x in named)
     if eigenvalues.ndim != 1 or noise.shape != eigenvalues.shape:
         raise InputError(f"eigenvalues have shape {eigenvalues.shape}, noise {noise.shape}: pass (D,) for both")
     if not (np.isfinite(eigenvalues).all() and np.isfinite(noise).all()):
@@ -121,6 +123,8 @@ def transient_loss_of_spectrum(
         raise InputError(f"noise has a value {noise.min():.3g} < 0: a variance has none")
     if not (t >= 0).all():
         raise InputError("time is negative or NaN somewhere: pass kη ≥ 0, counted from the start at the critical point")
+    # What has no noise stays where it is, also on a saddle that would grow to ∞.
+    eigenvalues, noise = eigenvalues[noise != 0], noise[noise != 0]
     t = t[..., None]
     scale = learning_rate / (4 * batch_size)
     with np.errstate(over="ignore"):  # a saddle left to itself for long: −∞ is the value
@@ -180,7 +184,7 @@ def _geometric_sum(x: Float[np.ndarray, " D"], k: Float[np.ndarray, "*times 1"])
 
 
 def _trace(name: str, matrix: Any) -> float:
-    x = np.asarray(matrix, float)
+    x = inputs.as_float64(matrix, name, "a square matrix, or its trace")
     if x.ndim not in (0, 2) or (x.ndim == 2 and x.shape[0] != x.shape[1]) or not np.isfinite(x).all():
         raise InputError(f"{name} of shape {x.shape}: pass a square matrix of finite numbers, or its trace as a number")
     return float(np.trace(x)) if x.ndim else float(x)

@@ -1,15 +1,18 @@
 """What SGD's finite step and its non-Gaussian noise do to the Gibbs law, in one dimension, to order η."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from scipy import integrate
 
+from sdesgd import freshness, inputs
 from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape
+from sdesgd.landscape import Landscape, as_landscape
 from sdesgd.stationary.density import GridDensity, gibbs_density
 
 
@@ -46,14 +49,16 @@ def finite_step_density(
         The masses of the cells; their sum is 1.
 
     Raises:
-        InputError: as ``gibbs_density``; more than one dimension, η ≤ 0.
+        InputError: as ``gibbs_density``; more than one dimension, η ≤ 0, derivatives of V that aren't finite.
 
     Source: the claim finite-step-occupancy.
     """
+    landscape = as_landscape(landscape)
     if landscape.dimension != 1:
         raise InputError(f"{landscape.name} has {landscape.dimension} dimensions: the expansion takes one")
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise InputError(f"learning_rate is {learning_rate}: pass η > 0")
+    inputs.check_number("learning_rate", learning_rate, "η > 0", lambda x: x > 0)
+    for name, value in (("skewness", skewness), ("excess_kurtosis", excess_kurtosis)):
+        inputs.check_number(name, value, "a finite number, that of a step's noise", lambda x: True)
     gibbs = gibbs_density(landscape, temperature, box, points)
     T, x = float(temperature), gibbs.axes[0]
     g, h, third = _derivatives(landscape, x)
@@ -72,27 +77,38 @@ def finite_step_density(
     return GridDensity(gibbs.axes, gibbs.masses * (1 + change - gibbs.masses @ change))
 
 
-def step_shape(tilts: np.ndarray, batch_size: int) -> tuple[float, float]:
+def step_shape(tilts: Any, batch_size: int) -> tuple[float, float]:
     """γ₃ and γ₄ of the noise of an SGD step from batches drawn with replacement: −skewness/√S and kurtosis/S.
 
     Args:
         tilts: (N,) or (N, 1), the a_i of ℓ_i = V + a_i θ.
         batch_size: S.
+
+    Raises:
+        InputError: tilts of several coordinates, not finite or all equal; S < 1.
     """
-    a = np.asarray(tilts, float)
-    if a.ndim == 2 and a.shape[1] > 1:
+    a = inputs.as_float64(tilts, "tilts", "(N,) or (N, 1)")
+    inputs.check_positive_integer("batch_size", batch_size)
+    if a.ndim not in (1, 2) or (a.ndim == 2 and a.shape[1] > 1) or not a.size:
         raise InputError(f"the tilts have shape {a.shape}: pass those of one coordinate, (N,) or (N, 1)")
     a = a.ravel() - a.mean()
     variance = float(np.mean(a**2))
-    if variance <= 0 or batch_size < 1:
-        raise InputError(f"the tilts have variance {variance}, batch_size is {batch_size}: pass σ² > 0 and S ≥ 1")
+    if not 0 < variance < math.inf:
+        raise InputError(f"the tilts have variance {variance}: pass σ² > 0, finite")
     skewness, kurtosis = float(np.mean(a**3)) / variance**1.5, float(np.mean(a**4)) / variance**2 - 3
     return -skewness / math.sqrt(batch_size), kurtosis / batch_size
 
 
 def _derivatives(landscape: Landscape, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """V′, V″, V‴ at each point."""
-    slope = jax.grad(lambda s: landscape.value(s[None]))
-    orders = [slope, jax.grad(slope), jax.grad(jax.grad(slope))]
-    g, h, third = (np.asarray(jax.jit(jax.vmap(f))(jnp.asarray(x)), float) for f in orders)
+    g, h, third = (np.asarray(d, float) for d in _derivatives_at(landscape.value, jnp.asarray(x)))
+    if not all(np.isfinite(d).all() for d in (g, h, third)):
+        raise InputError(f"{landscape.name} has derivatives that aren't finite in the box: the expansion needs three")
     return g, h, third
+
+
+@freshness.jit
+def _derivatives_at(value: Callable, x: Float[Array, " G"]) -> tuple[Array, Array, Array]:
+    slope = jax.grad(lambda s: value(s[None]))
+    curvature = jax.grad(slope)
+    return jax.vmap(slope)(x), jax.vmap(curvature)(x), jax.vmap(jax.grad(curvature))(x)

@@ -5,16 +5,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from sdesgd.dynamics import check_positive_integer
+from sdesgd import freshness, inputs
 from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape
+from sdesgd.landscape import Landscape, as_landscape
 from sdesgd.stationary.density import require_float64
 
 # A draw crosses a barrier ΔV if its fresh momentum has the energy: about 2 % of draws at 4T, 0.2 % at 6T.
@@ -56,7 +55,13 @@ class GibbsSample:
         from numpyro.diagnostics import effective_sample_size
 
         chains, n, D = self.points.shape
-        inside = where(self.points.reshape(-1, D)) if callable(where) else where
+        if not np.isfinite(self.points).all():
+            raise InputError("the draws hold NaN or infinity, so they are in no set: see check()")
+        inside = where
+        if callable(where):
+            remedy = "it is given points (K, D) and gives bools (K,)"
+            with freshness.guarded("the set", remedy, "can't be evaluated"):
+                inside = where(self.points.reshape(-1, D))
         inside = np.asarray(inside)
         if inside.size != chains * n or inside.dtype != bool:
             raise InputError(
@@ -107,16 +112,19 @@ def sample_gibbs(
         key: of ``jax.random.key``.
 
     Raises:
-        InputError: T ≤ 0; barrier/T > 4; starts of another shape or where V isn't finite; float32.
+        InputError: T ≤ 0; barrier/T > 4; starts of another shape or where V isn't finite; float32; no key; a V that JAX
+            can't trace.
 
     Source: Hoffman & Gelman 2014 (numpyro's NUTS); R̂ and ESS as in numpyro.diagnostics.
     """
     from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
     require_float64()
+    landscape = as_landscape(landscape)
     begin = _checked(landscape, temperature, starts, barrier)
-    check_positive_integer("samples", samples)
-    check_positive_integer("warmup", warmup)
+    inputs.check_positive_integer("samples", samples)
+    inputs.check_positive_integer("warmup", warmup)
+    key = inputs.as_key(key)
     if samples < 100:
         raise InputError(f"samples is {samples}: R-hat and ESS need at least 100 a chain")
     keys = jr.split(key, len(begin))
@@ -130,7 +138,7 @@ def sample_gibbs(
     )
 
 
-@eqx.filter_jit
+@freshness.jit
 def _chains(
     value: Callable, temperature: Array, starts: Array, keys: Array, warmup: int, samples: int
 ) -> tuple[Float[Array, "chains n D"], Bool[Array, "chains n"]]:
@@ -155,19 +163,18 @@ def _chains(
 def _checked(
     landscape: Landscape, temperature: float | int, starts: Any, barrier: float | int
 ) -> Float[Array, "chains D"]:
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(f"temperature is {temperature}: pass T > 0; at T = 0 the law is a point")
-    if not (math.isfinite(barrier) and barrier >= 0):
-        raise InputError(f"barrier is {barrier}: pass the highest pass above the minimum below it, 0 for one basin")
+    inputs.check_number("temperature", temperature, "T > 0; at T = 0 the law is a point", lambda x: x > 0)
+    wanted = "the highest pass above the minimum below it, 0 for one basin"
+    inputs.check_number("barrier", barrier, wanted, lambda x: x >= 0)
     if barrier > _LARGEST_BARRIER * temperature * (1 + 1e-9):
         other = "use gibbs_density, or " if landscape.dimension <= 3 else ""
         raise InputError(
             f"the barrier {barrier:.4g} is {barrier / temperature:.3g} T at T = {temperature:.4g}, and NUTS doesn't "
             f"mix across more than {_LARGEST_BARRIER} T: {other}choose T ≥ {barrier / _LARGEST_BARRIER:.4g}"
         )
-    begin = jnp.asarray(starts, float)
+    begin = jnp.asarray(inputs.as_float64(starts, "starts", f"(chains, {landscape.dimension})"))
     if begin.ndim != 2 or begin.shape[1] != landscape.dimension or len(begin) < 2:
         raise InputError(f"starts have shape {begin.shape}: pass (chains, {landscape.dimension}), at least two chains")
-    if not bool(jnp.isfinite(jax.vmap(landscape.value)(begin)).all()):
+    if not bool(jnp.isfinite(begin).all() & jnp.isfinite(jax.vmap(landscape.value)(begin)).all()):
         raise InputError(f"{landscape.name} is not finite at some start: begin where it is")
     return begin

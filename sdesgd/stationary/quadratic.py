@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import linalg
 
+from sdesgd import inputs
 from sdesgd.errors import InputError
 
 Matrix = Float[np.ndarray, "D D"]
@@ -115,18 +116,18 @@ def temperature(gradient_variance: float, learning_rate: float, batch_size: int,
         InputError: a value out of range.
     """
     check_rates(learning_rate, batch_size, momentum)
-    if not (math.isfinite(gradient_variance) and gradient_variance > 0):
-        raise InputError(f"gradient_variance is {gradient_variance}: pass σ² > 0, or there is no temperature")
-    return learning_rate * gradient_variance / (2 * batch_size * (1 - momentum))
+    wanted = "σ² > 0, or there is no temperature"
+    inputs.check_number("gradient_variance", gradient_variance, wanted, lambda x: x > 0)
+    return float(learning_rate) * float(gradient_variance) / (2 * float(batch_size) * (1 - float(momentum)))
 
 
 def symmetric_pair(H: Any, other: Any, name: str) -> tuple[Matrix, Matrix]:
     """H and another matrix as float64, symmetrised.
 
     Raises:
-        InputError: not square and of one size, not finite, not symmetric.
+        InputError: not numbers, not square and of one size, not finite, not symmetric.
     """
-    H, other = (np.asarray(x, float) for x in (H, other))
+    H, other = (inputs.as_float64(x, label, "a square matrix") for x, label in ((H, "H"), (other, name)))
     for label, x in (("H", H), (name, other)):
         if x.ndim != 2 or x.shape[0] != x.shape[1] or x.shape != H.shape or not x.size:
             raise InputError(f"{label} has shape {x.shape}: pass H and {name} as square matrices of one size")
@@ -160,9 +161,6 @@ def _checked(H: Any, C: Any, learning_rate: float, batch_size: int, momentum: fl
 
 def check_rates(learning_rate: float | int, batch_size: int, momentum: float | int = 0.0) -> None:
     """Raises InputError unless η > 0, S ≥ 1 and 0 ≤ m < 1."""
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise InputError(f"learning_rate is {learning_rate}: pass η > 0")
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}: pass at least 1")
-    if not 0 <= momentum < 1:
-        raise InputError(f"momentum is {momentum}: pass 0 ≤ m < 1")
+    inputs.check_number("learning_rate", learning_rate, "η > 0", lambda x: x > 0)
+    inputs.check_number("batch_size", batch_size, "a number of at least 1", lambda x: x >= 1)
+    inputs.check_number("momentum", momentum, "0 ≤ m < 1", lambda x: 0 <= x < 1)

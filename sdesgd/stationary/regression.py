@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import linalg
 
-from sdesgd.dynamics import check_positive_integer, check_sampling, finite_population_factor
+from sdesgd.dynamics import check_sampling, finite_population_factor
 from sdesgd.errors import InputError
+from sdesgd.inputs import as_float64, check_number, check_positive_integer
 from sdesgd.stationary.quadratic import check_rates
 
 Inputs = Float[np.ndarray, "N D"]
@@ -182,13 +183,12 @@ def _unpacked(system: _System, entries: Pairs) -> Matrix:
 
 
 def _checked(inputs: Any, targets: Any, weight_decay: float | int) -> tuple[Inputs, Float[np.ndarray, " N"]]:
-    x, y = np.asarray(inputs, float), np.asarray(targets, float)
+    x, y = as_float64(inputs, "inputs", "(N, D)"), as_float64(targets, "targets", "(N,)")
     if x.ndim != 2 or y.shape != x.shape[:1] or not x.size:
         raise InputError(f"inputs have shape {x.shape}, targets {y.shape}: pass (N, D) and (N,)")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise InputError("inputs or targets have values that are NaN or infinite: remove or impute them")
     if x.shape[1] > _MAX_PARAMETERS:
         raise InputError(f"{x.shape[1]} parameters: the moments are solved densely, for at most {_MAX_PARAMETERS}")
-    if not (np.isfinite(weight_decay) and weight_decay >= 0):
-        raise InputError(f"weight_decay is {weight_decay}: pass a finite number of at least 0")
+    check_number("weight_decay", weight_decay, "a finite number of at least 0", lambda w: w >= 0)
     return x, y

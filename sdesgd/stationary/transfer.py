@@ -8,16 +8,19 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 from scipy import sparse
 from scipy.sparse import linalg
 
+from sdesgd import freshness, inputs
 from sdesgd.dynamics import finite_population_factor
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
+from sdesgd.landscape import as_box
 from sdesgd.problem import Problem
 from sdesgd.sgd import SGD, GaussianSGD
 
@@ -53,47 +56,71 @@ class TransferOperator:
         system = sparse.vstack([(self.matrix.T - sparse.identity(G))[:-1], np.ones((1, G))]).tocsc()
         right = np.zeros(G)
         right[-1] = 1
-        law = linalg.splu(system).solve(right)
+        law = _solved(system, right)
         lost = float(law @ self.outside)
         if lost > 1e-6:
             raise InputError(f"{lost:.2g} of the stationary mass leaves the box each step: enlarge the box")
         return law
 
     def relaxation_steps(self) -> float:
-        """−1/ln|λ₂|, the steps over which the slowest deviation from the stationary law falls by e."""
+        """−1/ln|λ₂|, the steps over which the slowest deviation from the stationary law falls by e; ∞ if none does."""
         count = min(3, len(self.points) - 2)
         values = linalg.eigs(self.matrix, k=count, sigma=1 + 1e-7, return_eigenvectors=False)
         second = sorted(np.abs(values))[-2]
+        if not 0 < second < 1:
+            return 0.0 if second == 0 else math.inf
         return -1 / math.log(second)
 
     def committor(self, a: Bool[np.ndarray, " G"], b: Bool[np.ndarray, " G"]) -> Float[np.ndarray, " G"]:
         """The probability of reaching set b before set a, from each point.
 
         Raises:
-            InputError: an empty set, or sets that overlap.
+            InputError: an empty set, sets that overlap, points from which neither is ever reached.
         """
+        a, b = self._set(a, "a"), self._set(b, "b")
         _check_sets(a, b)
         free = ~(a | b)
         inner = self.matrix[free]
         q = b.astype(float)
-        system = sparse.identity(int(free.sum())) - inner[:, free]
-        q[free] = linalg.splu(system.tocsc()).solve(inner @ q)
+        q[free] = _solved(sparse.identity(int(free.sum())) - inner[:, free], inner @ q)
         return q
 
     def first_passage_steps(self, target: Bool[np.ndarray, " G"]) -> Float[np.ndarray, " G"]:
-        """The mean number of steps until the target set is reached, from each point; 0 inside it."""
+        """The mean number of steps until the target set is reached, from each point; 0 inside it.
+
+        Raises:
+            InputError: an empty set, or one that is never reached from some points.
+        """
+        target = self._set(target, "target")
         _check_sets(target, np.zeros_like(target))
         steps = np.zeros(len(self.points))
         free = ~target
         system = sparse.identity(int(free.sum())) - self.matrix[free][:, free]
-        steps[free] = linalg.splu(system.tocsc()).solve(np.ones(int(free.sum())))
+        steps[free] = _solved(system, np.ones(int(free.sum())))
         return steps
 
     def after(self, law: Float[np.ndarray, " G"], steps: int) -> Float[np.ndarray, " G"]:
-        """The law after some steps from a law on the grid."""
+        """The law after some steps from a law on the grid.
+
+        Raises:
+            InputError: a law that isn't finite numbers (G,), a number of steps below 0.
+        """
+        law = inputs.as_float64(law, "law", f"({len(self.points)},)")
+        if law.shape != (len(self.points),) or not np.isfinite(law).all():
+            raise InputError(f"law has shape {law.shape}: pass finite masses ({len(self.points)},)")
+        if steps != 0:
+            inputs.check_positive_integer("steps", steps)
         for _ in range(steps):
             law = self.matrix.T @ law
         return law
+
+    def _set(self, mask: Any, name: str) -> Bool[np.ndarray, " G"]:
+        chosen = np.asarray(mask)
+        if chosen.dtype != bool or chosen.shape != (len(self.points),):
+            raise InputError(
+                f"{name} has dtype {chosen.dtype} and shape {chosen.shape}: pass bools ({len(self.points)},)"
+            )
+        return chosen
 
 
 def transfer_operator(
@@ -113,8 +140,12 @@ def transfer_operator(
         shape: points along each, at least 8.
 
     Raises:
-        InputError: another dimension, momentum or reshuffling, more than 20,000 distinct batches.
+        InputError: another dimension, momentum or reshuffling, a schedule, gradients that aren't finite in the box,
+            more than 20,000 distinct batches.
     """
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem is {shown(problem)}: pass a Problem")
+    problem = problem.fresh()
     points, axes = _grid(problem, box, shape)
     if not isinstance(dynamics, SGD | GaussianSGD):
         raise InputError(f"the dynamics are {type(dynamics).__name__}: the transfer operator takes SGD or GaussianSGD")
@@ -122,8 +153,12 @@ def transfer_operator(
         raise InputError("momentum and reshuffled epochs have a larger state than θ: pass SGD without them")
     if problem.needs_key:
         raise InputError("the loss draws masks or groups: the transfer operator takes a deterministic loss")
+    if callable(dynamics.learning_rate):
+        raise InputError("learning_rate is a schedule, so there is no one kernel: pass a number")
     rate = float(dynamics.rate(jnp.asarray(0), problem.dtype))
-    per_example = _gradients(problem, points)
+    per_example = np.asarray(_gradients(problem, jnp.asarray(points, problem.dtype)), float)
+    if not np.isfinite(per_example).all():
+        raise InputError(f"some example's gradient is not finite in the box {shown(box, 120)}: choose another box")
     if isinstance(dynamics, GaussianSGD):
         moves, probabilities = _gaussian_moves(per_example, dynamics)
     else:
@@ -137,19 +172,20 @@ def _grid(problem: Problem, box, shape) -> tuple[np.ndarray, list[np.ndarray]]:
     leaves = jax.tree.leaves(problem.moving())
     if D > 2 or len(leaves) != 1 or leaves[0].shape != (D,):
         raise InputError(f"the problem has {D} parameters in {len(leaves)} arrays: pass one array of 1 or 2")
-    if len(box) != D or len(shape) != D or min(shape) < 8:
-        raise InputError(f"box {box} and shape {shape}: pass an interval and at least 8 points for each of {D}")
-    if any(not low < high for low, high in box):
-        raise InputError(f"box {box}: pass (low, high) with low < high")
-    axes = [np.linspace(low, high, n) for (low, high), n in zip(box, shape, strict=True)]
+    counts = list(shape) if np.ndim(shape) == 1 else [shape]
+    for n in counts:
+        inputs.check_positive_integer("shape", n)
+    if len(counts) != D or min(counts) < 8:
+        raise InputError(f"shape {shown(shape)}: pass at least 8 points for each of {D} axes")
+    axes = [np.linspace(low, high, n) for (low, high), n in zip(as_box(box, D), counts, strict=True)]
     return np.stack([x.ravel() for x in np.meshgrid(*axes, indexing="ij")], axis=1), axes
 
 
-def _gradients(problem: Problem, points: np.ndarray) -> np.ndarray:
-    """∇ℓ_i at each point, (G, N, D)."""
+@freshness.jit
+def _gradients(problem: Problem, points: Float[Array, "G D"]) -> Float[Array, "G N D"]:
+    """∇ℓ_i at each point."""
     examples = jnp.arange(problem.num_units)
-    at = jax.jit(lambda theta: problem.unit_gradients(theta, examples))
-    return np.asarray(jax.lax.map(at, jnp.asarray(points, problem.dtype), batch_size=256), float)
+    return jax.lax.map(lambda theta: problem.unit_gradients(theta, examples), points, batch_size=256)
 
 
 def _batch_moves(per_example: np.ndarray, dynamics: SGD) -> tuple[np.ndarray, np.ndarray]:
@@ -218,6 +254,16 @@ def _interpolated(
     row = np.broadcast_to(np.arange(G)[:, None, None], column.shape)
     matrix = sparse.coo_array((data.ravel(), (row.ravel(), column.ravel())), shape=(G, G)).tocsr()
     return matrix, outside @ probabilities
+
+
+def _solved(system: Any, right: np.ndarray) -> np.ndarray:
+    try:
+        found = linalg.splu(system.tocsc()).solve(right)
+    except RuntimeError:  # exactly singular
+        found = np.full(len(right), np.nan)
+    if not np.isfinite(found).all():
+        raise InputError("the sets are never reached from some points of the grid: enlarge them, or the noise")
+    return found
 
 
 def _check_sets(a: np.ndarray, b: np.ndarray) -> None:
