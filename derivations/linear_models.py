@@ -1,7 +1,7 @@
 """Exact moments of SGD and of its equations on linear models: weak errors at a fixed time without a simulation.
 
-Losses aθ²/2 with a = 1, 1 or 4, drawn for each of the S examples of a batch, have linear gradients whose noise grows with
-θ; heavy ball is taken on θ²/2 with constant noise.
+Losses aθ²/2 with a = 1, 1 or 4, drawn for each of the S examples of a batch, have linear gradients whose noise grows
+with θ; heavy ball is taken on θ²/2 with constant noise.
 """
 
 import itertools
@@ -48,7 +48,7 @@ def heavy_ball(delta: float, friction: float = 1.5) -> tuple[float, float]:
 
 
 def heavy_ball_equation(drift: list[list[float]], push: tuple[float, float], delta: float) -> tuple[float, float]:
-    """The same of d(θ, p) = drift (θ, p) dt + √δ push dW, after a time of one, by one matrix exponential (Van Loan's)."""
+    """The same of d(θ, p) = drift (θ, p) dt + √δ push dW after a time of one, by Van Loan's matrix exponential."""
     a = mpmath.matrix(drift)
     noise = mpmath.matrix([[delta * x * y for y in push] for x in push])
     block = mpmath.zeros(4, 4)

@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, P, T, theta
 
@@ -83,6 +83,37 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"det H_A": det_A, "det H_B": det_B, "L_A": L_A, "L_B": L_B, "T": T}
+    rate = {det: sp.sqrt(det) * sp.exp(loss / T) for det, loss in ((det_A, L_A), (det_B, L_B))}  # but for the saddle's
+    weight = {det: sp.exp(-loss / T) / sp.sqrt(det) for det, loss in ((det_A, L_A), (det_B, L_B))}
+    # Laplace's weight of a one-dimensional basin x²/2 + x³/3 + x⁴ against its integral, at two temperatures.
+    off = {}
+    for n in (100, 200):
+        basin = lambda x, n=n: mpmath.exp(-n * (x**2 / 2 + x**3 / 3 + x**4))  # noqa: E731
+        off[sp.Rational(1, n)] = sp.Float(
+            oracles.quadrature(basin, (-1, -0.3, 0, 0.3, 1), 20) / mpmath.sqrt(2 * mpmath.pi / n) - 1, 15
+        )
+    return [
+        prose.formula("√(det H_A/det H_B) exp((L_A − L_B)/T)", formula, names),
+        prose.formula(
+            "which is P(B)/P(A) by Laplace's method",
+            formula,
+            {"P(B)": weight[det_B], "P(A)": weight[det_A]},
+            text="P(B)/P(A)",
+        ),
+        prose.cases(
+            "The two approximations agree with each other exactly",
+            [sp.simplify(rate[det_A] / rate[det_B] - weight[det_B] / weight[det_A]) == 0],
+            "Kramers' rates over one saddle, their ratio, against the ratio of Laplace's weights",
+        ),
+        prose.order(
+            "only up to O(T)", off, "T", "Laplace's weight of x²/2 + x³/3 + x⁴ by quadrature, T = 1/100 and 1/200"
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Detailed balance of escape rates and occupancies",
@@ -104,5 +135,6 @@ CLAIM = Claim(
     arguments=(T, L_A, L_B, det_A, det_B),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the losses exchanged", sp.sqrt(det_A / det_B) * sp.exp((L_B - L_A) / T)),
 )

@@ -4,6 +4,7 @@ import itertools
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import theta
 
@@ -85,6 +86,31 @@ def check(formula):
     return [*comparisons, Comparison("outputs of the eight sign flips at x = 1/3, counted", derived, len(outputs))]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    elements = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
+
+    def copies(vector):
+        return len({tuple(s * vector[i] for i, s in zip(*e, strict=True)) for e in elements})
+
+    return [
+        prose.formula("|G|/|Stab θ| copies", formula, {"|G|": group, "|Stab θ|": stabiliser}, text="|G|/|Stab θ|"),
+        prose.figure(
+            "that is 2ⁿ n!", copies((1, 2, 3)), "images of three different units, counted", {"n": 3}, text="2ⁿ n!"
+        ),
+        prose.cases(
+            "none is zero",
+            [copies((1, 2, 0)) == len(elements)],
+            "whether as many images are counted with a unit that is zero",
+        ),
+        prose.direction(
+            "else fewer",
+            [[copies((1, 2, 3)), copies(other)] for other in ((1, -1, 3), (1, 2, 0))],
+            "images of different units, then with two alike up to sign or one zero",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Number of equivalent minima under a finite symmetry",
@@ -104,5 +130,6 @@ CLAIM = Claim(
     arguments=(group, stabiliser),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("every element taken to give a new minimum", group),
 )

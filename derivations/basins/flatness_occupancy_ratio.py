@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, P, S, T, eta, sigma, theta
 
@@ -70,6 +70,41 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"det H_B": det_B, "det H_A": det_A}
+    loss = (theta**2 - 1) ** 2 * (theta**2 + theta + 2) / 2  # both minima at zero; the wider one is the left
+    function = sp.lambdify(theta, loss, "mpmath")
+    off, odds = {}, {}
+    limit = formula.subs(
+        {det_A: loss.diff(theta, 2).subs(theta, -1), det_B: loss.diff(theta, 2).subs(theta, 1)}
+    ).evalf()
+    top = mpmath.findroot(sp.lambdify(theta, loss.diff(theta), "mpmath"), 0)
+    for n in (50, 100):
+        left, right = (
+            oracles.quadrature(lambda x, n=n: mpmath.exp(-n * function(x)), points, 20)
+            for points in ((-3, -1.5, -1, -0.5, top), (top, 0.5, 1, 1.5, 3))
+        )
+        odds[n] = sp.Float(left / right, 15)
+        off[sp.Rational(1, n)] = odds[n] / limit - 1
+    how = "the double well of the check, T = 1/50 and 1/100"
+    return [
+        prose.direction(
+            "the stationary law favours the wider", [1, odds[100]], f"the wider well's odds, {how}", word="favours"
+        ),
+        prose.formula("by √(det H_B/det H_A)", formula, names, text="√(det H_B/det H_A)"),
+        prose.cases(
+            "whatever η/S", [abs(odds[n] / limit - 1) < 0.01 for n in odds], f"the odds within 1 % of it, {how}"
+        ),
+        prose.cases(
+            "a higher η/S doesn't favour it more",
+            [formula.has(T), odds[50] / odds[100] > 1.01],
+            "whether the formula has T, and whether the odds rise by 1 % as T doubles",
+        ),
+        prose.order("Corrections are O(T)", off, "T", f"the odds over the formula, {how}"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Odds of a wide and a narrow minimum of equal depth",
@@ -94,5 +129,6 @@ CLAIM = Claim(
     arguments=(det_A, det_B),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the determinants without their root", det_B / det_A),
 )

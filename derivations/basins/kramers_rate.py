@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, T, eta, sigma, theta
 
@@ -82,6 +82,37 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"L″_A": lam_A, "|L″_s|": lam_s, "ΔL": height, "T": T}
+    well = (theta**2 - 1) ** 2 * (theta**2 + theta + 2) / 2  # its top is lopsided
+    loss, slope, bend = (sp.lambdify(theta, sp.diff(well, theta, n), "math") for n in (0, 1, 2))
+    bottom, peak, end = (float(mpmath.findroot(slope, x)) for x in (-1, 0.1, 1))
+    off, half_way = {}, {}
+    for n in (80, 160):
+        values = {height: loss(peak) - loss(bottom), lam_A: bend(bottom), lam_s: -bend(peak), T: sp.Rational(1, n)}
+        rate = float(formula.subs(values).evalf())
+        across, up = (
+            oracles.passage_time(lambda x: -slope(x), lambda _, n=n: 1 / n, bottom, target, 0.5, 40 * n)
+            for target in (end, peak)
+        )
+        off[sp.Rational(1, n)] = sp.Float(rate * across - 1)
+        half_way[sp.Rational(1, n)] = sp.Float(2 * rate * up - 1)
+    how = "by a random walk over (θ² − 1)²(θ² + θ + 2)/2, T = 1/80 and 1/160"
+    return [
+        prose.formula("√(L″_A |L″_s|)/(2π) exp(−ΔL/T)", formula, names),
+        prose.order("with a relative error O(T)", off, "T", f"the rate times the time to the other bottom, {how}"),
+        prose.figure(
+            "The top is reached at twice this rate",
+            1 / ((1 + half_way[sp.Rational(1, 160)]) / 2),
+            f"the rate of reaching the top over it, {how}, within 5 %",
+            text="twice",
+            tolerance=0.1,
+        ),
+        prose.order("up to O(√T)", half_way, "T", f"twice the rate times the time to the top, {how}", tolerance=0.12),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Kramers' escape rate",
@@ -110,6 +141,7 @@ CLAIM = Claim(
     arguments=(T, height, lam_A, lam_s),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the rate of reaching the top for that of crossing", sp.sqrt(lam_A * lam_s) / sp.pi * sp.exp(-height / T)
     ),

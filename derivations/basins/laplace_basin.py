@@ -5,6 +5,7 @@ import math
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, T, theta
 
@@ -96,14 +97,44 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    off = {}
+    for temperature in (0.01, 0.005):
+        spacing = 0.3 * math.sqrt(temperature)
+        total = math.fsum(
+            math.exp(-((spacing * k) ** 2 / 2 + (spacing * k) ** 3 / 3 + (spacing * k) ** 4) / temperature)
+            for k in range(-40, 41)
+        )
+        off[temperature] = spacing * total / float(formula.subs({D: 1, det_A: 1, L_A: 0, T: temperature}).evalf()) - 1
+    whole = sp.integrate(sp.exp(-(3 * theta**2 / 2 + 1) / T), (theta, -sp.oo, sp.oo))
+    names = {"T": T, "D": D, "L_A": L_A, "det H_A": det_A}
+    return [
+        prose.formula("(2πT)^(D/2) exp(−L_A/T)/√det H_A", formula, names),
+        prose.order(
+            "with a relative error O(T)", off, "T", "the weight of x²/2 + x³/3 + x⁴ by sums, T = 0.01 and 0.005"
+        ),
+        prose.cases(
+            "exactly so where L is quadratic",
+            [sp.simplify(whole - formula.subs({D: 1, det_A: 3, L_A: 1})) == 0],
+            "the integral of exp(−(1 + 3θ²/2)/T)",
+        ),
+        prose.cases(
+            "with a flat direction, det H_A = 0, it says nothing",
+            [sp.limit(formula.subs({D: 1, L_A: 0, T: 1}), det_A, 0, "+").is_finite],
+            "whether its limit for det H_A → 0 is finite",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Weight of a basin by Laplace's method",
     sources=(Source("lecture", place="running text before (26)"), Source("Bender & Orszag 1978", place="chapter 6")),
     verdict=Verdict.ORDER,
     order="T",
-    summary="The Gibbs weight of a basin is (2πT)^(D/2) exp(−L_A/T)/√det H_A with a relative error O(T), and exactly "
-    "so where L is quadratic. In a basin with a flat direction, det H_A = 0, it says nothing.",
+    summary="The Gibbs weight of a basin is (2πT)^(D/2) exp(−L_A/T)/√det H_A with a relative error O(T), and "
+    "exactly so where L is quadratic. In a basin with a flat direction, det H_A = 0, it says nothing.",
     printed=sp.Eq(
         sp.Integral(sp.exp(-sp.Function("L")(theta) / T), theta),
         (2 * sp.pi * T) ** (D / 2) / sp.sqrt(det_A) * sp.exp(-L_A / T),
@@ -120,5 +151,6 @@ CLAIM = Claim(
     arguments=(T, D, L_A, det_A),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("1/det H for 1/√det H", (2 * sp.pi * T) ** (D / 2) / det_A * sp.exp(-L_A / T)),
 )

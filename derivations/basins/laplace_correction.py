@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import T, lam, theta
 
@@ -70,6 +70,34 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"T": T, "L‴": L_3, "L″": lam, "L⁗": L_4}
+    at = {T: sp.Rational(1, 100), lam: 1}
+    lopsided = [formula.subs({**at, L_4: 0, L_3: value}) for value in (0, 1, 2)]
+    steep = [formula.subs({**at, L_3: 0, L_4: value}) for value in (0, 1, 2)]
+    off = {}
+    for n in (100, 200):
+        basin = lambda x, n=n: mpmath.exp(-n * (x**2 / 2 + x**3 / 3 + x**4))  # noqa: E731
+        found = oracles.quadrature(basin, (-1, -0.3, 0, 0.3, 1)) / mpmath.sqrt(2 * mpmath.pi / n)
+        off[sp.Rational(1, n)] = sp.Float(found, 25) - formula.subs({T: sp.Rational(1, n), lam: 1, L_3: 2, L_4: 24})
+    return [
+        prose.formula(
+            "Laplace's leading term times 1 + T(5L‴²/(24L″³) − L⁗/(8L″²))",
+            formula,
+            names,
+            text="1 + T(5L‴²/(24L″³) − L⁗/(8L″²))",
+        ),
+        prose.order(
+            "up to T²", off, "T", "the weight of x²/2 + x³/3 + x⁴ by quadrature, T = 1/100 and 1/200", text="T²"
+        ),
+        prose.direction("Asymmetry adds weight", lopsided, "the factor for L‴ = 0, 1, 2 with L″ = 1, T = 1/100"),
+        prose.direction(
+            "a positive fourth derivative takes it away", steep, "the factor for L⁗ = 0, 1, 2 with L″ = 1, T = 1/100"
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="First correction to Laplace's method",
@@ -98,5 +126,6 @@ CLAIM = Claim(
     arguments=(T, lam, L_3, L_4),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("3 for 5: the moment E x⁶ taken as 9", 1 + T * (L_3**2 / (8 * lam**3) - L_4 / (8 * lam**2))),
 )

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, E, T, theta
 
@@ -107,15 +108,46 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    u, v = uv
+    one = contractions(u**2 / 2 + u**3 / 3 + u**4 + v**2 / 2, sp.eye(2))
+    two = contractions(u**2 / 2 + u**3 / 3 + u**4 + v**2 / 2 + v**3 / 3 + v**4, sp.eye(2))
+    by_directions = [abs(formula.subs(found).subs(T, 1) - 1) for found in (one, two)]
+    off = {}
+    for temperature in (0.01, 0.005):  # one direction: x²/2 + x³/3 + x⁴
+        spacing = 0.3 * math.sqrt(temperature)
+        total = math.fsum(
+            math.exp(-((spacing * k) ** 2 / 2 + (spacing * k) ** 3 / 3 + (spacing * k) ** 4) / temperature)
+            for k in range(-40, 41)
+        )
+        factor = spacing * total / math.sqrt(2 * math.pi * temperature)
+        off[temperature] = factor - float(formula.subs(one).subs(T, temperature))
+    names = {"T": T, "α": alpha, "β": beta, "κ": kappa}
+    # Along one direction all three contractions are products with L‴ = 2, L⁗ = 24.
+    return [
+        prose.figure("P = H⁻¹", sp.diag(2, 1).inv()[0, 0], "P_11 for H = diag(2, 1)", {"H": 2}, text="H⁻¹"),
+        prose.formula(
+            "Laplace's leading term times 1 + T(α/8 + β/12 − κ/8)", formula, names, text="1 + T(α/8 + β/12 − κ/8)"
+        ),
+        prose.order("up to T²", off, "T", "the weight of x²/2 + x³/3 + x⁴ by sums, T = 0.01 and 0.005", text="T²"),
+        prose.direction(
+            "the correction may grow with D at fixed T",
+            by_directions,
+            "the correction at T = 1 with such a basin along one direction, then along two",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="First correction to Laplace's method in many dimensions",
     sources=(Source("Bender & Orszag 1978", place="chapter 6, carried over to many dimensions"),),
     verdict=Verdict.ORDER,
     order="T²",
-    summary="With P = H⁻¹, α = L_ijk L_lmn P_ij P_kl P_mn, β = L_ijk L_lmn P_il P_jm P_kn and κ = L_ijkl P_ij P_kl, "
-    "a basin's weight is Laplace's leading term times 1 + T(α/8 + β/12 − κ/8), up to T². The contractions sum over "
-    "all directions, so the correction may grow with D at fixed T.",
+    summary="With P = H⁻¹, α = L_ijk L_lmn P_ij P_kl P_mn, β = L_ijk L_lmn P_il P_jm P_kn and κ = L_ijkl P_ij "
+    "P_kl, a basin's weight is Laplace's leading term times 1 + T(α/8 + β/12 − κ/8), up to T². The "
+    "contractions sum over all directions, so the correction may grow with D at fixed T.",
     printed=sp.Eq(
         sp.Integral(sp.exp(-sp.Function("L")(theta) / T), theta),
         (2 * sp.pi * T) ** (D / 2)
@@ -133,5 +165,6 @@ CLAIM = Claim(
     arguments=(T, alpha, beta, kappa),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the weights of the two cubic contractions exchanged", 1 + T * (alpha / 12 + beta / 8 - kappa / 8)),
 )

@@ -6,7 +6,7 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import T, theta
 
@@ -102,6 +102,35 @@ def check(formula):
 
 
 loss, y_, z_ = sp.Function("L"), sp.Symbol("y"), sp.Symbol("z")
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    quad: Any = mpmath.fp.quad
+    exact = []
+    for loss, start in ((lambda x: 2 * x, 0.5), (lambda x: x * x, 0.25), (lambda x: (x * x - 1) ** 2, 0.25)):
+        slope = lambda x, f=loss: (f(x + 1e-5) - f(x - 1e-5)) / 2e-5  # noqa: E731
+        inner = lambda y, f=loss: math.exp(2 * f(y)) * quad(lambda z: math.exp(-2 * f(z)), [0, y], maxdegree=4)  # noqa: E731
+        walk = oracles.passage_time(lambda x, g=slope: -g(x), lambda _: 0.5, start, 1.0, start, 60)
+        exact.append(abs(2 * quad(inner, [start, 1], maxdegree=4) / walk - 1) < 1e-3)
+    at = {theta: sp.Rational(1, 2), b: 2, s: 1, T: sp.Rational(1, 2)}
+    nested = quad(
+        lambda y: math.exp(2 * y) * quad(lambda z: math.exp(-2 * z), [0, y], maxdegree=4), [0.5, 2], maxdegree=4
+    )
+    return [
+        prose.cases(
+            "is a double integral of exp((L(y) − L(z))/T), exactly, for any loss in one dimension",
+            exact,
+            "the integral against a random walk for 2θ, θ² and (θ² − 1)², wall at 0, T = 1/2, to 10⁻³",
+        ),
+        prose.cases(
+            "The formula is its closed form for a linear loss with a reflecting wall at 0",
+            [abs(formula.subs(at).evalf() - 2 * nested) < 1e-9],
+            "the double integral for L = θ, T = 1/2, from 1/2 to 2",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Mean first passage time in one dimension",
@@ -127,5 +156,6 @@ CLAIM = Claim(
     arguments=(theta, b, s, T),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the last term's sign", T / s**2 * (sp.exp(s * b / T) - sp.exp(s * theta / T)) + (b - theta) / s),
 )

@@ -3,6 +3,7 @@
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Var, eta, t
 
@@ -92,15 +93,48 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"p": p, "K": K}
+    at = {p: sp.S.Half, K: 100}
+    exact, off = [], {}
+    for out, back in ((1, 3), (14, 5)):  # the telegraph process: variance of the time share and crossings over a time
+        r, share = sp.Integer(out + back), sp.Rational(back, out + back)
+        for time in (200, 400):
+            variance = 2 * share * (1 - share) * (1 / (r * time) - (1 - sp.exp(-r * time)) / (r * time) ** 2)
+            crossings = 2 * share * (1 - share) * r * time
+            ratio = (formula.subs({p: share, K: crossings}) ** 2 / variance).evalf(20)
+            exact.append(abs(ratio - 1) < sp.Rational(1, 100))
+            off[(out, time)] = abs(1 - 1 / ratio)
+    return [
+        prose.formula("2p(1 − p)/√K", formula, names),
+        prose.cases("whatever the rates", exact, "its square against the exact variance at two pairs of rates, to 1 %"),
+        prose.figure("an error of 0.05 takes", formula.subs(at), "as derived at p = 1/2, K = 100", text="0.05"),
+        prose.figure(
+            "takes 100 crossings",
+            sp.solve(formula.subs(p, sp.S.Half) - sp.Rational(1, 20), K)[0],
+            "K at p = 1/2 for an error of 0.05",
+            text="100",
+        ),
+        prose.order(
+            "right to leading order in 1/t",
+            {time: off[1, time] for time in (200, 400)},
+            "t",
+            "its distance from the exact variance, relative, k_AB = 1, k_BA = 3, t = 200 and 400",
+            text="1/t",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Standard error of an occupancy from the number of crossings",
     sources=(Source("integrated autocorrelation time of a two-state Markov chain"),),
     verdict=Verdict.ORDER,
     order="1/t",
-    summary="A run in which two basins were exchanged K times, both ways counted, knows the occupancy p of one of "
-    "them to 2p(1 − p)/√K, whatever the rates. At p = 1/2 an error of 0.05 takes 100 crossings. The variance is right "
-    "to leading order in 1/t.",
+    summary="A run with K crossings between two basins, both ways counted, knows the occupancy p of one of them "
+    "to 2p(1 − p)/√K, whatever the rates. At p = 1/2 an error of 0.05 takes 100 crossings. The variance "
+    "is right to leading order in 1/t.",
     printed=sp.Eq(sp.sqrt(Var(sp.Symbol("phat"))), 2 * p * (1 - p) / sp.sqrt(K), evaluate=False),
     assumptions=(
         Assumption(
@@ -114,5 +148,6 @@ CLAIM = Claim(
     arguments=(p, K),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the binomial error of K independent draws", sp.sqrt(p * (1 - p) / K)),
 )

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, c, eta, lam, theta
 
@@ -54,6 +54,12 @@ def steps(formula):
             N * g_best / (g_best + eta),
             name=N - S_opt,
         ),
+        Step(
+            "That is one example at least if g_* is at least η/(N − 1), the noise scale of batches of N − 1:",
+            sp.Subs(N * g_best / (g_best + eta), g_best, eta / (N - 1)),
+            1,
+            name=N - S_opt,
+        ),
     ]
 
 
@@ -80,21 +86,80 @@ def check(formula):
             )
         )
     best = Comparison("the best batch size of these three, S = N", n, min(losses, key=losses.__getitem__))
-    return [*comparisons, best]
+    edge = Comparison(
+        "with a test loss (g − g_*)² and η = 1/10, g_* = η/999: the best of the batch sizes 1 to 1000",
+        999,
+        best_batch(sp.Rational(1, 9990)),
+    )
+    return [*comparisons, best, edge]
+
+
+def best_batch(place):
+    """The best of S = 1 to 1000 where the test loss is (g − place)² and g = (1000/S − 1)/10."""
+    return min(range(1, 1001), key=lambda size: (sp.Rational(1000 - size, 10 * size) - place) ** 2)
 
 
 excess = half * lam * delta**2 + half * eta * c * (N - S) / ((2 - eta * lam) * (N - 1) * S)
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    at = {N: 1000, eta: sp.Rational(1, 10), lam: 1, c: 1, delta: 1}
+    scales = [eta * (N / S - 1).subs({S: size, N: 1000}) for size in (1, 10, 100, 1000)]
+    losses = [formula.subs({**at, S: size}) for size in (1, 2, 10, 500, 999, 1000)]
+    return [
+        prose.direction(
+            "That the noise scale falls as the batch size S grows",
+            [scale.subs(eta, 1) for scale in scales],
+            "(24) at S = 1, 10, 100, 1000, N = 1000, η = 1",
+            word="falls",
+        ),
+        prose.cases(
+            "doesn't imply that there is an optimal batch size, if that means one below N",
+            [losses.index(min(losses)) < len(losses) - 1],
+            "whether on a quadratic loss the best of S = 1, 2, 10, 500, 999, 1000 is below N = 1000",
+        ),
+        prose.direction(
+            "the expected test loss falls with S all the way to S = N",
+            losses,
+            "the loss as derived at S = 1, 2, 10, 500, 999, 1000 = N",
+        ),
+        prose.formula(
+            "g_* ≥ η/(N − 1), that of batches of N − 1",
+            eta * (N / S - 1).subs(S, N - 1),
+            {"η": eta, "N": N},
+            text="η/(N − 1)",
+        ),
+        prose.cases(
+            "g_* ≥ η/(N − 1)",
+            [best_batch(place) < 1000 for place in (sp.Rational(1, 9990), sp.Rational(1, 1000), sp.Rational(1, 10))],
+            "the best batch for (g − g_*)², N = 1000, η = 1/10 at three such g_*",
+        ),
+        prose.cases(
+            "g_* > 0 alone doesn't suffice", [best_batch(sp.Rational(1, 10**5)) < 1000], "the same at g_* = 10⁻⁵"
+        ),
+        prose.cases(
+            "a g_* of 10⁻⁵ has its best batch at S = N",
+            [best_batch(sp.Rational(1, 10**5)) == 1000],
+            "the best of 1 to 1000 for (g − g_*)²",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Existence of an optimal batch size",
     sources=(Source("lecture", place="text after (24)"),),
     verdict=Verdict.WRONG,
-    summary="That the noise scale falls as the batch size S grows doesn't imply an optimal batch size, one below N: on "
-    "a quadratic loss the expected test loss falls with S all the way to S = N. It takes a second premise: that the "
-    "test loss is least at some noise scale g_* > 0, which is an observation on networks and no consequence of (24).",
+    summary="That the noise scale falls as the batch size S grows doesn't imply that there is an optimal batch "
+    "size, if that means one below N (the best of all sizes up to N trivially exists): on a quadratic "
+    "loss the expected test loss falls with S all the way to S = N. It takes a second premise: that the "
+    "test loss is least at some noise scale g_* ≥ η/(N − 1), that of batches of N − 1. This is an "
+    "observation on networks and no consequence of (24), and g_* > 0 alone doesn't suffice: at N = 1000 "
+    "and η = 0.1 a g_* of 10⁻⁵ has its best batch at S = N.",
     printed=sp.Implies(sp.Lt(sp.Derivative(noise_scale, S), 0), sp.Lt(S_opt, N), evaluate=False),
     corrected=sp.Implies(
-        sp.And(sp.Lt(sp.Derivative(noise_scale, S), 0), sp.Gt(sp.Symbol("g_*"), 0)),
+        sp.And(sp.Lt(sp.Derivative(noise_scale, S), 0), sp.Ge(g_best, eta / (N - 1), evaluate=False)),
         sp.Lt(S_opt, N),
         evaluate=False,
     ),
@@ -111,8 +176,11 @@ CLAIM = Claim(
     arguments=(S, N, eta, lam, c, delta),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("N/S for N/S − 1", half * lam * delta**2 + half * eta * c * N / ((2 - eta * lam) * (N - 1) * S)),
     example=Example(
-        "the best of the batch sizes 1 to N = 1000 on a quadratic loss", sp.Symbol("less than 1000"), sp.Integer(1000)
+        "the best of the batch sizes 1 to N = 1000 on a quadratic loss",
+        sp.Symbol("less than 1000"),
+        sp.Integer(min(range(1, 1001), key=sp.lambdify(S, excess.subs({N: 1000, eta: 0.1, lam: 1, c: 1, delta: 1})))),
     ),
 )

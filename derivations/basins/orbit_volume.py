@@ -5,6 +5,7 @@ import math
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, T, k, lam, theta
 
@@ -104,6 +105,35 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"V": volume, "T": T, "D": D, "k": k, "L_A": L_A, "det′H": det_A}
+    off = {}
+    for n in (20, 40):  # the sphere of (r² − 1)²/4 in three dimensions: ∫ 4πr² exp(−n(r² − 1)²/4) dr
+        spacing = 0.002
+        radial = math.fsum(
+            4 * math.pi * (spacing * i) ** 2 * math.exp(-n * ((spacing * i) ** 2 - 1) ** 2 / 4) for i in range(1, 2000)
+        )
+        values = {D: 3, k: 2, volume: 4 * sp.pi, det_A: 2, L_A: 0, T: sp.Rational(1, n)}
+        off[sp.Rational(1, n)] = spacing * radial / float(formula.subs(values).evalf()) - 1
+    return [
+        prose.formula("V(2πT)^((D−k)/2) exp(−L_A/T)/√det′H", formula, names),
+        prose.cases(
+            "det′ the product of the eigenvalues that aren't zero",
+            [sp.hessian((theta**2 + lam**2 - 1) ** 2 / 4, (theta, lam)).subs({theta: 1, lam: 0}).eigenvals() == {2: 2}],
+            "whether both eigenvalues of (r² − 1)²/4 at (1, 0) are 2",
+        ),
+        prose.order(
+            "up to a relative O(T)", off, "T", "the sphere of (r² − 1)²/4 by its radial sum, T = 1/20 and 1/40"
+        ),
+        prose.cases(
+            "An isolated minimum's formula would be infinite there",
+            [sp.limit(formula.subs({D: 2, k: 1, volume: 1, L_A: 0, T: 1}), det_A, 0, "+") == sp.oo],
+            "its limit as one more eigenvalue goes to 0",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Weight of an orbit of minima under a continuous symmetry",
@@ -132,5 +162,6 @@ CLAIM = Claim(
     arguments=(T, D, k, volume, L_A, det_A),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("D for D − k", volume * (2 * sp.pi * T) ** (D / 2) / sp.sqrt(det_A) * sp.exp(-L_A / T)),
 )

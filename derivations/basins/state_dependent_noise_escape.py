@@ -5,7 +5,7 @@ import math
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, T, eta, g, sigma, theta
 
@@ -93,6 +93,45 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = sp.Symbol("x", real=True)
+    constant = {c_A: 1, c_s: 1, lam_A: 1, lam_s: 1, S: 1}
+    exponent = -sp.log(formula.subs(constant) * 2 * sp.pi)
+    # Escape over L = x² − x⁴/… is stood for by a rise in L of one with C = 1, or C = 1 − 0.9x, from 0 to 1.
+    still, dying = sp.Integer(1), sp.integrate(1 / (1 - sp.Rational(9, 10) * x), (x, 0, 1))
+    slower = {
+        rate: formula.subs({**constant, eta: rate, rise: still}) / formula.subs({**constant, eta: rate, rise: dying})
+        for rate in (sp.Rational(1, 10), sp.Rational(1, 20))
+    }
+    names = {"S": S, "η": eta, "∫L′/C": rise}
+    return [
+        prose.formula("the exponent of the escape rate is (2S/η)∫L′/C", exponent, names | {"S": 1}, text="(2S/η)∫L′/C"),
+        prose.formula(
+            "not 2SΔL/(ησ²)",
+            exponent.subs(rise, 1 / sigma**2),
+            {"S": 1, "ΔL": 1, "η": eta, "σ": sigma},
+            text="2SΔL/(ησ²)",
+        ),
+        prose.formula(
+            "the prefactor gains √(C_A/C_s)",
+            formula / formula.subs({c_A: 1, c_s: 1}),
+            {"C_A": c_A, "C_s": c_s},
+            text="√(C_A/C_s)",
+        ),
+        prose.direction(
+            "escape is exponentially slower than the barrier's height says",
+            [0, sp.log(slower[sp.Rational(1, 10)])],
+            "the logarithm of the rate with C = 1 over that with C = 1 − 0.9x, for the same rise in L",
+        ),
+        prose.cases(
+            "exponentially slower",
+            [abs(sp.log(slower[sp.Rational(1, 20)]) / sp.log(slower[sp.Rational(1, 10)]) - 2) < sp.Rational(1, 1000)],
+            "that logarithm doubles as η/S halves",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Escape rate under state-dependent noise",
@@ -122,6 +161,7 @@ CLAIM = Claim(
     arguments=(eta, S, rise, lam_A, lam_s, c_A, c_s),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the prefactor's √(C_s/C_A) upside down",
         sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.sqrt(c_s / c_A) * sp.exp(-2 * S / eta * rise),

@@ -5,6 +5,7 @@ import math
 import mpmath
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import P, S, eta, g, lam, sigma, theta
 
@@ -110,6 +111,39 @@ def check(formula):
 
 
 C_theta = sp.Function("C")(theta)
+
+
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"C_A": c_A, "C_B": c_B, "λ_A": lam_A, "λ_B": lam_B, "S": S, "η": eta, "Φ_A − Φ_B": drop}
+    x = sp.Symbol("x", real=True)
+    C, phi = 1 + x**2 / 2, sp.log(1 + x**2 / 2)  # L = x²/2: ∫ x/C = ln(1 + x²/2)
+    law = sp.exp(-(2 * S / eta) * phi) / C
+    flux = sp.simplify(-x * law - eta / (2 * S) * sp.diff(C * law, x))
+    even = {lam_A: 1, lam_B: 1, S: 1, c_A: 1, c_B: 2, drop: -1 + sp.S.Half}  # depth 1 below the barrier each
+    odds = [formula.subs({**even, eta: rate}) for rate in (sp.S.Half, sp.Rational(1, 4), sp.Rational(1, 8))]
+    return [
+        prose.figure(
+            "the stationary law is (1/C) exp(−(2S/η)∫L′/C)",
+            law.subs({x: 1, S: 4, eta: sp.S.Half}),
+            "the law without flux for L = x²/2, C = 1 + x²/2 at x = 1, η = 1/2, S = 4",
+            {"C": C.subs(x, 1), "S": 4, "η": sp.S.Half, "∫L′/C": phi.subs(x, 1)},
+            text="(1/C) exp(−(2S/η)∫L′/C)",
+        ),
+        prose.cases(
+            "not the Gibbs law",
+            [sp.simplify(sp.diff(sp.log(law), x) / x).has(x) is False],
+            "whether ln p falls with L at one rate; the flux of p is " + ("0" if flux == 0 else "not 0"),
+        ),
+        prose.formula("√(C_B λ_B/(C_A λ_A)) exp(−(2S/η)(Φ_A − Φ_B))", formula, names),
+        prose.cases(
+            "the quieter of two wells equally far below the barrier is favoured exponentially in S/η",
+            [odds[0] > 1, sp.Abs(sp.log(odds[2] / odds[1]) / sp.log(odds[1] / odds[0]) - 2) < sp.Rational(1, 10**6)],
+            "odds of C_A = 1 against C_B = 2 for S/η = 2, 4, 8: above 1, and the logarithm grows in proportion",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Odds of two basins under state-dependent noise",
@@ -136,5 +170,6 @@ CLAIM = Claim(
     arguments=(eta, S, lam_A, lam_B, c_A, c_B, drop),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the prefactor 1/C forgotten", sp.sqrt(c_A * lam_B / (c_B * lam_A)) * sp.exp(-2 * S / eta * drop)),
 )

@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, P, S, T, sigma, theta
 
@@ -88,14 +88,51 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"det H_B": det_B, "det H_A": det_A, "L_A": L_A, "L_B": L_B, "T": T}
+    temperatures = (sp.Rational(1, 10), sp.Rational(1, 5), sp.Rational(2, 5))
+    deep = [sp.log(formula.subs({det_A: 1, det_B: 1, L_A: 0, L_B: 1, T: t})) for t in temperatures]
+    wide = [formula.subs({det_A: 1, det_B: 9, L_A: 0, L_B: 0, T: t}) for t in temperatures]
+    off = {}
+    for n in (50, 100):  # x²/2 + x³/3 + x⁴ against x²/2, by quadrature
+        basin = lambda x, n=n: mpmath.exp(-n * (x**2 / 2 + x**3 / 3 + x**4))  # noqa: E731
+        odds = oracles.quadrature(basin, (-1, -0.3, 0, 0.3, 1), 20) / mpmath.sqrt(2 * mpmath.pi / n)
+        off[sp.Rational(1, n)] = sp.Float(odds, 15) / formula.subs({det_A: 1, det_B: 1, L_A: 0, L_B: 0, T: 1}) - 1
+    gibbs = sp.symbols("eta S sigma", positive=True)
+    return [
+        prose.formula("P ∝ exp(−L/T)", sp.exp(-L_A / T), {"L": L_A, "T": T}, text="exp(−L/T)"),
+        prose.formula(
+            "T = ησ²/(2S)",
+            gibbs[0] / gibbs[1] * gibbs[2] ** 2 / 2,
+            dict(zip(("η", "S", "σ"), gibbs, strict=True)),
+            text="ησ²/(2S)",
+        ),
+        prose.formula("√(det H_B/det H_A) exp(−(L_A − L_B)/T)", formula, names),
+        prose.order(
+            "with a relative error O(T)", off, "T", "x²/2 + x³/3 + x⁴ against x²/2 by quadrature, T = 1/50 and 1/100"
+        ),
+        prose.direction(
+            "A higher ratio η/S weakens what the depths decide",
+            deep,
+            "the log odds of a depth of 1 at T = 0.1, 0.2, 0.4",
+            word="weakens",
+        ),
+        prose.cases(
+            "leaves what the widths decide", [value == wide[0] for value in wide], "the odds at equal depth, same T"
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Odds of two basins",
     sources=(Source("lecture", place="what (26) says of two minima"), Source("Jastrzębski et al. 2017")),
     verdict=Verdict.ORDER,
     order="T",
-    summary="Under P ∝ exp(−L/T), T = ησ²/(2S), the odds of two basins are √(det H_B/det H_A) exp(−(L_A − L_B)/T), "
-    "with a relative error O(T). A higher ratio η/S weakens what the depths decide and leaves what the widths decide.",
+    summary="Under P ∝ exp(−L/T), T = ησ²/(2S), the odds of two basins are √(det H_B/det H_A) exp(−(L_A − "
+    "L_B)/T), with a relative error O(T). A higher ratio η/S weakens what the depths decide and leaves "
+    "what the widths decide.",
     printed=sp.Eq(P(A) / P(B), sp.sqrt(det_B / det_A) * sp.exp(-(L_A - L_B) / T), evaluate=False),
     assumptions=(
         Assumption(
@@ -114,5 +151,6 @@ CLAIM = Claim(
     arguments=(T, L_A, L_B, det_A, det_B),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the determinants exchanged", sp.sqrt(det_A / det_B) * sp.exp(-(L_A - L_B) / T)),
 )

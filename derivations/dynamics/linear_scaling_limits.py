@@ -126,7 +126,7 @@ def says(formula):
         ),
         prose.figure(
             "in the covariance, kη²C/S",
-            small.expand().coeff(eta, 2) / 100**2,
+            sp.Rational(sp.Poly(small, eta).nth(2), 100**2),
             "the variance of two small steps to leading order, η = 1/100, C = 2, S = 1",
             {"k": 2, "η": sp.Rational(1, 100), "C": 2, "S": 1},
             text="kη²C/S",

@@ -164,7 +164,7 @@ def says(formula):
         ),
         prose.cases(
             "too little to change the absolute weak order at fixed time",
-            [abs(list(absolute.values())[0] / list(absolute.values())[1] - 4) < 0.3],
+            [abs(absolute[sp.Rational(1, 2500)] / absolute[sp.Rational(1, 10_000)] - 4) < 0.3],
             f"Var θ after a time of one with the noise (0, 1) is off by O(η) or less, {how}",
         ),
         prose.order("the variance is itself O(δ)", first, "δ", f"Var θ at rest {how}"),

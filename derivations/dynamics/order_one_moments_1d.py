@@ -1,5 +1,7 @@
 """The SDE of SGD (thesis 3.2) against one SGD step, in one dimension: mean and variance over a time η."""
 
+from typing import Any
+
 import sympy as sp
 
 from derivations import linear_models, prose
@@ -115,7 +117,7 @@ def says(formula):
         means[rate], variances[rate] = mean - own, square - mean**2 - (own_square - own**2)
         weak[rate] = linear_models.equation(rate, 2) - linear_models.sgd(rate, 2)
     names = {"η": eta, "L'": g, "L''": H}
-    off = sum(eta**n * sp.expand(formula[0] + eta * g).coeff(eta, n) for n in (1, 2))
+    off: Any = sum(eta**n * sp.expand(formula[0] + eta * g).coeff(eta, n) for n in (1, 2))
     how = "on aθ²/2, a = 1, 1 or 4, from θ = 1 at η = 0.005 and 0.0025"
     return [
         prose.order("of one SGD step up to O(η²)", means, "η", f"the mean of one step {how}"),

@@ -126,9 +126,7 @@ def says(formula):
     along = {g: H * place, L3: 0, L4: 0, x: 0}  # L = Hθ²/2
     added = -sp.integrate((drift(eta / 4) + gradient).subs(along), place)
     return [
-        prose.formula(
-            "−∇(L + (η/4)|∇L|²)", added, {"η": eta, "|∇L|²": (H * place) ** 2}, text="(η/4)|∇L|²"
-        ),
+        prose.formula("−∇(L + (η/4)|∇L|²)", added, {"η": eta, "|∇L|²": (H * place) ** 2}, text="(η/4)|∇L|²"),
         prose.order("mean and second moment up to O(η³)", means, "η", f"the mean of one step {how}"),
         prose.order("second moment up to O(η³)", squares, "η", f"the second moment of one step {how}"),
         prose.order("the weak error is O(η²)", weak, "η", "E θ² at t = 1, the same"),

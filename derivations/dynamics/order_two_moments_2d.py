@@ -137,9 +137,7 @@ def says(formula):
         weak[rate] = linear_models.equation(rate, 2, order=2) - linear_models.sgd(rate, 2)
     how = "on aθ²/2, a = 1, 1 or 4, from θ = 1 at η = 0.005 and 0.0025"
     return [
-        prose.formula(
-            "−∇(L + (η/4)|∇L|²)", added, {"η": eta, "|∇L|²": (h11 * place) ** 2}, text="(η/4)|∇L|²"
-        ),
+        prose.formula("−∇(L + (η/4)|∇L|²)", added, {"η": eta, "|∇L|²": (h11 * place) ** 2}, text="(η/4)|∇L|²"),
         prose.formula("−g − (η/2)Hg", formula[0], {"g": g[0], "η": eta, "Hg": (H * g)[0]}),
         prose.order("mean SGD's up to O(η³)", means, "η", f"of one step {how}"),
         prose.order("the covariance is SGD's up to O(η³)", variances, "η", f"the variance of one step {how}"),

@@ -110,7 +110,7 @@ def says(formula):
 
     def moved(columns):
         """Σ_j (Dr_j) r_j at (x, y) = (1, 2)."""
-        total = sum((r.jacobian([x, y]) * r for r in columns), sp.zeros(2, 1))
+        total: Any = sum((r.jacobian([x, y]) * r for r in columns), sp.zeros(2, 1))
         return sp.simplify(total.subs({x: 1, y: 2}))
 
     still = [flat, sp.Matrix([0, 1])]

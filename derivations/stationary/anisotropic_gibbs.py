@@ -5,7 +5,7 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, P, S, T, eta, theta
 
@@ -93,6 +93,32 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    variance = -1 / sp.diff(sp.log(formula), theta, 2)
+    warmth = sp.simplify(lam_i * variance)  # exp(−λθ²/(2T)) has the variance T/λ
+    widths = [variance.subs(c_ii, 3 * curve).subs(lam_i, curve) for curve in (1, 100)]
+    return [
+        prose.formula("T_i = ηC_ii/(2S)", warmth, {"η": eta, "C_ii": c_ii, "S": S}, text="ηC_ii/(2S)"),
+        prose.cases(
+            "only if C is a multiple of I",
+            [warmth.subs(c_ii, 1) != warmth.subs(c_ii, 2)],
+            "the temperatures of two directions with C_ii = 1 and 2",
+        ),
+        prose.formula(
+            "the covariance (ηε/2S) I",
+            variance.subs(c_ii, epsilon * lam_i),
+            {"η": eta, "ε": epsilon, "S": S},
+            text="(ηε/2S)",
+        ),
+        prose.cases(
+            "sharp and flat directions have the same width",
+            [sp.simplify(widths[0] - widths[1]) == 0],
+            "the variances along curvatures 1 and 100 for C = 3H",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="One temperature for each direction",
@@ -123,5 +149,6 @@ CLAIM = Claim(
     arguments=(theta, lam_i, c_ii, eta, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("temperature ηC_ii/S", sp.exp(-S * lam_i * theta**2 / (2 * eta * c_ii))),
 )

@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, E, S, eta, m, theta
 
@@ -124,6 +125,35 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "S": S, "C_ij": c_ij, "λ_i": lam_i, "λ_j": lam_j}
+    # H with eigenvalues 1 and 2 on the axes, C not diagonal: the exact chain of (θ, v), at a few stable rates.
+    H, C = sp.diag(1, 2), sp.Matrix([[2, 1], [1, 5]])
+    known = []
+    for rate, momentum in ((sp.Rational(1, 5), 0), (sp.Rational(4, 5), 0), (sp.Rational(3, 2), sp.Rational(9, 10))):
+        moments = stationary(H, C, rate, 8, momentum)
+        values = {eta: rate, S: 8, m: momentum}
+        known += [
+            moments[i, j] == formula.subs(values | {lam_i: H[i, i], lam_j: H[j, j], c_ij: C[i, j]}, simultaneous=True)
+            for i, j in ((0, 0), (0, 1), (1, 1))
+        ]
+    plain = formula.subs({m: 0, lam_i: 1, lam_j: 1, c_ij: 1, S: 1})
+    over = [sp.simplify(plain / (eta / 2)).subs(eta, rate) for rate in (sp.Rational(1, 2), sp.Rational(199, 100))]
+    return [
+        prose.cases(
+            "is known exactly at every stable η, for each pair of eigendirections of H",
+            known,
+            "the chain of (θ, v) in the plane at three η and m, C not diagonal, by linear equations",
+        ),
+        prose.formula("(η/S) C_ij/(λ_i + λ_j − ηλ_iλ_j)", formula.subs(m, 0), names),
+        prose.direction("wider than the SDE's", [1, over[0]], "the variance over the SDE's for ηλ = 1/2"),
+        prose.cases(
+            "by a factor that diverges at the edge of stability", [over[1] > 100], "the same for ηλ = 1.99, above 100"
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Stationary covariance of SGD at finite learning rate",
@@ -160,6 +190,7 @@ CLAIM = Claim(
     arguments=(lam_i, lam_j, c_ij, eta, S, m),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the term mη(λ_i − λ_j)² forgotten",
         eta / S * c_ij * (1 - m**2) / ((1 - m) ** 2 * ((1 + m) * (lam_i + lam_j) - eta * lam_i * lam_j)),

@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, E, S, eta, m, theta
 
@@ -87,14 +88,40 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "S": S, "m": m}
+    leading = eta * sp.diff(formula, eta).subs(eta, 0)
+    inner = formula / (eta / (4 * S * (1 - m)) * c_ii)
+    exact = []
+    for rate, momentum in ((sp.Rational(1, 2), sp.S.Zero), (sp.Rational(3, 2), sp.Rational(9, 10))):
+        q, r, w = sp.symbols("q r w")
+        force = rate**2 / 8 * 3  # C = 3, S = 8, λ = 1
+        cross = momentum * r - rate * q
+        velocity = momentum**2 * w - 2 * momentum * rate * r + rate**2 * q + force
+        solved = sp.solve([2 * cross + velocity, cross + velocity - r, velocity - w], [q, r, w])
+        exact.append(solved[q] / 2 == formula.subs({lam_i: 1, c_ii: 3, eta: rate, S: 8, m: momentum}))
+    return [
+        prose.formula("η/(4S(1 − m))", leading / c_ii, names),
+        prose.formula(
+            "Tr[C (I − ηH/(2(1 + m)))⁻¹]", inner, {"η": eta, "m": m, "I": 1, "H": lam_i}, text="(I − ηH/(2(1 + m)))⁻¹"
+        ),
+        prose.cases("⁻¹], exactly", exact, "λq/2 from the three moments' equations at two η and m"),
+        prose.formula(
+            "The SDE's (η/4S) Tr C", (leading * (1 - m)), {"η": eta, "S": S, "Tr C": c_ii}, text="(η/4S) Tr C"
+        ),
+        prose.formula("at the effective rate η/(1 − m)", 4 * S / c_ii * leading, {"η": eta, "m": m}, text="η/(1 − m)"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Expected loss of SGD at finite learning rate",
     sources=(Source("Liu, Ziyin & Ueda 2021"), Source("Jastrzębski et al. 2017")),
     verdict=Verdict.CONDITIONAL,
     summary="On a quadratic with constant noise SGD with heavy-ball momentum has the expected loss η/(4S(1 − m)) "
-    "Tr[C (I − ηH/(2(1 + m)))⁻¹], exactly. The SDE's (η/4S) Tr C is its first order at the effective rate η/(1 − "
-    "m). The formula is the part of one eigendirection; sum over directions.",
+    "Tr[C (I − ηH/(2(1 + m)))⁻¹], exactly. The SDE's (η/4S) Tr C is its first order at the effective rate "
+    "η/(1 − m). The formula is the part of one eigendirection; sum over directions.",
     printed=sp.Eq(
         E(sp.Symbol("L")),
         eta
@@ -115,5 +142,6 @@ CLAIM = Claim(
     arguments=(lam_i, c_ii, eta, S, m),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the edge of stability at 2(1 − m)", eta / (4 * S * (1 - m)) * c_ii / (1 - eta * lam_i / (2 * (1 - m)))),
 )

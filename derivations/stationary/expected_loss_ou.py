@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, E, S, eta, t, theta
 
@@ -91,6 +92,32 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "S": S, "Tr C": trace_c, "Tr H": trace_c}
+
+    def above(curvatures, noises):  # Σ λΓ/2 with 2λΓ = (η/S)C, direction by direction, at η = 1/5, S = 4
+        return sum(
+            curve * (noise / sp.Integer(20) / (2 * curve)) / 2 for curve, noise in zip(curvatures, noises, strict=True)
+        )
+
+    sharp, flat = above((9, 3), (1, 5)), above((sp.Rational(1, 2), 1), (1, 5))
+    return [
+        prose.formula("is (η/4S) Tr C", formula, names, text="(η/4S) Tr C"),
+        prose.cases(
+            "whatever the Hessian",
+            [value == formula.subs({eta: sp.Rational(1, 5), S: 4, trace_c: 6}) for value in (sharp, flat)],
+            "Σ λ_iΓ_ii/2 for two Hessians and C = diag(1, 5)",
+        ),
+        prose.formula("It equals (η/4S) Tr H exactly if Tr C = Tr H", formula, names, text="(η/4S) Tr H"),
+        prose.cases(
+            "a flatter minimum with the same noise has the same expected loss",
+            [sharp == flat],
+            "the loss above curvatures (9, 3) and (1/2, 1) for C = diag(1, 5)",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Expected loss of the Ornstein–Uhlenbeck process",
@@ -113,5 +140,6 @@ CLAIM = Claim(
     arguments=(eta, S, trace_c),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the ½ of the loss forgotten", eta / (2 * S) * trace_c),
 )

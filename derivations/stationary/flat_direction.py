@@ -4,7 +4,7 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, Var, c, eta, k, lam, m, theta
 
@@ -84,14 +84,40 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    half = sp.S.Half
+    late = [formula.subs({m: half, c: 1, eta: 1, S: 1, k: number}) for number in (199, 200)]
+    plain = [formula.subs({m: 0, c: 1, eta: 1, S: 1, k: number}) for number in (1, 10, 100, 1000)]
+    decayed = [(1 - sp.Rational(9, 10) ** (2 * n)) / (1 - sp.Rational(81, 100)) for n in (50, 100)]  # ηλ = 1/10
+    return [
+        prose.cases("there is no stationary law", [plain[-1] == plain[-2]], "the variance after 100 and 1000 steps"),
+        prose.formula("is kη²c/S", sp.expand(formula.subs(m, 0)), {"k": k, "η": eta, "c": c, "S": S}, text="kη²c/S"),
+        prose.direction("and grows 1/", plain, "the variance after 1, 10, 100, 1000 steps"),
+        prose.figure(
+            "1/(1 − m)² times as fast with momentum once k ≫ 1/(1 − m)",
+            late[1] - late[0],
+            "the growth in the 200th step over that without momentum, m = 1/2",
+            {"m": half},
+            text="1/(1 − m)²",
+            tolerance=sp.Rational(1, 10**9),
+        ),
+        prose.cases(
+            "Any weight decay stops the growth",
+            [decayed[1] - decayed[0] < sp.Rational(1, 1000)],
+            "v ← (1 − ηλ)²v + 1 for ηλ = 1/10 after 50 and 100 steps",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Diffusion along a flat direction",
     sources=(Source("textbook", place="random walk"),),
     verdict=Verdict.CONDITIONAL,
     summary="Along a direction without curvature there is no stationary law: the variance of SGD is kη²c/S after "
-    "k steps, and grows 1/(1 − m)² times as fast with momentum once k ≫ 1/(1 − m). Any weight decay stops the "
-    "growth.",
+    "k steps, and grows 1/(1 − m)² times as fast with momentum once k ≫ 1/(1 − m). Any weight decay stops "
+    "the growth.",
     printed=sp.Eq(Var(theta), k * eta**2 * c / S, evaluate=False),
     assumptions=(
         Assumption(
@@ -112,6 +138,7 @@ CLAIM = Claim(
     arguments=(k, c, eta, S, m),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "the effective rate η/(1 − m) entering once, not squared",
         eta**2 * c / (S * (1 - m)) * (k - 2 * m * (1 - m**k) / (1 - m) + m**2 * (1 - m ** (2 * k)) / (1 - m**2)),

@@ -3,6 +3,7 @@
 import numpy as np
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, P, S, T, eta, lam, sigma, t, theta
 
@@ -95,6 +96,26 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    diffusion = eta * sigma**2 / (2 * S)
+    u = sp.Symbol("u", real=True)
+    names = {"η": eta, "σ": sigma, "S": S}
+    density = formula.subs(loss, u**4 / 4 - u)
+    still = sp.simplify(-(u**3 - 1) * density - diffusion * density.diff(u))
+    return [
+        prose.formula("exp(−L/T)", formula, {"L": loss, "T": diffusion}),
+        prose.formula("T = ησ²/(2S)", -loss / sp.log(formula), names, text="ησ²/(2S)"),
+        prose.cases(
+            "If the gradient noise is the same in every direction and at every point, C = σ²I, the SDE has the Gibbs "
+            "law",
+            [still == 0],
+            "the current of the density for L = u⁴/4 − u",
+        ),
+        prose.cases("Its probability current is zero", [still == 0], "for L = u⁴/4 − u"),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Gibbs law of isotropic constant noise",
@@ -123,5 +144,6 @@ CLAIM = Claim(
     arguments=(loss, eta, S, sigma),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("temperature ησ²/S, without the ½ of the diffusion", sp.exp(-S * loss / (eta * sigma**2))),
 )

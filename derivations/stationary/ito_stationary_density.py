@@ -3,7 +3,7 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import P, S, eta, lam, theta
 
@@ -90,14 +90,51 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    noise = c0 + c1 * theta**2
+    integral = lam / (2 * c1) * sp.log(noise / c0)  # ∫ λθ/C
+    at = {lam: 1, c0: 2, c1: sp.S.Half, S: 4}
+    far = formula.subs(at).subs(eta, sp.S.Half)
+    power = sp.log(far.subs(theta, 10**6) / far.subs(theta, 10**3)) / sp.log(1000)
+    tails = [formula.subs(at).subs({eta: rate, theta: 100}) for rate in (sp.S.Half, 1, 2)]
+    other = sp.S.One / 2 * formula.subs({c0: 1, c1: 2}) / formula.subs({c0: 1, c1: 1})
+    return [
+        prose.formula(
+            "(1/C) exp(−(2S/η) ∫ g/C)",
+            formula / c0,
+            {"C": noise, "S": S, "η": eta, "∫ g/C": integral},
+        ),
+        prose.cases(
+            "which is not a function of the loss alone",
+            [not other.has(theta)],
+            "whether two noises with the same loss have one density",
+        ),
+        prose.figure(
+            "|θ|^{−2−2λS/(ηc₁)}",
+            power,
+            "the slope of the logarithm between θ = 10³ and 10⁶, η = 1/2, S = 4, c₀ = 2, c₁ = 1/2, λ = 1",
+            {"λ": 1, "S": 4, "η": sp.S.Half, "c₁": sp.S.Half},
+            text="−2−2λS/(ηc₁)",
+            tolerance=sp.Rational(1, 1000),
+        ),
+        prose.direction(
+            "the larger η/S, the heavier its tails",
+            tails,
+            "the density at θ = 100 over that at 0 for η = 1/2, 1, 2",
+            word="heavier",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Stationary density under state-dependent noise",
     sources=(Source("Gardiner, Handbook of Stochastic Methods"), Source("Risken, The Fokker-Planck Equation")),
     verdict=Verdict.CONDITIONAL,
     summary="In one dimension the Itô equation has the stationary density (1/C) exp(−(2S/η) ∫ g/C), which is not "
-    "a function of the loss alone. Noise that grows as C = c₀ + c₁θ², as in linear regression on random inputs, "
-    "gives a power law, |θ|^{−2−2λS/(ηc₁)}: the larger η/S, the heavier its tails.",
+    "a function of the loss alone. Noise C = c₀ + c₁θ², as in linear regression on random inputs, gives a "
+    "power law, |θ|^{−2−2λS/(ηc₁)}: the larger η/S, the heavier its tails.",
     printed=sp.Eq(
         P(theta),
         sp.Symbol("P_0")
@@ -119,6 +156,7 @@ CLAIM = Claim(
     arguments=(theta, lam, c0, c1, eta, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "Stratonovich's 1/√C for Itô's 1/C",
         (1 + c1 * theta**2 / c0) ** (-sp.Rational(1, 2) - lam * S / (eta * c1)),

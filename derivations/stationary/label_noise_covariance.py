@@ -1,8 +1,10 @@
 """Square loss with label noise: at the minimum C = 2L₀H, with L₀ the mean loss there."""
 
+import itertools
+
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, S, eta, sigma
 
@@ -82,6 +84,52 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    x = [(1, 2), (-1, 1), (3, sp.S.Half)]
+    law = [sp.Integer(2), sp.Integer(-1), sp.Integer(-1)]  # σ² = 2, L₀ = 1
+    spread = oracles.variance(law)
+    gradients = [r * a for a, _ in x for r in law]
+    curvature = oracles.mean([sp.sympify(a) ** 2 for a, _ in x])
+    return [
+        prose.formula("C = 2L₀H", formula, {"L₀": L0, "H": h_ij}, text="2L₀H"),
+        prose.formula("at the minimum: σ²H", formula, {"σ": sp.sqrt(2 * L0), "H": h_ij}, text="σ²H"),
+        prose.figure(
+            "L₀ = σ²/2",
+            oracles.mean([r**2 / 2 for r in law]),
+            "the mean loss for residuals 2, −1, −1",
+            {"σ": sp.sqrt(spread)},
+            text="σ²/2",
+        ),
+        prose.cases(
+            "C = H needs unit label noise",
+            [oracles.variance(gradients) == spread * curvature != curvature],
+            "the variance of nine gradients with σ² = 2, against 2H and H",
+        ),
+        prose.order(
+            "by terms of order D/N",
+            _fitted(),
+            "N",
+            "1 − E r²/σ² after a least-squares fit of one parameter to N = 3 and 6 labels, over all draws",
+            text="D/N",
+        ),
+    ]
+
+
+def _fitted():
+    """N ↦ 1 − E r²/σ² of the residuals r that a fit of one parameter leaves, over all draws of labels ±1."""
+    lost = {}
+    for number in (3, 6):
+        inputs = [sp.Integer(a) for a in (1, -1, 3, 2, 1, -2)][:number]
+        length = sum(a**2 for a in inputs)
+        squares = []
+        for draw in itertools.product((-1, 1), repeat=number):
+            slope = sum(a * y for a, y in zip(inputs, draw, strict=True)) / length
+            squares.append(oracles.mean([(y - slope * a) ** 2 for a, y in zip(inputs, draw, strict=True)]))
+        lost[number] = 1 - oracles.mean(squares)
+    return lost
+
+
 CLAIM = Claim(
     module=__name__,
     title="Gradient covariance from label noise",
@@ -110,5 +158,6 @@ CLAIM = Claim(
     arguments=(L0, h_ij),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("C = L₀H: the ½ of the loss forgotten", L0 * h_ij),
 )

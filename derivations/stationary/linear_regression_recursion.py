@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, eta
 
@@ -106,15 +106,54 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    # One parameter: curvatures h_i and noises e_i with Σ e_i = 0, δ on two atoms; exact means over all batches.
+    curvatures, noises = [sp.Integer(1), sp.Integer(4), sp.Integer(2)], [sp.Integer(2), sp.Integer(-3), sp.Integer(1)]
+
+    def gap(rate, size, atoms, cross):
+        """The second moment after a step by the recursion minus that over all batches."""
+        second, centre = oracles.mean([a**2 for a in atoms]), oracles.mean(atoms)
+        drawn = [
+            (a - rate * oracles.mean([curvatures[i] * a + noises[i] for i in batch])) ** 2
+            for a in atoms
+            for batch in oracles.batches(3, size, replacement=True)
+        ]
+        means = {
+            H: oracles.mean(curvatures),
+            Sigma: second,
+            Cstar: oracles.mean([e**2 for e in noises]),
+            K: oracles.mean([a**2 * second for a in curvatures]),
+            X: cross * oracles.mean([a * centre * e for a, e in zip(curvatures, noises, strict=True)]),
+        }
+        matrices = {symbol: sp.ImmutableMatrix([[value, 0], [0, value]]) for symbol, value in means.items()}
+        return formula.subs({eta: rate, S: size}).xreplace(matrices).doit()[0, 0] - oracles.mean(drawn)
+
+    rates = [(sp.Rational(1, 10), 1), (sp.Rational(1, 10), 2), (sp.Rational(2, 5), 1), (sp.Rational(2, 5), 2)]
+    centred, moved = [sp.Integer(1), sp.Integer(-1)], [sp.Integer(1), sp.Integer(3)]
+    return [
+        prose.cases(
+            "is exact at every η and S, if the mean error E δ is zero",
+            [gap(*pair, centred, 0) == 0 for pair in rates],
+            "for two η and two S without the cross term, over all batches",
+        ),
+        prose.cases(
+            "add a cross term X + Xᵀ",
+            [gap(*pair, moved, 1) == 0 != gap(*pair, moved, 0) for pair in rates],
+            "for E δ = 2 with the cross term and without",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Second moments of SGD on linear regression",
     sources=(Source("Ziyin, Liu, Mori & Ueda 2022"),),
     verdict=Verdict.CONDITIONAL,
     summary="For linear regression the recursion of Σ = E δδᵀ about the minimiser is exact at every η and S, if "
-    "the mean error E δ is zero, as it is at stationarity. From a start away from the minimiser the noise there "
-    "and the spread of the curvatures add a cross term X + Xᵀ, with X = (1/N) Σ H_i E[δ] e_iᵀ; the formula has "
-    "it.",
+    "the mean error E δ is zero, as it is at stationarity. From a start away from the minimiser the noise "
+    "there and the spread of the curvatures add a cross term X + Xᵀ, with X the mean over the examples of "
+    "H_i E[δ] e_iᵀ; the formula has it.",
     printed=sp.Eq(sp.MatrixSymbol("Sigma'", 2, 2), PRINTED, evaluate=False),
     assumptions=(
         Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
@@ -132,6 +171,7 @@ CLAIM = Claim(
     arguments=(Sigma, H, Cstar, K, X, eta, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "−HΣH forgotten: second moments of the curvatures for their covariance",
         drift + eta**2 / S * (Cstar + K + X + X.T),

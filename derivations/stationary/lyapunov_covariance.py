@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, S, eta, theta
 
@@ -88,6 +89,15 @@ def check(formula):
     return [Comparison(f"Γ {words}", derived, independent)]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "S": S, "C_ij": c_ij, "C": c_ij, "λ_i": lam_i, "λ_j": lam_j}
+    return [
+        prose.formula("HΓ + ΓH = (η/S) C", (lam_i + lam_j) * formula, names, text="(η/S) C"),
+        prose.formula("(η/S) C_ij/(λ_i + λ_j)", formula, names),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Stationary covariance of the Ornstein–Uhlenbeck process",
@@ -110,5 +120,6 @@ CLAIM = Claim(
     arguments=(lam_i, lam_j, c_ij, eta, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("(η/2S) C on the right-hand side", eta / (2 * S) * c_ij / (lam_i + lam_j)),
 )

@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, S, eta, theta
 
@@ -87,6 +88,39 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "S": S, "C_ij": c_ij, "λ_i": lam_i, "λ_j": lam_j}
+    # In the eigenbasis Γ_ij = (η/S) C_ij/(λ_i + λ_j), so entry (i, j) of (ΓH − HΓ)/2 is Γ_ij(λ_j − λ_i)/2.
+    gamma = eta / S * c_ij / (lam_i + lam_j)
+    one = {eta: sp.Rational(1, 5), S: 8, lam_i: 1, lam_j: 2}
+    G = sp.Matrix(
+        2,
+        2,
+        lambda i, j: gamma.subs({**one, lam_i: i + 1, lam_j: j + 1, c_ij: ((2, 1), (1, 5))[i][j]}, simultaneous=True),
+    )
+    Q = sp.Matrix([[0, 1], [-1, 0]]) * formula.subs({**one, c_ij: 1})
+    flow = -sp.diag(1, 2) + one[eta] / (2 * 8) * sp.Matrix([[2, 1], [1, 5]]) * G.inv()
+    return [
+        prose.cases(
+            "v = j/p = QΓ⁻¹θ",
+            [sp.simplify(flow - Q * G.inv()) == sp.zeros(2, 2)],
+            "−H + (η/2S)CΓ⁻¹ for eigenvalues 1 and 2 and C not diagonal",
+        ),
+        prose.formula("(ΓH − HΓ)/2", formula, {"ΓH": gamma * lam_j, "HΓ": lam_i * gamma}),
+        prose.formula("(η/2S) C_ij (λ_j − λ_i)/(λ_i + λ_j)", formula, names),
+        prose.cases(
+            "without current exactly if H and C commute",
+            [
+                (formula.subs({**one, lam_j: b, c_ij: value}) == 0) == (value * (b - 1) == 0)
+                for b in (1, 2)
+                for value in (0, 1)
+            ],
+            "Q_12 for C_12 = 0 or 1 and equal or unequal eigenvalues, against HC = CH",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Probability current of the stationary law",
@@ -115,5 +149,6 @@ CLAIM = Claim(
     arguments=(lam_i, lam_j, c_ij, eta, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("the sense of rotation reversed", eta / (2 * S) * c_ij * (lam_i - lam_j) / (lam_i + lam_j)),
 )

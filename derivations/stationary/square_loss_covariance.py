@@ -5,6 +5,7 @@ from typing import Any
 
 import sympy as sp
 
+from derivations import prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, P, sigma, theta
 
@@ -102,6 +103,41 @@ def check(formula):
     return comparisons
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"L(θ)": loss, "L": loss, "H": h_ij, "ggᵀ": g_i * g_j}
+    left = {}  # one input of variance 1 with label noise 1: g = δ, L − L₀ = δ²/2
+    for step in (sp.Rational(1, 10), sp.Rational(1, 20)):
+        left[step**2 / 2] = formula.subs({loss: step**2 / 2 + sp.S.Half, h_ij: 1, g_i: step, g_j: step}) - (step**2 + 1)
+    law = [
+        (-2, sp.Rational(1, 12)),
+        (-1, sp.Rational(1, 6)),
+        (0, sp.S.Half),
+        (1, sp.Rational(1, 6)),
+        (2, sp.Rational(1, 12)),
+    ]
+    exact = []
+    for delta in (0, 1, -3, 10):
+        first = sum(p * q * x * (x * delta - e) for x, p in law for e, q in ((1, sp.S.Half), (-1, sp.S.Half)))
+        second = sum(p * q * (x * (x * delta - e)) ** 2 for x, p in law for e, q in ((1, sp.S.Half), (-1, sp.S.Half)))
+        at = {loss: sp.Rational(delta**2 + 1, 2), h_ij: 1, g_i: delta, g_j: delta}
+        exact.append(second - first**2 == formula.subs(at))
+    return [
+        prose.formula("2L(θ)H + ggᵀ", formula, names),
+        prose.cases(
+            "exactly and everywhere", exact, "at four θ for one input, over a law with a Gaussian's five moments"
+        ),
+        prose.formula(
+            "The part proportional to the loss is the well-known C ≈ 2LH", formula.subs(g_i, 0), names, text="2LH"
+        ),
+        prose.cases(
+            "is of the order of the part of the loss above its floor, and vanishes at the minimum",
+            [value == 2 * above for above, value in left.items()],
+            "ggᵀ is twice L − L₀ for one input, at two distances",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Gradient covariance of the square loss away from the minimum",
@@ -134,5 +170,6 @@ CLAIM = Claim(
     arguments=(loss, h_ij, g_i, g_j),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip("both pairings kept: the mean gradient not subtracted", 2 * loss * h_ij + 2 * g_i * g_j),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles
+from derivations import oracles, prose
 from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, c, eta, lam, theta
 
@@ -85,14 +85,69 @@ def check(formula):
     ]
 
 
+def says(formula):
+    """What the summary states, in numbers."""
+    names = {"η": eta, "κ_n": kappa, "S": S, "λ": lam, "n": n}
+    rates = (sp.Rational(1, 100), sp.Rational(1, 200))
+
+    def cumulant(order, rate, size=1):
+        return formula.subs({n: order, kappa: {2: 1, 3: 2, 4: 3}[order], eta: rate, S: size, lam: 1})
+
+    def skewness(rate, size=1):
+        return (cumulant(3, rate, size) / cumulant(2, rate, size) ** sp.Rational(3, 2)).evalf(20)
+
+    def kurtosis(rate, size=1):
+        return cumulant(4, rate, size) / cumulant(2, rate, size) ** 2
+
+    exact = []
+    for order in (2, 3):  # gradients 2, −1, −1 about the mean, S = 1: the fixed point over the batches
+        rate, found = sp.Rational(1, 3), sp.Symbol("found")
+        noises = [sp.Integer(2), sp.Integer(-1), sp.Integer(-1)]
+        fixed = sp.solve(
+            (1 - rate) ** order * found + oracles.mean([(-rate * x) ** order for x in noises]) - found, found
+        )
+        value = {n: order, kappa: oracles.mean([x**order for x in noises]), eta: rate, S: 1, lam: 1}
+        exact.append(fixed[0] == formula.subs(value))
+    return [
+        prose.formula("(−η)ⁿ κ_n/(S^{n−1} (1 − (1 − ηλ)ⁿ))", formula, names, at={n: 3}),
+        prose.cases(
+            "− ηλ)ⁿ)), exactly", exact, "second and third moment about 0 from their fixed points over three batches"
+        ),
+        prose.order(
+            "skewness is of order √(ηλ/S)",
+            {r: skewness(r) for r in rates},
+            "η",
+            "at η = 1/100 and 1/200, S = 1",
+            text="√(ηλ/S)",
+            tolerance=0.1,
+        ),
+        prose.order(
+            "order √(ηλ/S)",
+            {size: skewness(rates[0], size) for size in (1, 2)},
+            "S",
+            "at S = 1 and 2",
+            tolerance=0.1,
+            text="√(ηλ/S)",
+        ),
+        prose.order(
+            "kurtosis of order ηλ/S", {r: kurtosis(r) for r in rates}, "η", "at η = 1/100 and 1/200, S = 1", text="ηλ/S"
+        ),
+        prose.cases(
+            "so both vanish in the limit of the SDE",
+            [abs(skewness(sp.Rational(1, 10**6))) < 0.01, abs(kurtosis(sp.Rational(1, 10**6))) < 0.01],
+            "both below 0.01 at η = 10⁻⁶",
+        ),
+    ]
+
+
 CLAIM = Claim(
     module=__name__,
     title="Stationary cumulants of SGD on a parabola",
     sources=(Source("textbook", place="autoregressive process of order 1"),),
     verdict=Verdict.CONDITIONAL,
     summary="On a parabola with constant noise the n-th stationary cumulant of SGD is (−η)ⁿ κ_n/(S^{n−1} (1 − (1 "
-    "− ηλ)ⁿ)), exactly. The law is Gaussian only if the minibatch noise is; skewness is of order √(ηλ/S) and "
-    "excess kurtosis of order ηλ/S, so both vanish in the limit of the SDE.",
+    "− ηλ)ⁿ)), exactly. The law is Gaussian only if the minibatch noise is; skewness is of order √(ηλ/S) "
+    "and excess kurtosis of order ηλ/S, so both vanish in the limit of the SDE.",
     printed=sp.Eq(
         sp.Function("kappa_n")(theta), (-eta) ** n * kappa / (S ** (n - 1) * (1 - (1 - eta * lam) ** n)), evaluate=False
     ),
@@ -109,6 +164,7 @@ CLAIM = Claim(
     arguments=(n, kappa, eta, lam, S),
     steps=steps,
     check=check,
+    says=says,
     slip=Slip(
         "Sⁿ for S^{n−1}: a mean of S gradients, without their number",
         (-eta) ** n * kappa / (S**n * (1 - (1 - eta * lam) ** n)),
