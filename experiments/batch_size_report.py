@@ -47,7 +47,7 @@ def _setting(summary: dict) -> list[str]:
     config, sizes = summary["config"], summary["sizes"]
     net = "softmax regression" if config["model"] == "logistic" else f"{config['depth']} × {config['width']} ReLU units"
     budget = _BUDGETS[config["budget"]].format(f"{sizes['budget_size']:,}")
-    tests = f"{config['seeds']} runs a point, {summary['num_test']} test examples, the same for all"
+    tests = f"{config['seeds']} runs per point, {summary['num_test']} test examples, the same for all"
     return [f"{config['data']}, {sizes['features']} inputs, {net}", f"SGD with replacement, {budget}", tests]
 
 

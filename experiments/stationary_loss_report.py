@@ -180,7 +180,7 @@ def _table(case: dict) -> Table:
 
 
 def _facts(case: dict) -> str:
-    """What the table stands on, in a few lines."""
+    """What the table rests on, in a few lines."""
     points = main_points(case)
     decay = f" ({case['trace_decay']:.3g} of it is weight decay, wD)" if case["trace_decay"] else ""
     counts = " and ".join(f"{points[0][arm]['replicas']} of {arm}" for arm in ("SGD", "SDE") if arm in points[0])

@@ -25,21 +25,21 @@ class Config:
     """How fast the SDEs approach SGD as η → 0, and gradient flow: means, variances, momentum, SVAG, stationarity."""
 
     time: float = option(0.6, "Circle: SDE time T = steps·η.")
-    steps: str = option("12,17,24,34,48,68,96,120", "Circle: SGD steps to T, one number a point.")
+    steps: str = option("12,17,24,34,48,68,96,120", "Circle: SGD steps to T, one number per point.")
     batch_size: int = option(4, "Circle: batch size S.")
     svag_steps: int = option(3, "SVAG: steps to T, so η = T/steps, which stays fixed.")
     ells: str = option("1,2,4,8,16,32", "SVAG: values of ℓ.")
     friction: float = option(1.6, "Momentum: γ = (1−m)/√η, which stays fixed.")
     momentum_time: float = option(2.0, "Momentum: inner time steps·√η.")
-    momentum_steps: str = option("20,28,40,56,80,112,160,200", "Momentum: steps to that time, one number a point.")
+    momentum_steps: str = option("20,28,40,56,80,112,160,200", "Momentum: steps to that time, one number per point.")
     stationary: str = option("0.01,0.02,0.04,0.08,0.16", "Stationarity: values of ηλ.")
     net_time: float = option(3.2, "Net: SDE time T = steps·η.")
-    net_steps: str = option("16,24,32,48,64", "Net: SGD steps to T, one number a point.")
+    net_steps: str = option("16,24,32,48,64", "Net: SGD steps to T, one number per point.")
     net_batch_size: int = option(16, "Net: batch size S.")
     num_examples: int = option(64, "Net: training examples N, and as many held out.")
     width: int = option(4, "Net: hidden units.")
     starts: int = option(3, "Net: initial nets.")
-    replicas: int = option(300, "Net: coupled pairs of runs a point and start.")
+    replicas: int = option(300, "Net: coupled pairs of runs per point and start.")
     seed: int = option(0, "Seed of the net's data, starts and runs.")
 
     def label(self) -> str:

@@ -73,7 +73,7 @@ _NAMES = {"order 1": "SDE", "order 2": "order-2 equation"}
 
 
 def style(name: str) -> dict:
-    """Colour by the equation compared with; hollow markers for what stands beside SGD without momentum."""
+    """Colour by the equation compared with; hollow markers for what is drawn beside SGD without momentum."""
     if name in ("sgd_gaussian", "integrator"):
         return dict(color=_SIDE, marker="x" if name == "integrator" else "+", ms=5, fill=_SIDE)
     if name.endswith("flow"):

@@ -135,7 +135,7 @@ class Circle:
         return self.markov(dynamics, *batches(len(self.coefficients), dynamics.batch_size))
 
     def gaussian(self, dynamics: sg.GaussianSGD | sg.SDE) -> np.ndarray:
-        """The Markov operator of a scheme driven by Gaussian increments, one solver step a step."""
+        """The Markov operator of a scheme driven by Gaussian increments, one solver step per step."""
         nodes, weights = centred_gauss_hermite(len(self.coefficients))
         return self.markov(dynamics, nodes[:, None], weights)
 
@@ -199,7 +199,7 @@ def batches(num_examples: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def centred_gauss_hermite(num_units: int, nodes: int = 30) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes (draws, num_units) of mean 0 and weights (draws,): N(0, I) less its mean, which R dW doesn't see.
+    """Nodes (draws, num_units) of mean 0 and weights (draws,): N(0, I) minus its mean, which R dW doesn't see.
 
     Nodes of negligible weight are left out.
     """
@@ -247,7 +247,7 @@ def _one_step(problem: sg.Problem, sgd: sg.SGD) -> tuple[Array, Array]:
 def linear_equation(problem: sg.Problem, sde: sg.SDE) -> tuple[np.ndarray, np.ndarray]:
     """(A, Q): dy = A y dt + noise of covariance Q dt, from the library's own term.
 
-    y is θ, or (θ, p) with momentum, whose time is √η a step.
+    y is θ, or (θ, p) with momentum, whose time is √η per step.
     """
     A, kicks = (np.asarray(x) for x in _linear_terms(problem, _traced(sde)))
     return A, kicks.T @ kicks

@@ -1,6 +1,6 @@
 """Weak errors on a small net: Gaussian SGD minus the SDEs on shared Brownian increments, in float64.
 
-SGD stands here as its Gaussian twin. One step's first two moments agree; the third differs by η³κ₃/S², so SGD and
+SGD appears here as its Gaussian twin. One step's first two moments agree; the third differs by η³κ₃/S², so SGD and
 Gaussian SGD are O(η²) apart at fixed S: too little to touch the slope of order 1, but of the order of order 2's error.
 What is measured for order 2 is therefore Gaussian SGD's slope; SGD's own is measured on exact laws.
 """

@@ -67,8 +67,8 @@ def sentences(summary: dict) -> list[str]:
         "stationarity, a parabola without momentum: SGD's variance moves by +ηλ/2, order 1's by 0, order 2's by −ηλ/2: "
         f"same slope, and order 2 is {_ratio(last['stationary_order2'], last['stationary_order1'])} times as far. With "
         "momentum both orders have the same variance; order 2 gets odds of basins right to O(η), order 1 does not.",
-        f"net: {sizes['net_parameters']} parameters, {config['replicas']} coupled pairs a point. SGD stands as its "
-        "Gaussian twin: the non-Gaussian part, η³κ₃/S² a step and so O(η²), doesn't touch the slope of order 1, but is "
+        f"net: {sizes['net_parameters']} parameters, {config['replicas']} coupled pairs per point. SGD appears as its "
+        "Gaussian twin: the non-Gaussian part, η³κ₃/S² per step and so O(η²), doesn't touch the slope of order 1, but is "
         "of the order of order 2's error, whose slope here is therefore Gaussian SGD's alone.",
     ]
     bounds = []
