@@ -68,8 +68,8 @@ def sentences(summary: dict) -> list[str]:
         f"same slope, and order 2 is {_ratio(last['stationary_order2'], last['stationary_order1'])} times as far. With "
         "momentum both orders have the same variance; order 2 gets odds of basins right to O(η), order 1 does not.",
         f"net: {sizes['net_parameters']} parameters, {config['replicas']} coupled pairs per point. SGD appears as its "
-        "Gaussian twin: the non-Gaussian part, η³κ₃/S² per step and so O(η²), doesn't touch the slope of order 1, but is "
-        "of the order of order 2's error, whose slope here is therefore Gaussian SGD's alone.",
+        "Gaussian twin: the non-Gaussian part, η³κ₃/S² per step and so O(η²), doesn't touch the slope of order 1, but "
+        "is of the order of order 2's error, whose slope here is therefore Gaussian SGD's alone.",
     ]
     bounds = []
     for k, (error, se) in enumerate(zip(*summary["integrator_on_net"].values(), strict=True)):
