@@ -1,7 +1,6 @@
 """The guarded entrance: whatever comes in gives the numbers of a float64 reference, or one short line."""
 
 import collections
-import contextlib
 import math
 import os
 import warnings
@@ -11,13 +10,13 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 import sdesgd as sg
 from sdesgd import inputs
+from tests.users import as_a_user
 
 DRAWS = int(os.environ.get("SDESGD_DRAWS", "100"))
 Pair = collections.namedtuple("Pair", ["a", "b"])
@@ -172,18 +171,6 @@ X = np.random.default_rng(0).normal(size=(40, 3))
 Y = X @ np.ones(3)
 LABELS = np.arange(40) % 3
 KEY = jr.key(0)
-
-
-@contextlib.contextmanager
-def as_a_user(x64=False):
-    """JAX as it is by default, and the library without the suite's type checks, which a user doesn't have."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        with jax.enable_x64(x64), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def linear(w, e):
