@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import sdesgd as sg
-from experiments.run import console, errors
+from experiments.run import console, run_app
 from sdesgd.errors import InputError
 
 
@@ -38,7 +38,7 @@ def show(data_dir: Path | None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Prints the table; the exit status is 0, 2 for bad arguments."""
-    app = typer.Typer(add_completion=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
     @app.command(help="Lists the data sets, which are here, and how to get the others; reads no data.")
     def data(
@@ -46,11 +46,4 @@ def main(arguments: list[str]) -> int:
     ) -> None:
         show(data_dir)
 
-    try:
-        app(arguments, prog_name="python -m experiments data")
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    except InputError as error:
-        errors.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    return 0
+    return run_app(app, arguments, name="python -m experiments data")
