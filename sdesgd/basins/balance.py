@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sdesgd.errors import InputError
+from sdesgd.inputs import as_float64, check_number
 
 
 def detailed_balance(
@@ -23,13 +24,13 @@ def detailed_balance(
             replicas' own standard errors in place of √(n_ab + n_ba).
 
     Returns:
-        (M, M), antisymmetric; NaN where nothing crossed.
+        (M, M), antisymmetric; NaN where nothing crossed, or where the replicas' nets are all equal and have no spread.
 
     Raises:
         InputError: another shape, negative counts, fewer than two replicas.
     """
-    counts = np.asarray(crossings, float)
-    if counts.ndim not in (2, 3) or counts.shape[-1] != counts.shape[-2] or (counts < 0).any():
+    counts = as_float64(crossings, "crossings", "counts (M, M) or (replicas, M, M)")
+    if counts.ndim not in (2, 3) or counts.shape[-1] != counts.shape[-2] or not (counts >= 0).all():
         raise InputError(f"crossings have shape {counts.shape}: pass counts (M, M) or (replicas, M, M), none negative")
     net = counts - np.swapaxes(counts, -1, -2)
     if counts.ndim == 2:
@@ -64,14 +65,16 @@ def rotation(
     Raises:
         InputError: another shape, fewer than two replicas or times, NaN, dt ≤ 0.
     """
-    theta = np.asarray(theta, float)
+    theta = as_float64(theta, "theta", "(replicas, T, D)")
     if theta.ndim != 3 or min(theta.shape[:2]) < 2:
         raise InputError(f"theta has shape {theta.shape}: pass (replicas, T, D), at least two of the first two")
     if not np.isfinite(theta).all():
         raise InputError("theta holds NaN or infinity: leave replicas that diverged out")
-    if not (math.isfinite(dt) and dt > 0):
-        raise InputError(f"dt is {dt}: pass the SDE time between saves, positive")
-    centred = theta - (theta.mean(axis=(0, 1)) if mean is None else np.asarray(mean, float))
+    check_number("dt", dt, "the SDE time between saves, positive", lambda x: x > 0)
+    middle = theta.mean(axis=(0, 1)) if mean is None else as_float64(mean, "mean", f"({theta.shape[2]},)")
+    if middle.shape != theta.shape[2:] or not np.isfinite(middle).all():
+        raise InputError(f"mean has shape {middle.shape}: pass finite numbers ({theta.shape[2]},)")
+    centred = theta - middle
     turned = np.einsum("rti,rtj->rij", centred[:, :-1], np.diff(centred, axis=1)) / (theta.shape[1] - 1) / dt
     rates = (turned - np.swapaxes(turned, 1, 2)) / 2
     return rates.mean(axis=0), rates.std(axis=0, ddof=1) / math.sqrt(len(rates))

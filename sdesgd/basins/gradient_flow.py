@@ -9,11 +9,12 @@ ones (Kvaerno 3 and 5) take two to four times as many steps here, and stop at th
 import math
 from collections.abc import Callable
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
+
+from sdesgd import freshness
 
 # How a point's flow stands: moving; ‖∇V‖ below the tolerance; at rest where V curves down; stopped by rounding.
 MOVING, ARRIVED, SADDLE, STALLED = range(4)
@@ -106,7 +107,7 @@ def _advance_one(value, theta, step, time, status, gradient_norm, tolerance, num
     return lax.while_loop(going, one, (theta, step, time, status, jnp.zeros((), int)))[:4]
 
 
-@eqx.filter_jit
+@freshness.jit
 def advance(
     value: Callable,
     points: Float[Array, "K D"],
@@ -133,7 +134,7 @@ def advance(
     return jax.vmap(one)(points, steps, times, status)
 
 
-@eqx.filter_jit
+@freshness.jit
 def newton_finish(
     value: Callable, points: Float[Array, "K D"]
 ) -> tuple[Float[Array, "K D"], Float[Array, " K"], Float[Array, " K"], Float[Array, "K D"], Int[Array, " K"]]:
@@ -165,13 +166,13 @@ def newton_finish(
     return jax.vmap(one)(points)
 
 
-@eqx.filter_jit
+@freshness.jit
 def values_at(value: Callable, points: Float[Array, "K D"]) -> Float[Array, " K"]:
     """V of each point, one after another: no more memory than one needs."""
     return lax.map(value, points)
 
 
-@eqx.filter_jit
+@freshness.jit
 def slopes_at(value: Callable, points: Float[Array, "K D"]) -> Float[Array, " K"]:
     """‖∇V‖ of each point, one after another."""
     return lax.map(lambda theta: jnp.linalg.norm(jax.grad(value)(theta)), points)

@@ -9,10 +9,11 @@ from jaxtyping import Float, Int
 from scipy import special
 from scipy.stats import qmc
 
+from sdesgd import freshness, inputs
 from sdesgd.basins.quenching import Quenched, check_points, quench, values_of
 from sdesgd.basins.symmetry import LARGEST_ORDER, NoSymmetry, Symmetry
-from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape, Potential
+from sdesgd.errors import InputError, shown
+from sdesgd.landscape import Landscape, Potential, as_landscape
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,7 +57,9 @@ class Minima:
         Args:
             points: (K, D), already at rest.
         """
-        points = np.asarray(points, float)
+        points = inputs.as_float64(points, "points", f"(K, {self.points.shape[1]})")
+        if points.ndim != 2 or points.shape[1] != self.points.shape[1]:
+            raise InputError(f"points have shape {points.shape}: pass (K, {self.points.shape[1]})")
         label = np.full(len(points), -1)
         finite = np.flatnonzero(np.isfinite(points).all(axis=1))
         label[finite] = _match(points[finite], self.points, self.symmetry, self.tolerance)
@@ -68,6 +71,8 @@ class Minima:
         Args:
             index: 0, …, M − 1.
         """
+        if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < len(self):
+            raise InputError(f"index is {shown(index)}: pass 0 to {len(self) - 1}")
         images = self.symmetry.images(self.points[index])
         kept: list[np.ndarray] = []
         for image in images:
@@ -123,9 +128,14 @@ def find_minima(
 
     Raises:
         InputError: a degenerate minimum; a start that reaches no minimum; a symmetry that V doesn't have; bad starts;
-            D > 512.
+            D > 512; a V that JAX can't trace.
     """
     symmetry = NoSymmetry() if symmetry is None else symmetry
+    if not isinstance(symmetry, Symmetry):
+        raise InputError(f"symmetry is {shown(symmetry)}: pass one of tanh_symmetry, unit_permutations or NoSymmetry()")
+    inputs.check_number("tolerance", tolerance, "a positive, finite number", lambda x: x > 0)
+    # The result keeps the landscape as it was given, so that a later call sees what it is then.
+    given, landscape = landscape, as_landscape(landscape)
     starts = check_points(landscape, starts)
     if not len(starts):
         raise InputError("there are 0 starts: pass at least one point")
@@ -148,7 +158,7 @@ def find_minima(
             distinct.append(index)
     label = _match(points, points[distinct], symmetry, 3 * tolerance)  # what was merged over two steps
     return Minima(
-        landscape,
+        given,
         symmetry,
         points[distinct],
         losses[distinct],
@@ -167,8 +177,12 @@ def minima_of(potential: Potential, starts: int | None = None) -> Minima:
         starts: how many of the box to try besides; default: 0 where the potential names its minima, else 128 D.
 
     Raises:
-        InputError: as ``find_minima``.
+        InputError: as ``find_minima``; a landscape without a box.
     """
+    if not isinstance(potential, Potential):
+        raise InputError(f"potential is {shown(potential)}: pass a Potential, or use find_minima with starts")
+    if starts is not None and starts != 0:
+        inputs.check_positive_integer("starts", starts)
     named = np.array(potential.minima or np.zeros((0, potential.dimension)), float)
     if starts is None:
         starts = 0 if len(named) else 128 * potential.dimension
@@ -184,10 +198,8 @@ def check_temperature(temperature: float | int) -> None:
     """Raises:
     InputError: T ≤ 0, or not finite.
     """
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(
-            f"temperature is {temperature}: pass T > 0; at T = 0 the law is a point mass at the deepest minimum"
-        )
+    wanted = "T > 0; at T = 0 the law is a point mass at the deepest minimum"
+    inputs.check_number("temperature", temperature, wanted, lambda x: x > 0)
 
 
 def _close(distances: np.ndarray, points: np.ndarray, tolerance: float) -> np.ndarray:
@@ -213,10 +225,11 @@ def _check_symmetry(landscape: Landscape, symmetry: Symmetry, theta: np.ndarray)
         return
     # A sum over units is what it is in any order, but no further: compare at rounding error.
     enumerable = symmetry.order <= LARGEST_ORDER
-    images = symmetry.images(theta)[:: 1 + symmetry.order // 64] if enumerable else symmetry.canonical(theta[None])
+    with freshness.guarded("the symmetry", "see basins.symmetry.Symmetry for what it must give", "can't be applied"):
+        images = symmetry.images(theta)[:: 1 + symmetry.order // 64] if enumerable else symmetry.canonical(theta[None])
     values = values_of(landscape, np.concatenate([theta[None], images]))
     worst = np.abs(values - values[0]).max()
-    if worst > 1e-9 * (1 + np.abs(values[0])):
+    if not worst <= 1e-9 * (1 + np.abs(values[0])):
         raise InputError(
             f"{landscape.name} changes by {worst:.2g} under the symmetry: pass one that it has, or NoSymmetry()"
         )

@@ -5,16 +5,18 @@ import math
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from scipy import linalg, stats
 
+from sdesgd import inputs
 from sdesgd.basins.tally import Tally
 from sdesgd.basins.wells import Wells
-from sdesgd.dynamics import AbstractDynamics, check_positive_integer
-from sdesgd.errors import InputError
+from sdesgd.dynamics import AbstractDynamics
+from sdesgd.errors import InputError, shown
 from sdesgd.problem import Problem
 from sdesgd.simulation import simulate
 
@@ -48,8 +50,7 @@ class Occupancy:
 
     def interval(self, confidence: float = 0.95) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
         """(low, high), each (M,): p ± z·standard error, each well with its own confidence."""
-        if not 0 < confidence < 1:
-            raise InputError(f"confidence is {confidence}: pass a number between 0 and 1")
+        inputs.check_number("confidence", confidence, "a number between 0 and 1", lambda x: 0 < x < 1)
         half = stats.norm.ppf(0.5 + confidence / 2) * self.standard_errors
         return self.probabilities - half, self.probabilities + half
 
@@ -94,19 +95,22 @@ def measure_occupancy(
 
     Source: claim occupancy-error.
     """
-    starts = np.asarray(starts, float)
+    key = inputs.as_key(key)
+    starts = inputs.as_float64(starts, "starts", "(starts, D), one row each")
     _check(dynamics, problem, wells, starts, num_steps, burn_in, replicas, least_crossings)
     each = math.ceil(replicas / len(starts))
     replicas = each * len(starts)
     if each < 2:
         raise InputError(f"{replicas} replicas for {len(starts)} starts: pass at least two a start, for an error bar")
     if rates is not None:
-        rates = np.asarray(rates, float) / (1 - float(np.asarray(getattr(dynamics, "momentum", 0.0))))
+        rates = inputs.as_float64(rates, "rates", "(M, M)") / (
+            1 - float(np.asarray(getattr(dynamics, "momentum", 0.0)))
+        )
         _check_plan(
             rates, wells, float(np.asarray(dynamics.learning_rate)), num_steps, burn_in, replicas, least_crossings
         )
-    tally = Tally(dynamics, wells, burn_in)
-    _, unravel = ravel_pytree(problem.moving())
+    problem, tally = problem.fresh(), Tally(dynamics, wells, burn_in).fresh()
+    flat, unravel = ravel_pytree(problem.moving())
     visits, crossings = [], []
     for start, start_key in zip(starts, jr.split(key, len(starts)), strict=True):
         run = simulate(
@@ -117,7 +121,7 @@ def measure_occupancy(
             key=start_key,
             observables={},
             save_every=burn_in + num_steps,
-            params=eqx.combine(unravel(start), problem.params),
+            params=eqx.combine(unravel(jnp.asarray(start, flat.dtype)), problem.params),
             progress=progress,
         )
         if run.interrupted:
@@ -139,9 +143,18 @@ def occupancy_of(
     rates: Any = None,
     learning_rate: Any = None,
 ) -> Occupancy:
-    """The occupancy from counts, or a refusal; see ``measure_occupancy``."""
+    """The occupancy from counts, or a refusal; see ``measure_occupancy``.
+
+    Raises:
+        InputError: no steps, fewer than two replicas a start, steps that differ between replicas; as there.
+    """
     groups, each, M = visits.shape
     steps, replicas = int(visits[0, 0].sum()), groups * each
+    if each < 2 or steps < 1 or not (visits.sum(axis=2) == steps).all():
+        raise InputError(
+            f"{each} replicas a start of {steps} steps: pass two or more a start, for an error bar, of equally many "
+            "steps"
+        )
     shares = visits / steps
     p = shares.mean(axis=(0, 1))
     by_start = crossings.sum(axis=1)
@@ -158,7 +171,9 @@ def occupancy_of(
         of_start = shares.mean(axis=1)
         others = (groups * p - of_start) / (groups - 1)
         scatter = errors * np.sqrt(groups + groups / (groups - 1))  # of a group's share less the others'
-        gaps = np.abs(of_start - others) / np.maximum(scatter, 1e-300)
+        # A well that all replicas share alike has no scatter and no gap.
+        apart = np.abs(of_start - others)
+        gaps = np.divide(apart, scatter, out=np.where(apart > 0, np.inf, 0.0), where=scatter > 0)
         worst = float(gaps.max())
         if worst > _DISAGREEMENT:
             start, well = np.unravel_index(gaps.argmax(), gaps.shape)
@@ -179,7 +194,7 @@ def stationary_of(rates: Any) -> tuple[Float[np.ndarray, " M"], float]:
     Raises:
         InputError: not (M, M) rates, finite and not negative; wells that aren't all connected.
     """
-    rates = np.array(rates, float)
+    rates = inputs.as_float64(rates, "rates", "(M, M)").copy()
     if rates.ndim != 2 or rates.shape[0] != rates.shape[1] or len(rates) < 2:
         raise InputError(f"rates have shape {rates.shape}: pass (M, M) for M > 1 wells, row a column b from a to b")
     np.fill_diagonal(rates, 0)
@@ -199,6 +214,7 @@ def stationary_of(rates: Any) -> tuple[Float[np.ndarray, " M"], float]:
 
 def crossings_per_time(rates: Any) -> Float[np.ndarray, " M"]:
     """(M,): expected crossings into and out of each well per unit of SDE time at stationarity, 2π_a Σ_b k_ab."""
+    rates = inputs.as_float64(rates, "rates", "(M, M)")
     pi, _ = stationary_of(rates)
     return 2 * pi * (np.sum(rates, axis=1) - np.diag(rates))
 
@@ -211,17 +227,24 @@ def steps_needed(rates: Any, learning_rate: float, replicas: int, crossings: int
     Args:
         rates: (M, M), row a column b, per unit of SDE time. learning_rate: η, of one step.
         replicas: how many. crossings: K wanted; the standard error of an occupancy p is then 2p(1 − p)/√K.
+
+    Raises:
+        InputError: rates as for ``stationary_of``, η ≤ 0, fewer than one replica or crossing.
     """
-    if not (learning_rate > 0 and replicas >= 1 and crossings >= 1):
-        raise InputError(
-            f"learning_rate {learning_rate}, replicas {replicas}, crossings {crossings}: pass η > 0 and at least 1"
-        )
+    _check_rate(learning_rate)
+    for name, value in (("replicas", replicas), ("crossings", crossings)):
+        inputs.check_number(name, value, "a finite number of at least 1", lambda x: x >= 1)
     return math.ceil(crossings / (learning_rate * replicas * float(crossings_per_time(rates).min())))
 
 
 def burn_in_needed(rates: Any, learning_rate: float) -> int:
     """Steps in three relaxation times of the chain with these rates: e⁻³ = 5 % of the start's bias is left."""
+    _check_rate(learning_rate)
     return math.ceil(_RELAXATIONS * stationary_of(rates)[1] / learning_rate)
+
+
+def _check_rate(learning_rate: Any) -> None:
+    inputs.check_number("learning_rate", learning_rate, "η > 0, of one step", lambda x: x > 0)
 
 
 def _check_plan(rates, wells, learning_rate, num_steps, burn_in, replicas, least_crossings) -> None:
@@ -257,13 +280,21 @@ def _too_few(K, least_crossings, steps, replicas, rates, learning_rate) -> str:
 
 
 def _check(dynamics, problem, wells, starts, num_steps, burn_in, replicas, least_crossings) -> None:
+    for name, value, kind in (("dynamics", dynamics, AbstractDynamics), ("problem", problem, Problem)):
+        if not isinstance(value, kind):
+            raise InputError(f"{name} is {shown(value)}: the order is (dynamics, problem, wells)")
+    if not isinstance(wells, Wells):
+        raise InputError(f"wells is {shown(wells)}: pass those of wells_of(landscape)")
     if callable(dynamics.learning_rate):
         raise InputError("learning_rate is a schedule, so nothing is stationary: pass a number")
     for name, value in (("num_steps", num_steps), ("replicas", replicas), ("least_crossings", least_crossings)):
-        check_positive_integer(name, value)
-    if burn_in < 0 or burn_in + num_steps > _MOST_STEPS:
+        inputs.check_positive_integer(name, value)
+    whole = isinstance(burn_in, int | np.integer) and not isinstance(burn_in, bool)
+    if not whole or burn_in < 0 or burn_in + num_steps > _MOST_STEPS:
         raise InputError(f"burn_in {burn_in}, num_steps {num_steps}: pass burn_in ≥ 0, and at most 2·10⁹ steps in all")
     if starts.ndim != 2 or starts.shape[1] != problem.num_parameters or not len(starts):
         raise InputError(f"starts have shape {starts.shape}: pass (starts, {problem.num_parameters}), one row each")
+    if not np.isfinite(starts).all():
+        raise InputError("starts hold NaN or infinity: begin at finite points")
     if wells.count < 2:
         raise InputError("there is one well, and its occupancy is 1: nothing to measure")

@@ -14,13 +14,16 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from scipy import integrate, interpolate
 
+from sdesgd import freshness, inputs
+from sdesgd.basins.jets import jets
 from sdesgd.basins.minima import check_temperature
 from sdesgd.basins.quenching import check_points
-from sdesgd.basins.saddles import Saddle, jets
-from sdesgd.dynamics import AbstractDynamics, check_positive_integer
-from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape
+from sdesgd.basins.saddles import Saddle, check_saddles
+from sdesgd.dynamics import AbstractDynamics
+from sdesgd.errors import InputError, shown
+from sdesgd.landscape import Landscape, as_landscape
 from sdesgd.problem import Problem
+from sdesgd.stationary.quadratic import as_symmetric
 
 _LANES = (64, 1024)  # passages that run side by side, at least and at most
 _SEGMENT = 20_000  # steps of one compiled call
@@ -48,7 +51,7 @@ def kramers_rate(hessian_min: Any, hessian_saddle: Any, barrier: float | int, te
 
     Source: claims kramers-rate and detailed-balance.
     """
-    low, high = (np.linalg.eigvalsh(np.atleast_2d(np.asarray(H, float))) for H in (hessian_min, hessian_saddle))
+    low, high = (_spectrum("hessian_min", hessian_min), _spectrum("hessian_saddle", hessian_saddle))
     check_temperature(temperature)
     if low.shape != high.shape or not low[0] > 0:
         raise InputError(
@@ -56,10 +59,16 @@ def kramers_rate(hessian_min: Any, hessian_saddle: Any, barrier: float | int, te
         )
     if not high[0] < 0 or (high[1:] <= 0).any():
         raise InputError(f"hessian_saddle has eigenvalues {high}: pass that of a saddle with one negative")
-    if not barrier > 0:
-        raise InputError(f"barrier is {barrier}: pass V at the saddle less V at the minimum, which is positive")
+    wanted = "V at the saddle less V at the minimum, which is positive"
+    inputs.check_number("barrier", barrier, wanted, lambda x: x > 0)
     prefactor = abs(high[0]) / (2 * math.pi) * math.sqrt(np.prod(low) / abs(np.prod(high)))
-    return float(prefactor * math.exp(-barrier / temperature))
+    return float(prefactor * math.exp(-float(barrier) / float(temperature)))
+
+
+def _spectrum(name: str, hessian: Any) -> Float[np.ndarray, " D"]:
+    return np.linalg.eigvalsh(
+        as_symmetric(name, np.atleast_2d(inputs.as_float64(hessian, name, "(D, D), or a number")))
+    )
 
 
 def kramers_rates(
@@ -71,14 +80,16 @@ def kramers_rates(
         landscape: V. minima: (M, D), or an object with ``points``. saddles: of ``find_saddles``. temperature: T.
 
     Raises:
-        InputError: as ``kramers_rate``; minima that stand for several copies.
+        InputError: as ``kramers_rate``; minima that stand for several copies; saddles of other minima.
     """
+    landscape = as_landscape(landscape)
     if np.any(np.asarray(getattr(minima, "multiplicities", 1)) > 1):
         raise InputError(
             "minima stand for symmetric copies, each with passes of its own: pass all the copies as points"
         )
     points = check_points(landscape, getattr(minima, "points", minima))
     values, _, hessians = jets(landscape, points)
+    saddles = check_saddles(saddles, len(points))
     rates = np.zeros((len(points), len(points)))
     for saddle in saddles:
         for a, b in (saddle.wells, saddle.wells[::-1]):
@@ -112,13 +123,20 @@ def mean_first_passage_time(
     check_temperature(temperature)
     value, box = _on_a_line(landscape, box)
     low, high = box
+    for name, point in (("start", start), ("target", target)):
+        inputs.check_number(name, point, "a finite θ in the box", lambda x: True)
+    start, target = float(start), float(target)
     if not (low <= start <= high and low <= target <= high and start != target):
         raise InputError(f"start {start} and target {target}: pass two different points between {low:g} and {high:g}")
     wall = low if start < target else high
     # u: distance from the wall, upwards in either case, with the start a point of the grid.
     near, far = abs(start - wall), abs(target - wall)
     u = np.unique(np.concatenate([np.linspace(0, near, _POINTS), np.linspace(near, far, _POINTS)]))
-    V = value(wall + math.copysign(1, target - start) * u) / temperature
+    V = value(wall + math.copysign(1, target - start) * u) / float(temperature)
+    if not np.isfinite(V).all():
+        raise InputError(
+            f"V/T is not finite at {(~np.isfinite(V)).sum()} points of the box ({low:g}, {high:g}): choose another"
+        )
     V, ahead = V - V.min(), u >= near
     if V[ahead].max() > 600:
         raise InputError(f"the barrier is {V[ahead].max():.0f} T, so the time overflows: raise the temperature")
@@ -133,23 +151,36 @@ def _on_a_line(landscape, box) -> tuple[Callable, tuple[float, float]]:
         if box is None:
             low, high = getattr(landscape, "box", ((0, 0),))[0]
             box = (low - (high - low) / 2, high + (high - low) / 2)
-        if not box[0] < box[1]:
-            raise InputError(f"box {box}: pass (low, high) with low < high, beyond which V/T is large")
+        sides = _interval(box, "(low, high) with low < high, beyond which V/T is large")
         with jax.enable_x64(True):
-            values = jax.jit(jax.vmap(lambda x: landscape.value(x[None])))
-        return lambda x: _in_float64(values, x), (float(box[0]), float(box[1]))
-    x, V = (np.asarray(a, float) for a in landscape)
+            known = landscape.fresh().value
+        return lambda x: _in_float64(known, x), sides
+    if not isinstance(landscape, tuple | list) or len(landscape) != 2:
+        raise InputError(f"landscape is {shown(landscape)}: pass a Landscape of one dimension, or arrays (x, V(x))")
+    x, V = (inputs.as_float64(a, name, "(n,)") for a, name in zip(landscape, ("x", "V"), strict=True))
     if x.ndim != 1 or x.shape != V.shape or len(x) < 4 or not (np.diff(x) > 0).all() or not np.isfinite(V).all():
         raise InputError(f"arrays of shapes {x.shape} and {V.shape}: pass x, ascending, and finite V(x), of one length")
-    box = (float(x[0]), float(x[-1])) if box is None else (float(box[0]), float(box[1]))
+    box = (float(x[0]), float(x[-1])) if box is None else _interval(box, "(low, high) within the arrays' range")
     if not x[0] <= box[0] < box[1] <= x[-1]:
         raise InputError(f"box {box}: pass one within the arrays' range, {x[0]:g} to {x[-1]:g}")
     return interpolate.CubicSpline(x, V), box
 
 
-def _in_float64(function: Callable, x: np.ndarray) -> np.ndarray:
+def _interval(box: Any, wanted: str) -> tuple[float, float]:
+    sides = inputs.as_float64(box, "box", wanted)
+    if sides.shape != (2,) or not np.isfinite(sides).all() or not sides[0] < sides[1]:
+        raise InputError(f"box {shown(box)}: pass {wanted}")
+    return float(sides[0]), float(sides[1])
+
+
+def _in_float64(value: Callable, x: np.ndarray) -> np.ndarray:
     with jax.enable_x64(True):
-        return np.asarray(function(jnp.asarray(x)), float)
+        return np.asarray(_on_line(value, jnp.asarray(x)), float)
+
+
+@freshness.jit
+def _on_line(value: Callable, x: Float[Array, " n"]) -> Float[Array, " n"]:
+    return jax.vmap(lambda z: value(z[None]))(x)
 
 
 # -- measurement -------------------------------------------------------------------------------------------
@@ -194,26 +225,33 @@ def first_passage(
 
     Args:
         dynamics: with a constant learning rate. problem: of D parameters.
-        start: (D,), with zero velocity if there is momentum. target: θ (D,) ↦ bool, in JAX; pass the same function
-            object again to avoid a recompilation.
+        start: (D,), with zero velocity if there is momentum. target: θ (D,) ↦ bool, in JAX; the same program again
+            compiles nothing.
         replicas: passages. max_steps: of each; allow some 15 mean times for a thousand.
 
     Raises:
         InputError: passages that take longer than max_steps (their number, and how many steps would do), a start
-            inside the target, a run that diverges, a schedule.
+            inside the target or not finite, a run that diverges, a schedule, a target that JAX can't trace or that
+            isn't one bool, no key.
     """
+    for name, value, kind in (("dynamics", dynamics, AbstractDynamics), ("problem", problem, Problem)):
+        if not isinstance(value, kind):
+            raise InputError(f"{name} is {shown(value)}: the order is (dynamics, problem, start, target)")
     rate = dynamics.learning_rate
     if callable(rate):
         raise InputError("learning_rate is a schedule, so the time depends on when one starts: pass a number")
-    check_positive_integer("replicas", replicas)
-    check_positive_integer("max_steps", max_steps)
+    inputs.check_positive_integer("replicas", replicas)
+    inputs.check_positive_integer("max_steps", max_steps)
+    key = inputs.as_key(key)
     if replicas < 2 or max_steps > 2**31 - 2:
         raise InputError(f"replicas {replicas}, max_steps {max_steps}: pass at least 2 and at most 2·10⁹")
     rate = float(np.asarray(rate))
+    problem, dynamics = problem.fresh(), dynamics.fresh()
     flat, unravel = ravel_pytree(problem.moving())
-    start = jnp.asarray(start, flat.dtype)
-    if start.shape != flat.shape:
-        raise InputError(f"start has shape {start.shape}: pass {flat.shape}")
+    start = jnp.asarray(inputs.as_float64(start, "start", f"{flat.shape}"), flat.dtype)
+    if start.shape != flat.shape or not bool(jnp.isfinite(start).all()):
+        raise InputError(f"start has shape {start.shape}, {shown(np.asarray(start))}: pass finite numbers {flat.shape}")
+    target = _fresh_target(target, start)
     if bool(target(start)):
         raise InputError(f"the start {start} lies in the target: start outside")
     state = dynamics.init(problem, eqx.combine(unravel(start), problem.params))
@@ -238,7 +276,18 @@ def first_passage(
     return _summary(np.asarray(carry[5]), np.asarray(carry[6]), max_steps, rate)
 
 
-@eqx.filter_jit
+def _fresh_target(target: Any, start: Array) -> freshness.Fresh:
+    """The target as it is now."""
+    if not callable(target):
+        raise InputError(f"target is {shown(target)}: pass a function of θ (D,) to a bool, in JAX")
+    known, shape = freshness.traced(target, start, what="the target")
+    if getattr(shape, "shape", None) != () or shape.dtype != bool:
+        got = f"shape {shape.shape} and dtype {shape.dtype}" if hasattr(shape, "dtype") else type(shape).__name__
+        raise InputError(f"target(θ) has {got}: return one bool, as θ[0] > 1")
+    return known
+
+
+@freshness.jit
 def _segment(dynamics, problem, target, start, fixed, carry, key, max_steps):
     """Lanes step together; a lane whose passage has ended takes the next one that nobody has begun."""
     replicas = carry[5].shape[0]

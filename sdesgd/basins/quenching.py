@@ -1,7 +1,6 @@
 """Quenching: where the gradient flow from a point comes to rest, which says in whose basin the point lies."""
 
 import dataclasses
-import math
 from typing import Any
 
 import jax
@@ -9,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from sdesgd import sizes
+from sdesgd import inputs, sizes
 from sdesgd.basins import gradient_flow
 from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape
+from sdesgd.landscape import Landscape, as_landscape
 
 # Every step forms the Hessian and its eigenvectors.
 _LARGEST_DIMENSION = 512
@@ -87,8 +86,9 @@ def quench(
 
     Raises:
         InputError: not float64, points of another shape, a start where V isn't finite, a tolerance out of range,
-            D > 512.
+            D > 512, a V that JAX can't trace.
     """
+    landscape = as_landscape(landscape)
     if landscape.dimension > _LARGEST_DIMENSION:
         raise InputError(
             f"{landscape.name} has D = {landscape.dimension}: the flow needs the whole Hessian at every step, so pass "
@@ -96,8 +96,7 @@ def quench(
         )
     starts = check_points(landscape, points)
     for name, number in (("gradient_norm", gradient_norm), ("tolerance", tolerance), ("max_time", max_time)):
-        if not (math.isfinite(number) and number > 0):
-            raise InputError(f"{name} is {number}: pass a positive, finite number")
+        inputs.check_number(name, number, "a positive, finite number", lambda x: x > 0)
     if not len(starts):
         empty = np.zeros(0)
         return Quenched(starts, empty, empty, starts, empty.astype(int), empty.astype(bool), "")
@@ -108,8 +107,13 @@ def quench(
         for part, count in _padded(ends, chunk)
     ]
     finished, losses, norms, spectra, zero_modes = (np.concatenate(x) for x in zip(*parts, strict=True))
-    converged = (status == gradient_flow.ARRIVED) | ((status == gradient_flow.STALLED) & (norms < gradient_norm))
-    trouble = _trouble(landscape, status, converged, ends, norms, times, gradient_norm, max_time)
+    arrived = (status == gradient_flow.ARRIVED) | ((status == gradient_flow.STALLED) & (norms < gradient_norm))
+    # Where V has no second derivative there is no curvature that could be called up or down.
+    converged = arrived & np.isfinite(spectra).all(axis=1)
+    trouble = _trouble(landscape, status, arrived, ends, norms, times, gradient_norm, max_time)
+    if (arrived & ~converged).any():
+        rough = f"{(arrived & ~converged).sum()} end where the Hessian isn't finite: smooth the loss there"
+        trouble = f"{trouble}; {rough}" if trouble else f"of {len(status)} starts on {landscape.name}, {rough}"
     blank = np.where(converged, 1.0, np.nan)
     return Quenched(
         finished * blank[:, None], losses * blank, norms, spectra * blank[:, None], zero_modes, converged, trouble
@@ -122,14 +126,15 @@ def check_points(landscape: Landscape, points: Any) -> Float[np.ndarray, "K D"]:
     Raises:
         InputError: they aren't.
     """
+    landscape = as_landscape(landscape)
     if not jax.config.read("jax_enable_x64"):
         raise InputError(
             "JAX computes in float32 here, too coarse for minima: call within `with jax.enable_x64(True):`"
         )
-    dtype = getattr(points, "dtype", np.dtype(float))
-    if jnp.issubdtype(dtype, jnp.floating) and dtype != np.float64:
+    dtype = np.dtype(getattr(points, "dtype", float)).newbyteorder("=")
+    if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8:
         raise InputError(f"the points are {dtype}, too coarse for minima: compute them in float64")
-    array = np.asarray(points, float)
+    array = inputs.as_float64(points, "points", f"(K, {landscape.dimension})")
     if array.ndim != 2 or array.shape[1] != landscape.dimension:
         raise InputError(f"points have shape {array.shape}: pass (K, {landscape.dimension}) for {landscape.name}")
     bad = ~(np.isfinite(values_of(landscape, array)) & np.isfinite(array).all(axis=1))

@@ -6,21 +6,21 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy import optimize
 
+from sdesgd import inputs
+from sdesgd.basins.jets import ROUND, jets, relax, slopes_on_a_line, to_saddle
 from sdesgd.basins.quenching import check_points, quench
-from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape
+from sdesgd.errors import InputError, shown
+from sdesgd.landscape import Landscape, as_landscape
 
 _SEARCH_POINTS = 8001  # of the search for critical points in one dimension
-_ROUND, _ROUNDS = 200, 100  # steps of the string between two looks at it
+_ROUNDS = 100  # of the string, at most
 _SETTLED = 1e-6  # change of the pass within a round, relative to the range of V on the string
-_POLISH = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,65 +64,27 @@ def critical_points(landscape: Landscape, low: float, high: float) -> tuple[np.n
     """The minima and the maxima of V on an interval, each sorted: changes of sign of V′ on a fine grid, refined.
 
     Assumptions: D = 1; two critical points are further apart than 1/8000 of the interval.
+
+    Raises:
+        InputError: V′ isn't finite somewhere on it.
     """
-    slope = jax.jit(lambda x: landscape.gradient(x[None])[0])
+    value = as_landscape(landscape).value
     x = np.linspace(low, high, _SEARCH_POINTS)
     x[1:-1] += 1e-7 * math.pi * (high - low) / _SEARCH_POINTS  # no grid point on a symmetric critical point
-    slopes = np.asarray(jax.vmap(slope)(jnp.asarray(x)))
+    slopes = np.asarray(slopes_on_a_line(value, jnp.asarray(x)))
+    if not np.isfinite(slopes).all():
+        where = x[~np.isfinite(slopes)][0]
+        raise InputError(f"V′ of {landscape.name} is not finite at {where:.4g}: choose another box, or smooth V there")
     found = {1: [], -1: []}
     for k in np.flatnonzero(slopes[:-1] * slopes[1:] < 0):
-        root = optimize.brentq(lambda z: float(slope(jnp.asarray(z))), x[k], x[k + 1], xtol=1e-14)
+        root = optimize.brentq(
+            lambda z: float(slopes_on_a_line(value, jnp.asarray([z]))[0]), x[k], x[k + 1], xtol=1e-14
+        )
         found[1 if slopes[k] < 0 else -1].append(root)
     return np.array(found[1]), np.array(found[-1])
 
 
 # -- the string --------------------------------------------------------------------------------------------
-
-
-@eqx.filter_jit
-def _relax(value, string, step, longest):
-    """A round of the simplified string method: descend each image, then space them evenly along the string."""
-    slopes = jax.vmap(jax.grad(value))
-
-    def respaced(images):
-        lengths = jnp.linalg.norm(jnp.diff(images, axis=0), axis=1)
-        along = jnp.concatenate([jnp.zeros(1), jnp.cumsum(lengths)])
-        even = jnp.linspace(0, along[-1], len(images))
-        return jax.vmap(lambda column: jnp.interp(even, along, column), 1, 1)(images)
-
-    def descend(_, images):
-        move = -step * slopes(images)
-        length = jnp.linalg.norm(move, axis=1, keepdims=True)
-        move = move / jnp.maximum(1, length / longest)
-        return respaced(images.at[1:-1].add(move[1:-1]))
-
-    string = jax.lax.fori_loop(0, _ROUND, descend, respaced(string))
-    return string, jax.vmap(value)(string)
-
-
-@eqx.filter_jit
-def _jet(value, point):
-    return value(point), jax.grad(value)(point), jax.hessian(value)(point)
-
-
-def jets(landscape: Landscape, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(V (K,), ‖∇V‖ (K,), ∇²V (K, D, D)) of few points: compiled once for any number."""
-    values, slopes, hessians = zip(*(_jet(landscape.value, jnp.asarray(x)) for x in points), strict=True)
-    return np.array(values), np.linalg.norm(np.array(slopes), axis=1), np.array(hessians)
-
-
-@eqx.filter_jit
-def _to_saddle(value, point, longest):
-    """Up along the softest direction and down along the others, by Newton's lengths."""
-
-    def move(_, x):
-        values, vectors = jnp.linalg.eigh(jax.hessian(value)(x))
-        along = vectors.T @ jax.grad(value)(x)
-        curvature = jnp.maximum(jnp.abs(values), 1e-12).at[0].multiply(-1)
-        step = -vectors @ (along / curvature)
-        return x + step / jnp.maximum(1, jnp.linalg.norm(step) / longest)
-
-    return jax.lax.fori_loop(0, _POLISH, move, point)
 
 
 def minimum_energy_path(landscape: Landscape, a: Any, b: Any, images: int = 31) -> Path:
@@ -140,17 +102,18 @@ def minimum_energy_path(landscape: Landscape, a: Any, b: Any, images: int = 31) 
 
     Raises:
         InputError: a and b agree or aren't minima; fewer than 5 images; the string doesn't settle; the pass isn't a
-            non-degenerate saddle of index 1, or lies below an end.
+            non-degenerate saddle of index 1, or lies below an end; a V that JAX can't trace.
 
     Source: E, Ren & Vanden-Eijnden 2007, J. Chem. Phys. 126, 164103.
     """
-    if images < 5:
-        raise InputError(f"images is {images}: pass at least 5")
-    ends = check_points(landscape, np.stack([np.asarray(a, float), np.asarray(b, float)]))
+    landscape = as_landscape(landscape)
+    _check_images(images)
+    ends = _pair(landscape, a, b)
     span = float(np.linalg.norm(ends[1] - ends[0]))
     depths, slopes, hessians = jets(landscape, ends)
     curvature = float(np.abs(np.linalg.eigvalsh(hessians)).max())
-    if not span > 0 or slopes.max() > 1e-4 * curvature * span or np.linalg.eigvalsh(hessians).min() <= 0:
+    at_rest = slopes.max() <= 1e-4 * curvature * span
+    if not (span > 0 and at_rest and np.linalg.eigvalsh(hessians).min() > 0):
         raise InputError(
             f"a and b must be two different minima, but they are {span:.2g} apart, and ‖∇V‖ there is {slopes[0]:.2g}, "
             f"{slopes[1]:.2g}: pass quenched points"
@@ -185,10 +148,34 @@ def highest_on_the_way(landscape: Landscape, a: Any, b: Any, images: int = 31, r
 
     Args:
         landscape: V. a, b: (D,), D > 1, float64. images: of the string. rounds: of 200 descents each.
+
+    Raises:
+        InputError: points of another shape, fewer than 5 images or one round, a string that leaves the finite numbers.
     """
-    ends = check_points(landscape, np.stack([np.asarray(a, float), np.asarray(b, float)]))
+    landscape = as_landscape(landscape)
+    _check_images(images)
+    inputs.check_positive_integer("rounds", rounds)
+    ends = _pair(landscape, a, b)
     passed = itertools.islice(_strings(landscape, ends, images), rounds)
-    return min(float(values.max()) for _, values in passed)
+    heights = [float(values.max()) for _, values in passed]
+    if not np.isfinite(heights).all():
+        raise InputError(f"V of {landscape.name} isn't finite along the string: take more images")
+    return min(heights)
+
+
+def _check_images(images: Any) -> None:
+    inputs.check_positive_integer("images", images)
+    if images < 5:
+        raise InputError(f"images is {images}: pass at least 5")
+
+
+def _pair(landscape: Landscape, a: Any, b: Any) -> Float[np.ndarray, "2 D"]:
+    """The ends of a path."""
+    shape = f"({landscape.dimension},)"
+    ends = [inputs.as_float64(x, name, shape) for name, x in (("a", a), ("b", b))]
+    if ends[0].shape != ends[1].shape:
+        raise InputError(f"a has shape {ends[0].shape} and b {ends[1].shape}: pass two points {shape}")
+    return check_points(landscape, np.stack(ends))
 
 
 def _strings(landscape: Landscape, ends: np.ndarray, images: int) -> Iterator[tuple[Any, Any]]:
@@ -203,7 +190,7 @@ def _strings(landscape: Landscape, ends: np.ndarray, images: int) -> Iterator[tu
     while True:
         # Curvatures change along the way, and Euler steps are stable below 2/λ.
         curvature = float(np.abs(np.linalg.eigvalsh(jets(landscape, np.asarray(string))[2])).max())
-        string, values = _relax(landscape.value, string, 0.5 / curvature, span / images)
+        string, values = relax(landscape.value, string, 0.5 / curvature, span / images)
         yield string, values
 
 
@@ -217,7 +204,7 @@ def _settled(landscape: Landscape, ends: np.ndarray, images: int) -> tuple[np.nd
             return np.asarray(string), np.asarray(values)
         before = height
     raise InputError(
-        f"the string between {ends[0]} and {ends[1]} on {landscape.name} doesn't settle in {_ROUND * _ROUNDS} steps: "
+        f"the string between {ends[0]} and {ends[1]} on {landscape.name} doesn't settle in {ROUND * _ROUNDS} steps: "
         "take minima that are neighbours, or more images"
     )
 
@@ -225,7 +212,7 @@ def _settled(landscape: Landscape, ends: np.ndarray, images: int) -> tuple[np.nd
 def _polished(landscape: Landscape, tops: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
     if not len(tops):
         raise InputError(f"the path on {landscape.name} has no pass between its ends: is one of them no minimum?")
-    passes = np.array([_to_saddle(landscape.value, jnp.asarray(x), longest) for x in tops])
+    passes = np.array([to_saddle(landscape.value, jnp.asarray(x), longest) for x in tops])
     heights, slopes, hessians = jets(landscape, passes)
     spectra = np.linalg.eigvalsh(hessians)
     for top, point, slope, spectrum in zip(tops, passes, slopes, spectra, strict=True):
@@ -256,6 +243,7 @@ def find_saddles(landscape: Landscape, minima: Any, images: int = 31) -> tuple[S
     Raises:
         InputError: as ``minimum_energy_path``; flow from a saddle to a minimum that isn't among them.
     """
+    landscape = as_landscape(landscape)
     minima = check_points(landscape, getattr(minima, "points", minima))
     candidates: list[np.ndarray] = []
     pairs = list(itertools.combinations(range(len(minima)), 2))
@@ -285,6 +273,20 @@ def find_saddles(landscape: Landscape, minima: Any, images: int = 31) -> tuple[S
     return tuple(sorted(found, key=lambda saddle: saddle.value))
 
 
+def check_saddles(saddles: Any, count: int) -> tuple[Saddle, ...]:
+    """The saddles, if they join minima 0 … count − 1.
+
+    Raises:
+        InputError: something else than saddles, or saddles of other minima.
+    """
+    for saddle in tuple(saddles):
+        if not isinstance(saddle, Saddle):
+            raise InputError(f"saddles hold {shown(saddle)}: pass those of find_saddles")
+        if not 0 <= min(saddle.wells) <= max(saddle.wells) < count:
+            raise InputError(f"a saddle joins wells {saddle.wells} of {count} minima: pass the minima it was found for")
+    return tuple(saddles)
+
+
 def barriers(landscape: Landscape, minima: Any, saddles: tuple[Saddle, ...] | None = None) -> Float[np.ndarray, "M M"]:
     """(M, M): V at the lowest pass from well a (row) to well b, over other wells too if that is lower, less V_a.
 
@@ -293,9 +295,13 @@ def barriers(landscape: Landscape, minima: Any, saddles: tuple[Saddle, ...] | No
 
     Returns:
         0 on the diagonal; infinite where no known chain of passes leads.
+
+    Raises:
+        InputError: as ``find_saddles``; saddles of other minima.
     """
+    landscape = as_landscape(landscape)
     minima = check_points(landscape, getattr(minima, "points", minima))
-    saddles = find_saddles(landscape, minima) if saddles is None else saddles
+    saddles = check_saddles(find_saddles(landscape, minima) if saddles is None else saddles, len(minima))
     height = np.full((len(minima), len(minima)), math.inf)
     for saddle in saddles:
         a, b = saddle.wells

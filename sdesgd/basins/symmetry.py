@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 from scipy import optimize
 
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
 from sdesgd.layers import Activation, Dense
 from sdesgd.models import Net
 
@@ -211,10 +211,12 @@ def relu_symmetry(net: Net) -> UnitSymmetry:
 
 def _one_hidden_layer(net: Net) -> tuple[Int[np.ndarray, "n k"], Any]:
     """Places of each unit's coordinates in the flat vector, and the activation."""
+    if not isinstance(net, Net):
+        raise InputError(f"net is {shown(net)}: pass one of models.mlp")
     kinds = [type(layer) for layer in net.layers]
     if kinds != [Dense, Activation, Dense]:
-        shown = ", ".join(kind.__name__ for kind in kinds)
-        raise InputError(f"the net's layers are {shown}: pass one with a single hidden layer, Dense, Activation, Dense")
+        found = ", ".join(kind.__name__ for kind in kinds)
+        raise InputError(f"the net's layers are {found}: pass one with a single hidden layer, Dense, Activation, Dense")
     moving, fixed = eqx.partition(net, eqx.is_inexact_array)
     vector, unravel = ravel_pytree(moving)
     places = eqx.combine(unravel(jnp.arange(len(vector), dtype=vector.dtype)), fixed)

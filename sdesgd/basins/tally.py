@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from sdesgd import freshness
 from sdesgd.basins.wells import Wells
 from sdesgd.dynamics import AbstractDynamics
 from sdesgd.problem import Problem
@@ -57,6 +58,10 @@ class Tally(AbstractDynamics):
     @property
     def momentum(self) -> Any:
         return getattr(self.dynamics, "momentum", 0.0)
+
+    def fresh(self) -> "Tally":
+        """With a schedule, and wells of a class of the user's, as they are now; see ``freshness``."""
+        return freshness.replaced(super().fresh(), wells=self.wells.fresh())
 
     def init(self, problem: Problem, params: PyTree) -> Tallied:
         inner = self.dynamics.init(problem, params)

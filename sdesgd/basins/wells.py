@@ -16,15 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from scipy import ndimage, optimize
+from scipy import optimize
 
+from sdesgd import freshness, inputs
 from sdesgd.basins.gradient_flow import values_at
+from sdesgd.basins.grid_labels import STRIDES, grid_labels, lowest_passes
 from sdesgd.basins.quenching import quench
 from sdesgd.basins.saddles import critical_points
-from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape
-
-_STRIDES = (4, 2, 1)  # of the grids in two dimensions, each twice as fine
+from sdesgd.errors import InputError, shown
+from sdesgd.landscape import Landscape, as_box, as_landscape
 
 Box = Sequence[tuple[float | int, float | int]]
 
@@ -56,21 +56,52 @@ class Wells(eqx.Module):
 
     def labels(self, points: Float[Array | np.ndarray, "K D"]) -> Int[np.ndarray, " K"]:
         """The basins of many points."""
-        return np.asarray(_labels(self, jnp.asarray(points)))
+        return np.asarray(_labels(self, self._points(points)))
 
     def cores(self, points: Float[Array | np.ndarray, "K D"]) -> Int[np.ndarray, " K"]:
         """The cores of many points, −1 outside all."""
-        return np.asarray(_cores(self, jnp.asarray(points)))
+        return np.asarray(_cores(self, self._points(points)))
+
+    def fresh(self) -> "Wells":
+        """The wells with ``basin`` and ``core`` as they are now; those of this library read nothing from outside."""
+        if type(self).__module__.partition(".")[0] == "sdesgd":
+            return self
+        theta = jax.ShapeDtypeStruct((self.minima.shape[1],), jnp.result_type(float))
+        known = [freshness.of(f, theta, what=f"{type(self).__name__}.{f.__name__}") for f in (self.basin, self.core)]
+        return _KnownWells(self.minima, self.barriers, self.heights, *known)
+
+    def _points(self, points: Any) -> Float[Array, "K D"]:
+        D = self.minima.shape[1]
+        array = inputs.as_float64(points, "points", f"(K, {D})")
+        if array.ndim != 2 or array.shape[1] != D or not np.isfinite(array).all():
+            raise InputError(f"points have shape {array.shape}: pass finite points (K, {D})")
+        return jnp.asarray(array)
 
 
-@eqx.filter_jit
+@freshness.jit
 def _labels(wells: Wells, points):
     return jax.vmap(wells.basin)(points)
 
 
-@eqx.filter_jit
+@freshness.jit
 def _cores(wells: Wells, points):
     return jax.vmap(wells.core)(points)
+
+
+class _KnownWells(Wells):
+    """Wells of another class, known by their programs."""
+
+    minima: Float[np.ndarray, "M D"]
+    barriers: Float[np.ndarray, " M"]
+    heights: Float[np.ndarray, " M"]
+    known_basin: freshness.Fresh
+    known_core: freshness.Fresh
+
+    def basin(self, theta: Float[Array, " D"]) -> Int[Array, ""]:
+        return jnp.asarray(self.known_basin(theta), jnp.int32)
+
+    def core(self, theta: Float[Array, " D"]) -> Int[Array, ""]:
+        return jnp.asarray(self.known_core(theta), jnp.int32)
 
 
 class IntervalWells(Wells):
@@ -150,31 +181,39 @@ def wells_of(
         InputError: another dimension, no box, T ≤ 0, a minimum of V that isn't among those given, two in one basin,
             no minimum in the box, cores that aren't below the barrier.
     """
+    if not isinstance(landscape, Landscape):
+        raise InputError(f"landscape is {shown(landscape)}: pass a Landscape or a toys.Potential")
     if landscape.dimension > 2:
         raise InputError(f"{landscape.name} has {landscape.dimension} dimensions: wells on a grid take one or two")
     box = getattr(landscape, "box", None) if box is None else box
-    if box is None or len(box) != landscape.dimension or any(not low < high for low, high in box):
-        raise InputError(f"box {box}: pass (low, high) with low < high for each of {landscape.dimension} coordinates")
-    if temperature is not None and not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(f"temperature is {temperature}: pass T > 0, or None")
+    if box is None:
+        raise InputError(f"{landscape.name} has no box: pass (low, high) along each of {landscape.dimension} axes")
+    sides = as_box(box, landscape.dimension)
+    if temperature is not None:
+        inputs.check_number("temperature", temperature, "T > 0, or None", lambda x: x > 0)
+    if core_height is not None:
+        inputs.check_number("core_height", core_height, "a positive height, or None", lambda x: x > 0)
+    inputs.check_positive_integer("points", points)
     minima = getattr(landscape, "minima", None) if minima is None else getattr(minima, "points", minima)
-    given = None if minima is None else np.asarray(minima, float)
+    given = None if minima is None else inputs.as_float64(minima, "minima", f"(M, {landscape.dimension})")
     if given is not None and (given.ndim != 2 or given.shape[1] != landscape.dimension or not len(given)):
         raise InputError(f"minima have shape {given.shape}: pass (M, {landscape.dimension}), one row a well")
+    if given is not None and not np.isfinite(given).all():
+        raise InputError("minima hold NaN or infinity: leave those that reached no minimum out")
     with jax.enable_x64(True):
         build = _on_a_line if landscape.dimension == 1 else _in_the_plane
-        return build(landscape, given, temperature, np.array(box, float), points, core_height)
+        return build(as_landscape(landscape), given, temperature, sides, points, core_height)
 
 
 def _core_heights(barriers: np.ndarray, temperature, core_height) -> np.ndarray:
     """(M,); refuses cores that would touch."""
     if core_height is not None:
-        if not (core_height > 0 and (core_height < barriers).all()):
+        if not (core_height < barriers).all():
             raise InputError(
                 f"core_height is {core_height}: pass one between 0 and the lowest barrier, {barriers.min():.3g}"
             )
         return np.full(len(barriers), float(core_height))
-    return np.minimum(barriers / 2, math.inf if temperature is None else temperature)
+    return np.minimum(barriers / 2, math.inf if temperature is None else float(temperature))
 
 
 # -- one dimension -----------------------------------------------------------------------------------------
@@ -201,9 +240,12 @@ def _on_a_line(landscape: Landscape, given, temperature, box, points, core_heigh
             raise InputError(
                 f"{landscape.name} has wells that aren't among the minima, at {where}: add them, or take the default"
             )
-    value = jax.jit(lambda z: landscape.value(z[None]))
-    walls = np.concatenate([[math.inf], [float(value(jnp.asarray(top))) for top in tops], [math.inf]])
-    depths = np.array([float(value(jnp.asarray(bottom))) for bottom in bottoms])
+
+    def value(z: float) -> float:
+        return float(values_at(landscape.value, jnp.asarray([[z]]))[0])
+
+    walls = np.array([math.inf, *map(value, tops), math.inf])
+    depths = np.array([value(bottom) for bottom in bottoms])
     barriers = np.minimum(walls[:-1], walls[1:]) - depths
     edges = np.concatenate([[-math.inf], tops, [math.inf]])
     heights = _core_heights(barriers, temperature, core_height)
@@ -211,7 +253,7 @@ def _on_a_line(landscape: Landscape, given, temperature, box, points, core_heigh
     for a, bottom in enumerate(bottoms):
 
         def above(z: float, level=depths[a] + heights[a]) -> float:
-            return float(value(jnp.asarray(z))) - level
+            return value(z) - level
 
         for side, end in enumerate((max(edges[a], low), min(edges[a + 1], high))):
             # Where V doesn't reach the level inside the box the core goes on to infinity.
@@ -231,9 +273,9 @@ def _on_a_line(landscape: Landscape, given, temperature, box, points, core_heigh
 def _in_the_plane(landscape: Landscape, given, temperature, box, points, core_height) -> GridWells:
     if given is None:
         raise InputError(f"{landscape.name} comes without minima: pass a point in each basin, say those of find_minima")
-    if points < 2 * _STRIDES[0]:
-        raise InputError(f"points is {points}: pass at least {2 * _STRIDES[0]} an axis")
-    points += -(points - 1) % _STRIDES[0]
+    if points < 2 * STRIDES[0]:
+        raise InputError(f"points is {points}: pass at least {2 * STRIDES[0]} an axis")
+    points += -(points - 1) % STRIDES[0]
     found = quench(landscape, given).check()
     minima, close = found.points, 1e-3 * float(np.linalg.norm(box[:, 1] - box[:, 0]))
     for a, b in itertools.combinations(range(len(minima)), 2):
@@ -241,9 +283,9 @@ def _in_the_plane(landscape: Landscape, given, temperature, box, points, core_he
             raise InputError(f"minima {a} and {b} lie in the basin of {minima[a]}: pass one for each basin")
     axes = [np.linspace(low, high, points) for low, high in box]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    labels = _grid_labels(landscape, grid, minima, close)
+    labels = grid_labels(landscape, grid, minima, close)
     values = np.asarray(values_at(landscape.value, jnp.asarray(grid.reshape(-1, 2)))).reshape(points, points)
-    barriers = _passes(labels, values, len(minima)) - found.losses
+    barriers = lowest_passes(labels, values, len(minima)) - found.losses
     heights = _core_heights(barriers, temperature, core_height)
     cores = np.where(values - found.losses[labels] <= heights[labels], labels, -1).astype(np.int32)
     missing = sorted(set(range(len(minima))) - set(cores.ravel().tolist()))
@@ -251,50 +293,3 @@ def _in_the_plane(landscape: Landscape, given, temperature, box, points, core_he
         raise InputError(f"the core of the well at {minima[missing[0]]} holds no point of the grid: take more points")
     spacing = (box[:, 1] - box[:, 0]) / (points - 1)
     return GridWells(minima, barriers, heights, *(jnp.asarray(x) for x in (box[:, 0], spacing, labels, cores)))
-
-
-def _grid_labels(landscape: Landscape, grid: np.ndarray, minima: np.ndarray, close: float) -> np.ndarray:
-    """(n, n): quenches a coarse grid, then of the finer ones only what lies between different labels."""
-    labels = np.full(grid.shape[:2], -1, np.int32)
-    for stride in _STRIDES:
-        part, asked = labels[::stride, ::stride].copy(), np.ones(labels[::stride, ::stride].shape, bool)
-        if stride < _STRIDES[0]:
-            coarse = labels[:: 2 * stride, :: 2 * stride]
-            spread = np.repeat(np.repeat(coarse, 2, axis=0), 2, axis=1)[: len(part), : len(part)]
-            alike = ndimage.maximum_filter(spread, 5) == ndimage.minimum_filter(spread, 5)
-            asked = ~alike & (part < 0)
-            part = np.where(part < 0, spread, part)
-        part[asked] = _ends(landscape, grid[::stride, ::stride][asked], minima, close)
-        if (part < 0).any():  # on a ridge, at rest on a saddle: it takes its neighbour's label
-            nearest = ndimage.distance_transform_edt(part < 0, return_distances=False, return_indices=True)
-            part = part[tuple(np.asarray(nearest))]
-        labels[::stride, ::stride] = part
-    return labels
-
-
-def _ends(landscape: Landscape, points: np.ndarray, minima: np.ndarray, close: float) -> np.ndarray:
-    """The label of the minimum where each point's flow ends; −1 for a saddle."""
-    ended = quench(landscape, points, gradient_norm=1e-4)
-    ends = ended.points[ended.converged]
-    distance = np.linalg.norm(ends[:, None] - minima, axis=-1)
-    lost = ends[distance.min(axis=1, initial=math.inf) > close]
-    if len(lost):
-        raise InputError(
-            f"{landscape.name} has a well that isn't among the minima, near {np.round(lost[0], 3)}, where {len(lost)} "
-            "points of the grid end: add it"
-        )
-    labels = np.full(len(points), -1, np.int32)
-    labels[ended.converged] = distance.argmin(axis=1)
-    return labels
-
-
-def _passes(labels: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
-    """(M,): the lowest V on each basin's edge with another, of the higher of the two grid points; infinite for one."""
-    lowest = np.full(count, math.inf)
-    for axis in (0, 1):
-        here, there = (np.moveaxis(x, axis, 0) for x in (labels, values))
-        edge = here[:-1] != here[1:]
-        height = np.maximum(there[:-1], there[1:])[edge]
-        for side in (here[:-1][edge], here[1:][edge]):
-            np.minimum.at(lowest, side, height)
-    return lowest

@@ -8,17 +8,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from sdesgd import freshness, inputs
 from sdesgd.basins import gradient_flow
 from sdesgd.basins.minima import check_temperature
 from sdesgd.basins.quenching import check_points, values_of
-from sdesgd.errors import InputError
-from sdesgd.landscape import Landscape
+from sdesgd.errors import InputError, shown
+from sdesgd.landscape import Landscape, as_landscape
 
 Action = Callable[[Float[Array, ""], Float[Array, " D"]], Float[Array, " D"]]
 
@@ -36,27 +36,27 @@ def orbit_volume(action: Action, theta: Any) -> float:
     Assumptions: a one-parameter group of isometries, so the speed is the same all along; checked at a few φ.
 
     Args:
-        action: φ, θ (D,) ↦ (D,), in JAX, smooth, of period 2π in φ. The same function object again compiles nothing.
+        action: φ, θ (D,) ↦ (D,), in JAX, smooth, of period 2π in φ. The same program again compiles nothing.
         theta: θ (D,), float64.
 
     Returns:
         The length, in units of θ.
 
     Raises:
-        InputError: action(0, θ) or action(2π, θ) isn't θ; it isn't a group or not isometric; it leaves θ where it is.
+        InputError: action(0, θ) or action(2π, θ) isn't θ; it isn't a group or not isometric; it leaves θ where it is;
+            JAX can't trace it, or it isn't finite.
     """
-    theta = np.asarray(theta, float)
-    if theta.ndim != 1:
-        raise InputError(f"theta has shape {theta.shape}: pass one point, (D,)")
+    theta = inputs.as_float64(theta, "theta", "one point, (D,)")
+    if theta.ndim != 1 or not theta.size or not np.isfinite(theta).all():
+        raise InputError(f"theta has shape {theta.shape}: pass one point, (D,), of finite numbers")
     if not jax.config.read("jax_enable_x64"):
         raise InputError(
             "JAX computes in float32 here, too coarse for an orbit: call within `with jax.enable_x64(True):`"
         )
+    action = _fresh_action(action, theta)
     scale = 1 + float(np.linalg.norm(theta))
     turns = np.arange(1, _MOST_TURNS + 1)
     returns = np.asarray(_images(action, 2 * math.pi / jnp.asarray(turns, float), jnp.asarray(theta)))
-    if returns.shape[1:] != theta.shape:
-        raise InputError(f"action(φ, θ) has shape {returns.shape[1:]}: return a point like θ, {theta.shape}")
     gaps = np.linalg.norm(returns - theta, axis=1)
     if not gaps[0] <= 1e-9 * scale:
         raise InputError(
@@ -65,7 +65,7 @@ def orbit_volume(action: Action, theta: Any) -> float:
         )
     _check_isometric_group(action, theta, scale)
     speeds = np.asarray(_speeds(action, jnp.asarray([0.0, *_ANGLES]), jnp.asarray(theta)))
-    if speeds[0] <= 1e-9 * scale:
+    if not speeds[0] > 1e-9 * scale:
         raise InputError(
             "the action leaves θ where it is, so there is no orbit: use Laplace's weight of a single minimum"
         )
@@ -93,14 +93,19 @@ def orbit_laplace_weight(landscape: Landscape, theta: Any, action: Action, tempe
     Source: claim ``orbit-volume``.
     """
     check_temperature(temperature)
-    theta = check_points(landscape, np.asarray(theta, float)[None])[0]
+    landscape = as_landscape(landscape)
+    theta = inputs.as_float64(theta, "theta", f"({landscape.dimension},)")
+    theta = check_points(landscape, theta[None])[0]
+    action = _fresh_action(action, theta)
     volume = orbit_volume(action, theta)
     _check_invariant(landscape, action, theta)
     slope, hessian = (np.asarray(x) for x in _derivatives(landscape.value, jnp.asarray(theta)))
-    if np.linalg.norm(slope) > 1e-8:
+    if not np.linalg.norm(slope) <= 1e-8:
         raise InputError(
             f"‖∇V‖ is {np.linalg.norm(slope):.2g} at θ, so it is no minimum: pass a point of quench(...).points"
         )
+    if not np.isfinite(hessian).all():
+        raise InputError(f"the Hessian of {landscape.name} at θ isn't finite: smooth the loss there")
     values = np.linalg.eigvalsh(hessian)
     zero = np.abs(values) <= 1e-8 * np.abs(values).max()
     if values[0] < 0 and not zero[0]:
@@ -114,21 +119,34 @@ def orbit_laplace_weight(landscape: Landscape, theta: Any, action: Action, tempe
     return float(volume * math.exp(log_weight - float(landscape.value(jnp.asarray(theta))) / temperature))
 
 
+def _fresh_action(action: Action, theta: np.ndarray) -> freshness.Fresh:
+    """The action as it is now."""
+    if isinstance(action, freshness.Fresh):
+        return action
+    if not callable(action):
+        raise InputError(f"action is {shown(action)}: pass a function of φ and θ, in JAX")
+    angle = jax.ShapeDtypeStruct((), jnp.result_type(float))
+    known, shape = freshness.traced(action, angle, jnp.asarray(theta), what="the action")
+    if getattr(shape, "shape", None) != theta.shape:
+        raise InputError(f"action(φ, θ) has shape {getattr(shape, 'shape', '?')}: return a point like θ, {theta.shape}")
+    return known
+
+
 def _check_isometric_group(action: Action, theta: np.ndarray, scale: float) -> None:
     """Jacobians are orthogonal, and angles add up, at θ and at a point beside it."""
     beside = theta + scale * np.cos(np.arange(len(theta)) + 1.0) / 2
     for point in map(jnp.asarray, (theta, beside)):
         origin = float(jnp.linalg.norm(action(jnp.asarray(0.0), point) - point))
-        if origin > 1e-9 * scale:
+        if not origin <= 1e-9 * scale:
             raise InputError(f"action(0, θ) is {origin:.2g} away from θ: let φ = 0 be the identity")
         jacobians, composed, direct = (np.asarray(x) for x in _group_laws(action, jnp.asarray(_ANGLES), point))
         stretch = np.abs(jacobians.transpose(0, 2, 1) @ jacobians - np.eye(len(theta))).max()
-        if stretch > 1e-8:
+        if not stretch <= 1e-8:
             raise InputError(
                 f"the action isn't isometric (JᵀJ is off by {stretch:.2g}), so Hessians differ along the orbit: it "
                 "gives no weight; add weight decay, which breaks such a symmetry"
             )
-        if np.abs(composed - direct).max() > 1e-8 * scale:
+        if not np.abs(composed - direct).max() <= 1e-8 * scale:
             raise InputError("action(φ, action(χ, θ)) isn't action(φ + χ, θ): pass a one-parameter group")
 
 
@@ -146,17 +164,17 @@ def _check_invariant(landscape: Landscape, action: Action, theta: np.ndarray) ->
             )
 
 
-@eqx.filter_jit
+@freshness.jit
 def _images(action, angles, theta):
     return jax.vmap(action, (0, None))(angles, theta)
 
 
-@eqx.filter_jit
+@freshness.jit
 def _speeds(action, angles, theta):
     return jax.vmap(lambda a: jnp.linalg.norm(jax.jacfwd(action)(a, theta)))(angles)
 
 
-@eqx.filter_jit
+@freshness.jit
 def _group_laws(action, angles, theta):
     jacobians = jax.vmap(lambda a: jax.jacfwd(action, argnums=1)(a, theta))(angles)
     composed = jax.vmap(lambda a: action(a, action(1.0 - a, theta)))(angles)
@@ -164,6 +182,6 @@ def _group_laws(action, angles, theta):
     return jacobians, composed, direct
 
 
-@eqx.filter_jit
+@freshness.jit
 def _derivatives(value, theta):
     return gradient_flow.gradient_and_hessian(value, theta)

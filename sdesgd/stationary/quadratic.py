@@ -127,16 +127,26 @@ def symmetric_pair(H: Any, other: Any, name: str) -> tuple[Matrix, Matrix]:
     Raises:
         InputError: not numbers, not square and of one size, not finite, not symmetric.
     """
-    H, other = (inputs.as_float64(x, label, "a square matrix") for x, label in ((H, "H"), (other, name)))
-    for label, x in (("H", H), (name, other)):
-        if x.ndim != 2 or x.shape[0] != x.shape[1] or x.shape != H.shape or not x.size:
-            raise InputError(f"{label} has shape {x.shape}: pass H and {name} as square matrices of one size")
-        if not np.isfinite(x).all():
-            raise InputError(f"{label} has values that are NaN or infinite: remove them")
-        scale = np.abs(x).max()
-        if np.abs(x - x.T).max() > 1e-6 * scale:
-            raise InputError(f"{label} is not symmetric (by {np.abs(x - x.T).max():.2g}): pass ({label} + {label}ᵀ)/2")
-    return (H + H.T) / 2, (other + other.T) / 2
+    H, other = as_symmetric("H", H), as_symmetric(name, other)
+    if H.shape != other.shape:
+        raise InputError(f"{name} has shape {other.shape} and H {H.shape}: pass H and {name} as matrices of one size")
+    return H, other
+
+
+def as_symmetric(name: str, matrix: Any) -> Matrix:
+    """A matrix as float64, symmetrised.
+
+    Raises:
+        InputError: not numbers, not square, not finite, not symmetric.
+    """
+    x = inputs.as_float64(matrix, name, "a square matrix")
+    if x.ndim != 2 or x.shape[0] != x.shape[1] or not x.size:
+        raise InputError(f"{name} has shape {x.shape}: pass a square matrix")
+    if not np.isfinite(x).all():
+        raise InputError(f"{name} has values that are NaN or infinite: remove them")
+    if np.abs(x - x.T).max() > 1e-6 * np.abs(x).max():
+        raise InputError(f"{name} is not symmetric (by {np.abs(x - x.T).max():.2g}): pass ({name} + {name}ᵀ)/2")
+    return (x + x.T) / 2
 
 
 def check_semidefinite(C: Matrix) -> None:
