@@ -123,14 +123,14 @@ def _fits(entry: _Entry, array: np.ndarray | None, leaf: Any, replicas: int) -> 
         return entry["algorithm"] == str(jr.key_impl(leaf)) and shape in ((replicas, *leaf.shape), leaf.shape)
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
         return False
-    dtypes = {leaf.dtype}
+    dtypes = {leaf.dtype.newbyteorder("=")}
     if not isinstance(leaf, jax.Array):  # a run makes JAX's arrays of NumPy's
-        dtypes |= {leaf.dtype.newbyteorder("="), _of_32_bits(leaf.dtype)}
+        dtypes |= {_of_32_bits(leaf.dtype)}
     text = array.dtype.kind in "US" and array.dtype.kind == leaf.dtype.kind  # of any length
     shapes: list[tuple[int, ...]] = [(replicas, *leaf.shape)]
     if entry["kind"] != "jax":  # it needn't have been part of the run
         shapes.append(leaf.shape)
-    return (text or array.dtype in dtypes) and array.shape in shapes
+    return (text or array.dtype.newbyteorder("=") in dtypes) and array.shape in shapes
 
 
 def _of_32_bits(dtype: np.dtype) -> np.dtype:

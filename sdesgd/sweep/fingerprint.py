@@ -16,6 +16,7 @@ from typing import Any
 import jax
 
 from sdesgd.sweep.cells import Cell, Sweep
+from sdesgd.sweep.settings import values_read
 from sdesgd.sweep.sources import code_files
 
 PACKAGES = (
@@ -42,6 +43,7 @@ class Fingerprint:
     Attributes:
         function: module:function.
         code: file → SHA-256 of its bytes. modes: JAX's settings. inputs: the sweep's.
+        values: of globals that the function reads, see ``settings``.
         environment: versions, device kind, core count: the same numbers, but not the same bits, under another.
     """
 
@@ -49,11 +51,12 @@ class Fingerprint:
     code: Mapping[str, str]
     modes: Mapping[str, Any]
     inputs: Mapping[str, Any]
+    values: Mapping[str, str]
     environment: Mapping[str, Any]
 
     def identity(self, cell: Cell) -> str:
         """SHA-256 of everything that changes a cell's numbers: another one is another cell."""
-        common = [1, self.function, self.code_digest, dict(self.modes), dict(self.inputs)]
+        common = [2, self.function, self.code_digest, dict(self.modes), dict(self.inputs), dict(self.values)]
         return hash_of([common, cell.identity()])
 
     @functools.cached_property
@@ -77,7 +80,9 @@ def fingerprint(sweep: Sweep, environment: Mapping[str, Any] | None = None) -> F
         InputError: code that isn't there, or was edited since this process first looked at it.
     """
     where = machine() if environment is None else environment
-    return Fingerprint(sweep.function, code_files(sweep.code or ()), modes(), sweep.inputs, where)
+    code = sweep.code or ()
+    values = values_read(sweep.function, code)
+    return Fingerprint(sweep.function, code_files(code), modes(), sweep.inputs, values, where)
 
 
 def modes() -> dict[str, Any]:

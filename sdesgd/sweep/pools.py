@@ -20,6 +20,7 @@ from sdesgd.errors import InputError
 from sdesgd.sweep.cells import resolve
 from sdesgd.sweep.columns import Columns, checked_columns
 from sdesgd.sweep.fingerprint import applied, default_device, differences, hash_of, machine
+from sdesgd.sweep.settings import difference, forget_compiled
 from sdesgd.sweep.sources import code_files
 from sdesgd.sweep.store import Failure
 
@@ -30,6 +31,7 @@ class Task:
 
     Attributes:
         modes: JAX's settings. code: names of packages and modules, whose files must hash to ``code_digest``.
+        values: of globals that the function reads, the same wherever it runs.
         environment: what the computing process must be like; None: anything goes.
     """
 
@@ -39,6 +41,7 @@ class Task:
     modes: Mapping[str, Any]
     code: tuple[str, ...]
     code_digest: str
+    values: Mapping[str, str]
     environment: Mapping[str, Any] | None
 
 
@@ -81,6 +84,7 @@ def compute(task: Task) -> Outcome:
     refusal = _refusal(task, environment)
     if refusal:
         return Outcome(refusal=refusal)
+    forget_compiled(task.function, task.values)
     started = time.perf_counter()
     try:
         with applied(task.modes):
@@ -101,6 +105,15 @@ def _refusal(task: Task, environment: Mapping[str, Any]) -> str:
         return str(error)
     if code_digest != task.code_digest:
         return "a worker has other source files than this process: restart all workers with this version"
+    try:
+        resolve(task.function)
+    except InputError as error:
+        return str(error)
+    other = difference(task.values, task.code)
+    if other:
+        return (
+            f"{other}: a value set at run time doesn't reach other processes, so set it in the file or in the configs"
+        )
     if task.environment is not None and task.environment != environment:
         return (
             f"a worker differs from the rest ({differences(task.environment, environment)}), so equal bits can't be "

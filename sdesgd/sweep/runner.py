@@ -62,8 +62,9 @@ def run(
     Cells are kept one by one as they finish. After Ctrl-C, kill −9, a full disk or a power cut the same call goes on
     where it stood, and the table is the same bit for bit. That holds for equal versions, device kind and core
     count; the folder knows its own, and a run under others says so in one line and computes the cells anew, or
-    keeps them with ``allow_mixed``. Cells of another config, function, code or dtype mode are never reused. Several
-    processes, on one machine or many, may run in one folder at once: they share the cells.
+    keeps them with ``allow_mixed``. Cells of another config, function, code or dtype mode are never reused, nor those
+    computed while a global that the function reads had another value; such values, set at run time, have to be the
+    same in all workers. Several processes, on one machine or many, may run in one folder at once: they share the cells.
 
     A cell that raises is recorded with its error, and the others go on. A pure function fails again, so failed cells
     are not tried again by default; an edit of the code makes them new cells, which are.
@@ -179,7 +180,8 @@ class _Work:
         cell, found = self.sweep.cells[index], self.found
         environment = None if self.store.allow_mixed else found.environment
         code = tuple(self.sweep.code or ())
-        return Task(found.function, cell.config, cell.seeds, found.modes, code, found.code_digest, environment)
+        about = found.function, cell.config, cell.seeds, found.modes
+        return Task(*about, code, found.code_digest, found.values, environment)
 
     def _record(self, index: int, outcome: Outcome) -> None:
         cell, key = self.sweep.cells[index], self.keys[index]

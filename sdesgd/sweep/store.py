@@ -119,6 +119,7 @@ class Store:
         if not count or any(before[name] != now[name] for name in ("function", "modes", "inputs")):
             return
         told = differences(_short(before["code"]), _short(now["code"]), most=3)
+        told = told or differences(before.get("values", {}), now["values"], most=3)
         end = f"so {count} cells are computed anew"
         if not told:
             told = differences(before["environment"], now["environment"])
@@ -227,6 +228,7 @@ def manifest_of(sweep: Sweep, found: Fingerprint, allow_mixed: bool) -> dict[str
         "function": found.function,
         "modes": dict(found.modes),
         "inputs": dict(found.inputs),
+        "values": dict(found.values),
         "environment": dict(found.environment),
         "allow_mixed": allow_mixed,
         "code_sha256": found.code_digest,
@@ -255,7 +257,7 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
             raise OtherFormat(f"{path} has format {found}: use the version of sdesgd that wrote it, or another folder")
         whole = all(isinstance(manifest[name], dict) for name in ("modes", "inputs", "environment", "code"))
         whole &= all(isinstance(manifest[name], str) for name in ("function", "code_sha256"))
-        whole &= isinstance(manifest["allow_mixed"], bool)
+        whole &= isinstance(manifest["allow_mixed"], bool) and isinstance(manifest.get("values", {}), dict)
         for cell in manifest["cells"]:
             Cell(cell["config"], cell["seeds"])
             whole &= isinstance(cell["group"], int) and set(cell["key"]) <= set("0123456789abcdef-")

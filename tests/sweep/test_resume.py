@@ -66,13 +66,18 @@ def test_a_processor_is_its_vector_instructions():
 def test_a_process_that_differs_refuses(whole):
     plan = small_cells.plan()
     found = fingerprint.fingerprint(plan)
-    task = pools.Task(plan.function, plan.cells[0].config, plan.cells[0].seeds, {}, plan.code, found.code_digest, None)
+    cell = plan.cells[0]
+    task = pools.Task(plan.function, cell.config, cell.seeds, {}, plan.code, found.code_digest, found.values, None)
     assert pools.compute(task).columns["seed"].tolist() == [1, 3]
     assert pools.compute(dataclasses.replace(task, environment=found.environment)).refusal == ""
     other = dataclasses.replace(task, environment={**found.environment, "cores": 64})
     assert re.search(r"differs from the rest \(cores 64 → \d+\)", pools.compute(other).refusal)
     stale = dataclasses.replace(task, code_digest="0" * 64)
     assert "other source files" in pools.compute(stale).refusal
+    elsewhere = dataclasses.replace(task, values={"tests.sweep.small_cells:TRACES": "list (3)"})
+    assert "tests.sweep.small_cells.TRACES is list (" in pools.compute(elsewhere).refusal
+    absent = dataclasses.replace(task, values={"tests.sweep.nowhere:RATE": "0.1"})
+    assert "tests.sweep.nowhere.RATE is absent, and 0.1 where the sweep began" in pools.compute(absent).refusal
 
 
 def test_a_refusal_ends_the_run_and_keeps_what_is_done(tmp_path, monkeypatch):
