@@ -7,6 +7,7 @@ from pathlib import Path
 import derivations
 from derivations import mathml
 from derivations.claim import Claim, Verdict
+from derivations.errata import ERRATA, SCANS
 from derivations.outcome import Outcome, in_digits
 from derivations.verification import CheckedComparison, Verification
 
@@ -98,7 +99,9 @@ def _index(outcomes: Sequence[Outcome]) -> str:
         "<h1>SGD as a stochastic differential equation: every equation checked</h1>",
         '<p class="summary">Each claim is derived in steps that a computer algebra system reduces to zero, and '
         "compared with numbers found another way: enumeration in rationals, quadrature, propagated moments. "
-        f'{len(outcomes)} claims, of which <a href="#errata">{len(errata)} are wrong as printed</a>.</p>',
+        "What a claim says in words is read and compared with numbers too. "
+        f'{len(outcomes)} claims, of which <a href="#errata">{len(errata)} are wrong as printed</a>; '
+        f'<a href="#text">{len(ERRATA)} slips</a> are in words alone.</p>',
         '<h2>By equation number</h2><p class="numbers">',
     ]
     numbers: dict[str, Outcome] = {}
@@ -124,6 +127,13 @@ def _index(outcomes: Sequence[Outcome]) -> str:
             f"<p class='example'>{_text(words)}: <b class='wrong'>{_text(printed)}</b> as printed, "
             f"<b class='exact'>{_text(right)}</b> is right</p></td></tr>"
         )
+    parts.append("</table>")
+    parts.append(f'<p class="scans">{_text(SCANS)}</p><h2 id="text">Slips of the text</h2><table class="text">')
+    parts.append("<tr><th>source</th><th>printed</th><th>meant</th><th>because</th></tr>")
+    for e in ERRATA:
+        claim = f' See <a href="{e.claim}.html">{e.claim}</a>.' if e.claim else ""
+        words = "".join(f"<td>{_text(text)}</td>" for text in (str(e.source), e.printed, e.meant))
+        parts.append(f"<tr>{words}<td>{_text(e.why)}{claim}</td></tr>")
     parts.append("</table>")
     chapters = {name: module.split(".")[1] for name, module in derivations.modules().items()}
     for chapter, title in _CHAPTERS.items():

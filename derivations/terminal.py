@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from derivations.claim import Claim, Verdict
+from derivations.errata import ERRATA, SCANS
 from derivations.outcome import Outcome, in_digits
 from derivations.verification import CheckedComparison, CheckedStep, Verification
 
@@ -76,9 +77,24 @@ def show_table(outcomes: Sequence[Outcome], console: Console) -> None:
             example = f"{words}: [red]{printed}[/], [green]right: {right}[/]"
             slips.add_row("; ".join(o.sources), escape(o.printed), escape(o.corrected), example)
         console.print(slips, highlight=False)
+    if len(outcomes) > 1:
+        _text(console)
     for o in outcomes:
         if not o.passed:
             console.print(f"[red]{o.name}: {escape(o.failure)}[/]", highlight=False, soft_wrap=True)
+
+
+def _text(console: Console) -> None:
+    """The slips that are in words alone, and how the sources were read."""
+    console.print(f"[bold]{len(ERRATA)} slips of the text[/bold]", highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("source", "printed", "meant", "because"):
+        table.add_column(column)
+    for e in ERRATA:
+        because = f"{e.why} See {e.claim}." if e.claim else e.why
+        table.add_row(str(e.source), *(escape(words) for words in (e.printed, e.meant, because)))
+    console.print(table, highlight=False)
+    console.print(f"[dim]{SCANS}[/]\n", highlight=False)
 
 
 def _formula(console: Console, label: str, expression: Any) -> None:

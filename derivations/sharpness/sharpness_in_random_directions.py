@@ -134,12 +134,8 @@ def says(formula):
     one_row = formula[0].subs(eps, sp.Rational(1, 1000))
     return [
         prose.cases("one number a and one 2×2 matrix give all eight rows", rows, "each within half of its last digit"),
-        prose.figure(
-            "0.2834", edges[0], "the largest of the four rows' lower bounds of a²", tolerance=sp.Rational(1, 10**4)
-        ),
-        prose.figure(
-            "0.2842", edges[1], "the smallest of the four rows' upper bounds of a²", tolerance=sp.Rational(1, 10**4)
-        ),
+        prose.figure("0.2834", edges[0], "the largest of the four rows' lower bounds of a²"),
+        prose.figure("0.2842", edges[1], "the smallest of the four rows' upper bounds of a²"),
         prose.cases(
             "every one-dimensional row holds for a² between",
             [
