@@ -21,6 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.extend import core
 from jaxtyping import Array, PyTree
 
@@ -226,77 +227,90 @@ def _inner(params: dict) -> Iterator[core.Jaxpr]:
 
 
 def _digest(program: core.ClosedJaxpr) -> str:
-    feed = hashlib.blake2b(digest_size=16)
-    _feed(feed.update, program, 0)
-    return feed.hexdigest()
+    written: list[bytes] = []
+    _feed(written, program, 0)
+    return hashlib.blake2b(b"\0".join(written), digest_size=16).hexdigest()
 
 
-def _feed(update: Callable, value: Any, depth: int) -> None:
-    """Writes a value of a program into a hash: equations by primitives and variables, constants by their bytes."""
-    if depth > 40:
+# Values that ``repr`` writes exactly; most of a program's parameters are these.
+_SIMPLE = frozenset((str, int, bool, float, complex, bytes, type(None)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _aval(aval: Any) -> bytes:
+    return aval.str_short().encode()
+
+
+def _feed(out: list[bytes], value: Any, depth: int) -> None:
+    """Writes a value of a program: equations by primitives and variables, constants by their bytes."""
+    if type(value) in _SIMPLE or (type(value) is tuple and all(type(item) in _SIMPLE for item in value)):
+        out.append(repr(value).encode())
+    elif isinstance(value, dict):
+        for name in value:
+            if name not in _SKIPPED:
+                out.append(str(name).encode())
+                _feed(out, value[name], depth + 1)
+    elif depth > 40:
         raise InputError("the function holds itself: pass one that JAX can trace")
-    if isinstance(value, core.ClosedJaxpr):
-        _feed(update, value.jaxpr, depth + 1)
+    elif isinstance(value, core.ClosedJaxpr):
+        _feed_jaxpr(out, value.jaxpr, depth)
         for constant in value.consts:
-            _feed(update, constant, depth + 1)
+            _feed(out, constant, depth + 1)
     elif isinstance(value, core.Jaxpr):
-        _feed_jaxpr(update, value, depth)
+        _feed_jaxpr(out, value, depth)
+    elif isinstance(value, Tracer):
+        out.append(f"traced {id(value)}".encode())
     elif isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        _feed(update, jax.random.key_data(value), depth + 1)
+        _feed(out, jax.random.key_data(value), depth + 1)
     elif isinstance(value, jax.Array | np.ndarray | np.generic):
         array = np.asarray(value)
-        update(f"{array.dtype}{array.shape}".encode())
-        update(repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).data)
-    elif isinstance(value, dict):
-        for name in sorted(value, key=str):
-            update(f"{name}=".encode())
-            _feed(update, value[name], depth + 1)
-    elif isinstance(value, tuple | list | set | frozenset):
-        update(f"{type(value).__name__}{len(value)}(".encode())
-        for item in value if isinstance(value, tuple | list) else sorted(value, key=repr):
-            _feed(update, item, depth + 1)
+        out.append(f"{array.dtype}{array.shape}".encode())
+        out.append(repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes())
+    elif isinstance(value, tuple | list):
+        out.append(f"({len(value)}".encode())
+        for item in value:
+            _feed(out, item, depth + 1)
     elif callable(value) and hasattr(value, "__code__"):
-        _feed_function(update, value, depth)
+        _feed_function(out, value, depth)
     elif isinstance(value, functools.partial):
-        _feed(update, (value.func, value.args, value.keywords), depth + 1)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
-        update(type(value).__name__.encode())
-        _feed(update, fields, depth + 1)
+        _feed(out, (value.func, value.args, value.keywords), depth + 1)
     else:
-        update(_ADDRESS.sub("", f"{type(value).__name__}:{value!r};").encode())
+        out.append(_ADDRESS.sub("", f"{type(value).__name__}:{value!r}").encode())
 
 
-def _feed_jaxpr(update: Callable, jaxpr: core.Jaxpr, depth: int) -> None:
-    numbers: dict[Any, int] = {}
+def _feed_jaxpr(out: list[bytes], jaxpr: core.Jaxpr, depth: int) -> None:
+    numbers: dict[Any, bytes] = {}
 
-    def write(variable: Any) -> None:
-        if isinstance(variable, core.Literal):
-            _feed(update, np.asarray(variable.val), depth + 1)
-        elif variable in numbers:
-            update(f"v{numbers[variable]},".encode())
-        else:
-            numbers[variable] = len(numbers)
-            update(f"n{variable.aval.str_short()},".encode())
+    def define(variables: Any) -> None:
+        for variable in variables:
+            numbers[variable] = b"%d" % len(numbers)
+            out.append(_aval(variable.aval))
 
-    for variable in (*jaxpr.constvars, *jaxpr.invars):
-        write(variable)
+    def use(variables: Any) -> None:
+        for variable in variables:
+            if type(variable) is core.Literal:
+                value = variable.val
+                out.append(_aval(variable.aval))
+                out.append(repr(value).encode() if type(value) in _SIMPLE else np.asarray(value).tobytes())
+            else:
+                out.append(numbers[variable])
+
+    define((*jaxpr.constvars, *jaxpr.invars))
     for equation in jaxpr.eqns:
-        update(f";{equation.primitive.name} ".encode())
-        for variable in (*equation.invars, *equation.outvars):
-            write(variable)
-        _feed(update, {k: v for k, v in equation.params.items() if k not in _SKIPPED}, depth + 1)
-    for variable in jaxpr.outvars:
-        write(variable)
+        out.append(equation.primitive.name.encode())
+        use(equation.invars)
+        define(equation.outvars)
+        _feed(out, equation.params, depth + 1)
+    use(jaxpr.outvars)
 
 
-def _feed_function(update: Callable, function: Any, depth: int) -> None:
+def _feed_function(out: list[bytes], function: Any, depth: int) -> None:
     """A Python function that a program calls back, by its code and what it closes over."""
     code = function.__code__
     cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if _filled(cell)]
-    update(code.co_code + repr(code.co_names).encode())
+    out.append(code.co_code + repr(code.co_names).encode())
     constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
-    _feed(update, (constants, cells, getattr(function, "__defaults__", None)), depth + 1)
+    _feed(out, (constants, cells, getattr(function, "__defaults__", None)), depth + 1)
 
 
 def _filled(cell: Any) -> bool:

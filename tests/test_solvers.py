@@ -13,7 +13,7 @@ import sympy as sp
 
 import sdesgd as sg
 from sdesgd.solvers import check_solver
-from sdesgd.terms import AbstractFusedTerm, HeavyBallTerm, Increment
+from sdesgd.terms import AbstractFusedTerm, HeavyBallTerm, Increment, StepPath
 from tests import exact
 from tests.exact import RescaledSDE
 
@@ -301,3 +301,40 @@ def test_allowed_solvers_say_that_they_are_ito():
         check_solver(solver, HeavyBallTerm)
     with pytest.raises(sg.InputError, match="order-1 drift"):
         sg.SDE(0.1, 4, order=2, momentum=0.5, solver=sg.SemiImplicitHeavyBall())
+
+
+@pytest.mark.parametrize("start", [0.0, 1e6, 1e9])
+def test_a_path_of_steps_has_independent_increments_at_any_time(start):
+    """N(0, h) each, uncorrelated, and never twice the same: diffrax's own path repeats them where float32 is coarse."""
+    h, count = 2.0**-7, 4000
+    path = StepPath(jax.ShapeDtypeStruct((1,), jnp.float64), jr.key(0))
+    times = start + h * jnp.arange(count)
+    draws = np.asarray(jax.vmap(lambda t: path.evaluate(t, t + h))(times))[:, 0] / math.sqrt(h)
+    assert len(np.unique(draws)) == count
+    assert abs(draws.mean()) < 4.5 / math.sqrt(count)
+    assert abs(draws.var() - 1) < 4.5 * math.sqrt(2 / count)
+    assert abs(np.mean(draws[1:] * draws[:-1])) < 4.5 / math.sqrt(count)
+    np.testing.assert_array_equal(path.evaluate(times[7], times[8]), path.evaluate(times[7], times[8]))
+
+
+@pytest.mark.parametrize("solver", [diffrax.Heun(), diffrax.Midpoint(), diffrax.Dopri5()])
+def test_solvers_of_the_stratonovich_equation_are_refused_in_a_plain_diffeqsolve(solver):
+    problem, *_ = ou_problem(1)
+    term, y0 = sg.SDE(0.1, 2).equation(problem, jr.key(0))
+    with pytest.raises(sg.InputError, match="does not converge to the Itô solution"):
+        diffrax.diffeqsolve(term, solver, 0.0, 0.2, 0.1, y0, adjoint=diffrax.DirectAdjoint())
+
+
+def test_a_late_solution_has_the_law_of_an_early_one():
+    """The stationary variance of Euler's own recursion, from t0 = 1e6 as from 0, in 64 bits."""
+    problem = sg.Problem(lambda w, x: 0.5 * (w - x) ** 2, np.float64(0.0), np.array([-1.0, 1.0]))
+    eta, h, replicas = 0.1, 0.25, 2000
+
+    def end(key):
+        term, y0 = sg.SDE(eta, 1).equation(problem, key)
+        solver, adjoint = diffrax.Euler(), diffrax.DirectAdjoint()
+        return diffrax.diffeqsolve(term, solver, 1e6, 1e6 + 10, h, y0, adjoint=adjoint).ys[0]
+
+    ends = np.asarray(jax.vmap(end)(jr.split(jr.key(0), replicas)))
+    exact = eta * h / (1 - (1 - h) ** 2)  # w' = (1 − h) w + √(η h) ξ
+    assert abs(ends.var() / exact - 1) < 4.5 * math.sqrt(2 / replicas)
