@@ -74,7 +74,7 @@ def as_float64(value: Any, name: str, shape: str = "a numeric array") -> np.ndar
     Raises:
         InputError: not real numbers, a mask that hides values, integers beyond 2^53.
     """
-    array = _numeric(value, name)
+    array = _numeric(value, name, shape)
     if array.dtype.kind == "c":
         raise InputError(f"{name} is complex ({array.dtype}): pass {shape} of real numbers")
     converted = array.astype(np.float64)
@@ -87,7 +87,7 @@ def _floating(dtype: Any) -> bool:
     return jnp.issubdtype(dtype, jnp.floating)
 
 
-def _numeric(value: Any, name: str) -> np.ndarray:
+def _numeric(value: Any, name: str, wanted: str = "a numeric array") -> np.ndarray:
     """The value as a NumPy array of native byte order; refuses what isn't numbers."""
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.getmaskarray(value).any():
@@ -109,7 +109,7 @@ def _numeric(value: Any, name: str) -> np.ndarray:
         raise InputError(
             f"{name} holds no numbers but {_what(value, array)}: pass numeric arrays whose leading axis is the example"
             if name.startswith("data")
-            else f"{name} holds no numbers but {_what(value, array)}: pass a numeric array"
+            else f"{name} holds no numbers but {_what(value, array)}: pass {wanted}"
         )
     if array.dtype == np.longdouble and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
