@@ -10,10 +10,10 @@ from scipy import special
 from scipy.stats import qmc
 
 from sdesgd import freshness, inputs
-from sdesgd.basins.quenching import Quenched, check_points, quench, values_of
+from sdesgd.basins.quenching import Quenched, check_points, in_float64, quench, values_of
 from sdesgd.basins.symmetry import LARGEST_ORDER, NoSymmetry, Symmetry
 from sdesgd.errors import InputError, shown
-from sdesgd.landscape import Landscape, Potential, as_landscape
+from sdesgd.landscape import Landscape, Potential
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ def find_minima(
         raise InputError(f"symmetry is {shown(symmetry)}: pass one of tanh_symmetry, unit_permutations or NoSymmetry()")
     inputs.check_number("tolerance", tolerance, "a positive, finite number", lambda x: x > 0)
     # The result keeps the landscape as it was given, so that a later call sees what it is then.
-    given, landscape = landscape, as_landscape(landscape)
+    given, landscape = landscape, in_float64(landscape)
     starts = check_points(landscape, starts)
     if not len(starts):
         raise InputError("there are 0 starts: pass at least one point")

@@ -17,11 +17,11 @@ from scipy import integrate, interpolate
 from sdesgd import freshness, inputs
 from sdesgd.basins.jets import jets
 from sdesgd.basins.minima import check_temperature
-from sdesgd.basins.quenching import check_points
+from sdesgd.basins.quenching import check_points, in_float64
 from sdesgd.basins.saddles import Saddle, check_saddles
 from sdesgd.dynamics import AbstractDynamics
 from sdesgd.errors import InputError, shown
-from sdesgd.landscape import Landscape, as_landscape
+from sdesgd.landscape import Landscape
 from sdesgd.problem import Problem
 from sdesgd.stationary.quadratic import as_symmetric
 
@@ -82,7 +82,7 @@ def kramers_rates(
     Raises:
         InputError: as ``kramers_rate``; minima that stand for several copies; saddles of other minima.
     """
-    landscape = as_landscape(landscape)
+    landscape = in_float64(landscape)
     if np.any(np.asarray(getattr(minima, "multiplicities", 1)) > 1):
         raise InputError(
             "minima stand for symmetric copies, each with passes of its own: pass all the copies as points"

@@ -88,7 +88,7 @@ def quench(
         InputError: not float64, points of another shape, a start where V isn't finite, a tolerance out of range,
             D > 512, a V that JAX can't trace.
     """
-    landscape = as_landscape(landscape)
+    landscape = in_float64(landscape)
     if landscape.dimension > _LARGEST_DIMENSION:
         raise InputError(
             f"{landscape.name} has D = {landscape.dimension}: the flow needs the whole Hessian at every step, so pass "
@@ -120,17 +120,26 @@ def quench(
     )
 
 
+def in_float64(landscape: Landscape) -> Landscape:
+    """The landscape as it is now, for what float32 is too coarse for.
+
+    Raises:
+        InputError: JAX is set to float32; no landscape, or a V that JAX can't trace.
+    """
+    if not jax.config.read("jax_enable_x64"):
+        raise InputError(
+            "JAX computes in float32 here, too coarse for minima: call within `with jax.enable_x64(True):`"
+        )
+    return as_landscape(landscape)
+
+
 def check_points(landscape: Landscape, points: Any) -> Float[np.ndarray, "K D"]:
     """Points as a float64 array (K, D) where V is finite.
 
     Raises:
         InputError: they aren't.
     """
-    landscape = as_landscape(landscape)
-    if not jax.config.read("jax_enable_x64"):
-        raise InputError(
-            "JAX computes in float32 here, too coarse for minima: call within `with jax.enable_x64(True):`"
-        )
+    landscape = in_float64(landscape)
     dtype = np.dtype(getattr(points, "dtype", float)).newbyteorder("=")
     if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8:
         raise InputError(f"the points are {dtype}, too coarse for minima: compute them in float64")

@@ -14,9 +14,9 @@ from scipy import optimize
 
 from sdesgd import inputs
 from sdesgd.basins.jets import ROUND, jets, relax, slopes_on_a_line, to_saddle
-from sdesgd.basins.quenching import check_points, quench
+from sdesgd.basins.quenching import check_points, in_float64, quench
 from sdesgd.errors import InputError, shown
-from sdesgd.landscape import Landscape, as_landscape
+from sdesgd.landscape import Landscape
 
 _SEARCH_POINTS = 8001  # of the search for critical points in one dimension
 _ROUNDS = 100  # of the string, at most
@@ -68,7 +68,7 @@ def critical_points(landscape: Landscape, low: float, high: float) -> tuple[np.n
     Raises:
         InputError: V′ isn't finite somewhere on it.
     """
-    value = as_landscape(landscape).value
+    value = in_float64(landscape).value
     x = np.linspace(low, high, _SEARCH_POINTS)
     x[1:-1] += 1e-7 * math.pi * (high - low) / _SEARCH_POINTS  # no grid point on a symmetric critical point
     slopes = np.asarray(slopes_on_a_line(value, jnp.asarray(x)))
@@ -106,7 +106,7 @@ def minimum_energy_path(landscape: Landscape, a: Any, b: Any, images: int = 31) 
 
     Source: E, Ren & Vanden-Eijnden 2007, J. Chem. Phys. 126, 164103.
     """
-    landscape = as_landscape(landscape)
+    landscape = in_float64(landscape)
     _check_images(images)
     ends = _pair(landscape, a, b)
     span = float(np.linalg.norm(ends[1] - ends[0]))
@@ -152,7 +152,7 @@ def highest_on_the_way(landscape: Landscape, a: Any, b: Any, images: int = 31, r
     Raises:
         InputError: points of another shape, fewer than 5 images or one round, a string that leaves the finite numbers.
     """
-    landscape = as_landscape(landscape)
+    landscape = in_float64(landscape)
     _check_images(images)
     inputs.check_positive_integer("rounds", rounds)
     ends = _pair(landscape, a, b)
@@ -243,7 +243,7 @@ def find_saddles(landscape: Landscape, minima: Any, images: int = 31) -> tuple[S
     Raises:
         InputError: as ``minimum_energy_path``; flow from a saddle to a minimum that isn't among them.
     """
-    landscape = as_landscape(landscape)
+    landscape = in_float64(landscape)
     minima = check_points(landscape, getattr(minima, "points", minima))
     candidates: list[np.ndarray] = []
     pairs = list(itertools.combinations(range(len(minima)), 2))
@@ -299,7 +299,7 @@ def barriers(landscape: Landscape, minima: Any, saddles: tuple[Saddle, ...] | No
     Raises:
         InputError: as ``find_saddles``; saddles of other minima.
     """
-    landscape = as_landscape(landscape)
+    landscape = in_float64(landscape)
     minima = check_points(landscape, getattr(minima, "points", minima))
     saddles = check_saddles(find_saddles(landscape, minima) if saddles is None else saddles, len(minima))
     height = np.full((len(minima), len(minima)), math.inf)

@@ -16,9 +16,9 @@ from jaxtyping import Array, Float
 from sdesgd import freshness, inputs
 from sdesgd.basins import gradient_flow
 from sdesgd.basins.minima import check_temperature
-from sdesgd.basins.quenching import check_points, values_of
+from sdesgd.basins.quenching import check_points, in_float64, values_of
 from sdesgd.errors import InputError, shown
-from sdesgd.landscape import Landscape, as_landscape
+from sdesgd.landscape import Landscape
 
 Action = Callable[[Float[Array, ""], Float[Array, " D"]], Float[Array, " D"]]
 
@@ -93,7 +93,7 @@ def orbit_laplace_weight(landscape: Landscape, theta: Any, action: Action, tempe
     Source: claim ``orbit-volume``.
     """
     check_temperature(temperature)
-    landscape = as_landscape(landscape)
+    landscape = in_float64(landscape)
     theta = inputs.as_float64(theta, "theta", f"({landscape.dimension},)")
     theta = check_points(landscape, theta[None])[0]
     action = _fresh_action(action, theta)
