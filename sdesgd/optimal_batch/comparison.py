@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import logsumexp
 
-from sdesgd.dynamics import check_positive_integer
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
+from sdesgd.inputs import as_key, check_positive_integer
 from sdesgd.optimal_batch.cells import Cells, of_series
 from sdesgd.optimal_batch.model import PRIORS, Draw, cell_law, cell_log_density, flat_noise, law_location
 from sdesgd.optimal_batch.posterior import Posterior
@@ -82,8 +82,11 @@ def compare_laws(
 
     for name, value in (("draws", draws), ("samples", samples), ("warmup", warmup)):
         check_positive_integer(name, value)
+    key = as_key(key)
     fits = {"power": power, "noise_scale": noise_scale}
     for law, fit in fits.items():
+        if not isinstance(fit, Posterior):
+            raise InputError(f'{law} is {shown(fit)}: pass a Posterior, as of fit(table, "{law}")')
         if fit.law != law:
             raise InputError(f"the fit of the law '{fit.law}' was given as {law}: pass fit(table, \"{law}\")")
     if power.table is not noise_scale.table:
@@ -113,8 +116,9 @@ def compare_laws(
             density[law][s] = np.logaddexp.reduce(each) - math.log(len(each))
     paired = density["power"] - density["noise_scale"]
     difference, error = float(paired.sum()), float(math.sqrt(number) * paired.std(ddof=1))
-    mixed = not r_hat > _LARGEST_R_HAT and not any(fit.trouble() for fit in fits.values())
-    clear = abs(difference) >= 2 * error and mixed
+    mixed = (not again or r_hat <= _LARGEST_R_HAT) and not any(fit.trouble() for fit in fits.values())
+    # Two laws that predict alike, to the last bit, differ by 0 ± 0.
+    clear = abs(difference) >= 2 * error and difference != 0 and mixed
     verdict = ("power" if difference > 0 else "noise_scale") if clear else "undecided"
     return LawComparison(density, pareto_k, len(again), r_hat, difference, error, verdict)
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
-from sdesgd.dynamics import check_positive_integer
-from sdesgd.errors import InputError, require_known
+from sdesgd.errors import InputError, require_known, shown
+from sdesgd.inputs import as_key, check_positive_integer
 from sdesgd.optimal_batch.cells import LAWS, make_cells
 from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.sampling import sample_posterior
@@ -53,7 +53,10 @@ def fit(
     Source: Hoffman & Gelman 2014 (numpyro's NUTS). Two tables with equally many series and batch sizes share a
     compilation, whatever the law.
     """
+    if not isinstance(table, AccuracyTable):
+        raise InputError(f"table is {shown(table)}: pass an AccuracyTable")
     require_known("law", law, LAWS)
+    key = as_key(key)
     for name, value in (("samples", samples), ("warmup", warmup), ("chains", chains)):
         check_positive_integer(name, value)
     if samples < 100 or chains < 2:

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from sdesgd.errors import InputError, require_known
+from sdesgd.errors import InputError, require_known, shown
 from sdesgd.evidence.samples import check_probability
+from sdesgd.inputs import as_float64
 from sdesgd.optimal_batch import prediction
 from sdesgd.optimal_batch.cells import Cells
 from sdesgd.optimal_batch.model import PRIORS
@@ -181,7 +182,7 @@ class Posterior:
         chosen = {n: self._commonest(n) if value is None else value for n, value in fixed.items()} | {name: values}
         factors = prediction.factors_of(chosen["learning_rate"], chosen["num_examples"], chosen["momentum"])
         location = prediction.law_at(self.draws, self.cells, self.table, factors)
-        return prediction.band(np.atleast_1d(np.asarray(values, float)), location, level)
+        return prediction.band(np.atleast_1d(as_float64(values, name)), location, level)
 
     def recommend(
         self,
@@ -224,9 +225,9 @@ class Posterior:
         if isinstance(series, Series):
             series = (series.learning_rate, series.num_examples, series.momentum)
         keys = [(s.learning_rate, s.num_examples, s.momentum) for s in known]
-        if tuple(series) not in keys:
+        if not isinstance(series, tuple | list) or tuple(series) not in keys:
             raise InputError(
-                f"no series {tuple(series)} in the table: pass (η, N, m), one of {[s.name for s in known]}"
+                f"no series {shown(series)} in the table: pass (η, N, m), one of {shown([s.name for s in known], 120)}"
             )
         return keys.index(tuple(series))
 
@@ -248,7 +249,7 @@ class Posterior:
 
 def positive(name: str, values: ArrayLike) -> Float[np.ndarray, " b"]:
     """A vector of positive numbers, or InputError."""
-    array = np.atleast_1d(np.asarray(values, float))
+    array = np.atleast_1d(as_float64(values, name, "positive numbers, (b,)"))
     if array.ndim != 1 or not array.size or not (np.isfinite(array) & (array > 0)).all():
         raise InputError(f"{name} is {np.asarray(values)!s:.60}: pass positive numbers, (b,)")
     return array

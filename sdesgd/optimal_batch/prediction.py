@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.samples import check_probability
+from sdesgd.inputs import as_float64, check_number
 from sdesgd.optimal_batch.cells import Cells, of_series
 from sdesgd.optimal_batch.model import CellLaw, Draw, cell_law, flat_noise, series_parameters
 from sdesgd.optimal_batch.table import AccuracyTable
@@ -107,9 +108,13 @@ def factors_of(learning_rate: Any, num_examples: Any, momentum: Any) -> Float[np
     Raises:
         InputError: η or N not positive, m outside [0, 1).
     """
-    eta, examples, m = np.broadcast_arrays(
-        *(np.atleast_1d(np.asarray(v, float)) for v in (learning_rate, num_examples, momentum))
-    )
+    named = (("learning_rate", learning_rate), ("num_examples", num_examples), ("momentum", momentum))
+    try:
+        eta, examples, m = np.broadcast_arrays(*(np.atleast_1d(as_float64(v, name)) for name, v in named))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError("learning_rate, num_examples and momentum have lengths that differ: pass one vector") from None
     for name, values, good, what in (
         ("learning_rate", eta, eta > 0, "η > 0"),
         ("num_examples", examples, examples >= 1, "N ≥ 1"),
@@ -125,6 +130,8 @@ def peak(batch_opt: np.ndarray, sampled: np.ndarray, level: float | int) -> Peak
     middle, low, high = quantiles(batch_opt, level)
     below = float(np.mean(batch_opt < sampled.min())) if sampled.size else 1.0
     above = float(np.mean(batch_opt > sampled.max())) if sampled.size else 1.0
+    if np.isnan(batch_opt).any():  # a NaN is on no side of the grid
+        below = above = math.nan
     out = (below > LARGEST_SHARE_BEYOND, above > LARGEST_SHARE_BEYOND)
     return Peak(middle, low, high, below, above, {(1, 1): "both", (1, 0): "low", (0, 1): "high"}.get(out, ""))
 
@@ -172,7 +179,9 @@ def recommend_batch(
     draws: Draws, cells: Cells, table: AccuracyTable, eta: Any, examples: Any, momentum: Any, level: float | int
 ) -> Recommendation:
     """Quantiles of log B_opt + τ z of a new series, held in [1, N]."""
-    factors = factors_of(float(eta), float(examples), float(momentum))
+    _check_scalars(learning_rate=eta, num_examples=examples, momentum=momentum)
+    eta, examples, momentum = float(eta), float(examples), float(momentum)
+    factors = factors_of(eta, examples, momentum)
     middle, low, high = np.exp(quantiles(_new_series(draws, cells, table, factors), level))
     outside = _outside(table, factors[0])
     grid = np.exp(cells.log_batch[cells.count > 0])
@@ -188,11 +197,11 @@ def recommend_rate(
     draws: Draws, cells: Cells, table: AccuracyTable, batch: Any, examples: Any, momentum: Any, level: float | int
 ) -> Recommendation:
     """The η whose new series has B_opt = B in the median, and those whose interval holds B."""
-    if not (math.isfinite(batch) and batch > 0):
-        raise InputError(f"batch_size is {batch}: pass B > 0")
+    _check_scalars(batch_size=batch, num_examples=examples, momentum=momentum)
+    batch, examples, momentum = float(batch), float(examples), float(momentum)
     edges = math.log(table.learning_rate.min() / _SEARCH), math.log(table.learning_rate.max() * _SEARCH)
     grid = np.linspace(*edges, 801)
-    location = _new_series(draws, cells, table, factors_of(np.exp(grid), float(examples), float(momentum)))
+    location = _new_series(draws, cells, table, factors_of(np.exp(grid), examples, momentum))
     middle, low, high = np.quantile(location, [0.5, 0.5 - level / 2, 0.5 + level / 2], axis=0)
     gap = middle - math.log(batch)
     crossings = np.flatnonzero(gap[:-1] * gap[1:] <= 0)
@@ -205,7 +214,7 @@ def recommend_rate(
     root = grid[at] - gap[at] * (grid[at + 1] - grid[at]) / (gap[at + 1] - gap[at] or 1.0)
     holds = np.flatnonzero((low <= math.log(batch)) & (math.log(batch) <= high))
     first, last = (holds[0], holds[-1]) if len(holds) else (at, at + 1)
-    outside = _outside(table, np.array([root, *factors_of(1.0, float(examples), float(momentum))[0, 1:]]))
+    outside = _outside(table, np.array([root, *factors_of(1.0, examples, momentum)[0, 1:]]))
     sampled = np.exp(cells.log_batch[cells.count > 0])
     if not sampled.min() <= batch <= sampled.max():
         outside.append(f"B={batch:g} is beyond the sampled {sampled.min():g}…{sampled.max():g}")
@@ -216,6 +225,17 @@ def recommend_rate(
         float(level),
         "; ".join(outside),
     )
+
+
+def _check_scalars(**values: Any) -> None:
+    accepted = {
+        "learning_rate": ("η > 0", lambda x: x > 0),
+        "batch_size": ("B > 0", lambda x: x > 0),
+        "num_examples": ("N ≥ 1", lambda x: x >= 1),
+        "momentum": ("m in [0, 1)", lambda x: 0 <= x < 1),
+    }
+    for name, value in values.items():
+        check_number(name, value, *accepted[name])
 
 
 def _new_series(draws: Draws, cells: Cells, table: AccuracyTable, factors: np.ndarray) -> Float[np.ndarray, "draws v"]:

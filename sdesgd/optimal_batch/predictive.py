@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
+from sdesgd.evidence.samples import check_seed
 from sdesgd.optimal_batch.cells import make_cells
 from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.prediction import cell_laws
@@ -25,6 +26,9 @@ def predictive_check(posterior: Posterior, table: AccuracyTable, *, seed: int = 
         seed noise:    Σ over the same bins of n_bin · (mean of log(s²/σ²) less its overall mean)², noise that depends
         on u otherwise
 
+    NaN where there is nothing to check: no two neighbouring cells, no cell with two runs that differ, or a residual
+    that isn't finite.
+
     The data serve twice, for the fit and for the check, so that the p-values gather about ½: a small one counts for
     more than it says, a middling one proves little.
 
@@ -33,10 +37,13 @@ def predictive_check(posterior: Posterior, table: AccuracyTable, *, seed: int = 
         seed: of the replicated tables.
 
     Raises:
-        InputError: a table of other series or batch sizes.
+        InputError: a table of other series or batch sizes, a seed below 0.
 
     Source: Gelman, Meng & Stern 1996, Statistica Sinica 6.
     """
+    if not isinstance(posterior, Posterior) or not isinstance(table, AccuracyTable):
+        raise InputError(f"the arguments are {shown(posterior)}, {shown(table)}: pass a Posterior and an AccuracyTable")
+    check_seed(seed)
     cells = make_cells(table, posterior.law)
     same = [(s.learning_rate, s.num_examples, s.momentum) for s in table.series] == [
         (s.learning_rate, s.num_examples, s.momentum) for s in posterior.table.series
@@ -62,21 +69,23 @@ def predictive_check(posterior: Posterior, table: AccuracyTable, *, seed: int = 
     # A cell with equal accuracies in all runs has no logarithm of its variance.
     several = seen & (spread > 0) & (cells.within > 0)
     pairs = (
-        (np.where(seen, residual, -np.inf), np.where(seen, replicated, -np.inf), _worst),
+        (residual, replicated, lambda r: np.max(np.where(seen, np.abs(r), 0.0), axis=(1, 2))),
         (residual, replicated, lambda r: _binned(r, bins, seen)),
         (residual, replicated, lambda r: _neighbours(r, seen)),
         (_centred(noise, several), _centred(noise_replicated, several), lambda r: _binned(r, bins, several)),
     )
     names = ("worst cell", "shape", "neighbours", "seed noise")
-    return {name: float(np.mean(T(rep) >= T(obs))) for name, (obs, rep, T) in zip(names, pairs, strict=True)}
+    return {name: _p_value(T(obs), T(rep)) for name, (obs, rep, T) in zip(names, pairs, strict=True)}
 
 
-def _worst(residual: Float[np.ndarray, "d s g"]) -> Float[np.ndarray, " d"]:
-    return np.max(np.where(np.isfinite(residual), np.abs(residual), 0.0), axis=(1, 2))
+def _p_value(observed: Float[np.ndarray, " d"], replicated: Float[np.ndarray, " d"]) -> float:
+    """The share of draws in which the replicated discrepancy is the larger; NaN if one isn't a number."""
+    unknown = np.isnan(observed).any() or np.isnan(replicated).any()
+    return float("nan") if unknown else float(np.mean(replicated >= observed))
 
 
 def _binned(residual: Float[np.ndarray, "d s g"], bins: np.ndarray, seen: np.ndarray) -> Float[np.ndarray, " d"]:
-    total = np.zeros(len(residual))
+    total = np.zeros(len(residual)) if seen.any() else np.full(len(residual), np.nan)
     for place in range(len(_EDGES) + 1):
         here = seen & (bins == place)
         number = here.sum(axis=(1, 2))
@@ -86,7 +95,8 @@ def _binned(residual: Float[np.ndarray, "d s g"], bins: np.ndarray, seen: np.nda
 
 def _neighbours(residual: Float[np.ndarray, "d s g"], seen: np.ndarray) -> Float[np.ndarray, " d"]:
     both = seen[:, 1:] & seen[:, :-1]
-    return np.where(both, residual[..., 1:] * residual[..., :-1], 0.0).sum(axis=(1, 2)) / max(both.sum(), 1)
+    with np.errstate(invalid="ignore"):  # 0/0 without neighbours: NaN
+        return np.where(both, residual[..., 1:] * residual[..., :-1], 0.0).sum(axis=(1, 2)) / np.float64(both.sum())
 
 
 def _centred(noise: Float[np.ndarray, "d s g"], several: np.ndarray) -> Float[np.ndarray, "d s g"]:

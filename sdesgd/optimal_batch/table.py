@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
+from sdesgd.inputs import as_float64, check_number
 
 _COLUMNS = ("learning_rate", "num_examples", "momentum", "batch_size", "seed", "accuracy", "diverged")
 
@@ -63,16 +64,17 @@ class AccuracyTable:
             raise InputError(f"columns have lengths {lengths}: pass one entry a run in each")
         if lengths["accuracy"] == 0:
             raise InputError("the table has no rows: pass at least one run")
-        number = np.asarray(self.num_test)
-        if number.size != 1 or not np.issubdtype(number.dtype, np.number) or not number >= 1 or number % 1:
-            raise InputError(f"num_test is {self.num_test}: pass the number of test examples, a whole number ≥ 1")
-        object.__setattr__(self, "num_test", int(number))
+        wanted = "the number of test examples, a whole number ≥ 1"
+        check_number("num_test", self.num_test, wanted, lambda n: n >= 1 and n % 1 == 0)
+        object.__setattr__(self, "num_test", int(float(self.num_test)))
         _require("learning_rate", self.learning_rate, np.isfinite(self.learning_rate) & (self.learning_rate > 0), "> 0")
         _require("num_examples", self.num_examples, self.num_examples >= 1, "≥ 1")
         _require("momentum", self.momentum, (self.momentum >= 0) & (self.momentum < 1), "in [0, 1)")
         _require("batch_size", self.batch_size, self.batch_size >= 1, "≥ 1")
         inside = self.diverged | ((self.accuracy >= 0) & (self.accuracy <= 1))
-        _require("accuracy", self.accuracy, inside, "a share in [0, 1], or NaN with diverged=True")
+        _require(
+            "accuracy", self.accuracy, inside, "a share in [0, 1] (a percentage over 100), or NaN with diverged=True"
+        )
         runs = np.stack([np.asarray(getattr(self, name), float) for name in _COLUMNS[:5]], axis=1)
         distinct, counts = np.unique(runs, axis=0, return_counts=True)
         if (counts > 1).any():
@@ -92,11 +94,15 @@ class AccuracyTable:
             num_test: size of the test set; by default the dataset's variable or attribute of this name.
 
         Raises:
-            InputError: a column is missing; num_test is nowhere, or not the same for all runs; see the class.
+            InputError: no dataset; a missing column; num_test is nowhere, or not the same for all runs; see the class.
         """
+        if not (hasattr(dataset, "variables") and hasattr(dataset, "attrs")):
+            raise InputError(
+                f"dataset is a {type(dataset).__name__}: pass an xarray.Dataset, or AccuracyTable(columns)"
+            )
         available = {str(name): np.asarray(dataset[name].values) for name in dataset.variables}
         if "accuracy" in available and "diverged" not in available:
-            available["diverged"] = np.isnan(np.asarray(available["accuracy"], float))
+            available["diverged"] = np.isnan(as_float64(available["accuracy"], "accuracy"))
         missing = [name for name in _COLUMNS if name not in available]
         if missing:
             raise InputError(
@@ -142,20 +148,21 @@ class AccuracyTable:
 
 
 def _column(name: str, values: Any) -> np.ndarray:
-    values = np.asarray(values)
-    if values.ndim != 1:
-        raise InputError(f"{name} has shape {values.shape}: pass one entry a run, (n,)")
+    numbers = as_float64(values, name, "real numbers, one a run")
+    if numbers.ndim != 1:
+        raise InputError(f"{name} has shape {numbers.shape}: pass one entry a run, (n,)")
     if name == "diverged":
-        if values.dtype != np.bool_ and not np.isin(values, (0, 1)).all():
-            raise InputError(f"diverged has dtype {values.dtype}: pass booleans")
-        return values.astype(bool)
-    if not (np.issubdtype(values.dtype, np.number) and np.isrealobj(values)):
-        raise InputError(f"{name} has dtype {values.dtype}: pass real numbers")
+        if not np.isin(numbers, (0, 1)).all():
+            raise InputError(f"diverged holds {shown(numbers[~np.isin(numbers, (0, 1))][0])}: pass booleans")
+        return numbers.astype(bool)
+    if np.asarray(values).dtype == np.bool_:
+        raise InputError(f"{name} has dtype bool: pass real numbers")
     if name in ("num_examples", "batch_size", "seed"):
-        if not (np.isfinite(values) & (values % 1 == 0)).all():
-            raise InputError(f"{name} holds {values[~(values % 1 == 0)][0]}: pass whole numbers")
-        return values.astype(np.int64)
-    return values.astype(np.float64)
+        whole = np.isfinite(numbers) & (np.rint(numbers) == numbers) & (np.abs(numbers) <= 2.0**53)
+        if not whole.all():
+            raise InputError(f"{name} holds {numbers[~whole][0]}: pass whole numbers")
+        return numbers.astype(np.int64)
+    return numbers
 
 
 def _require(name: str, values: np.ndarray, good: np.ndarray, what: str) -> None:
