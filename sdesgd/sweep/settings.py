@@ -136,6 +136,9 @@ def _reached(module: str, name: str, code: Sequence[str]) -> tuple[set[_Place], 
             waiting += [_located(place[0], chain) for chain in found.found]
             changed |= {_located(place[0], chain) for chain in found.changed}
             waiting += [origin for origin in [_imported(place, node)] if origin]
+    for place in reached:
+        if any(_imported(place, node) in changed for node in definitions(place[0]).get(place[1], ())):
+            changed.add(place)
     return reached, changed
 
 

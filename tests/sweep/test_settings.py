@@ -138,13 +138,13 @@ def test_the_earlier_value_finds_its_cells_again(module, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*computed anew:RuntimeWarning")
-@pytest.mark.parametrize("way", ["settings.RATE", "RATE", "first"])
+@pytest.mark.parametrize("way", ["settings.RATE", "RATE", "first", "second"])
 def test_values_of_other_modules_of_the_code(module, tmp_path, way):
-    settings = module("RATE = 1.0\ndef first(): return RATE\n", "settings")
+    settings = module("RATE = 1.0\ndef first(): return RATE\nsecond = lambda: RATE\n", "settings")
     name = settings.__name__
     imported = {"settings.RATE": f"import {name} as settings", "RATE": f"from {name} import RATE"}
-    source = imported.get(way, f"from {name} import first") + f"\ndef value(a, b): return a * {way}"
-    m = module(source + ("()" if way == "first" else "") + CELL)
+    source = imported.get(way, f"from {name} import {way}") + f"\ndef value(a, b): return a * {way}"
+    m = module(source + ("" if way in imported else "()") + CELL)
     code = (name,)
     assert numbers(run(m, tmp_path / "s", code)) == [1, 1, 2, 2]
     (m if way == "RATE" else settings).RATE = 3.0
@@ -180,6 +180,13 @@ def test_what_cells_change_themselves_or_never_read_is_no_setting(module, tmp_pa
         sweep.Sweep(f"{m.__name__}:cell", sweep.grid({"scale": [1.0, 2.0]}, seeds=2), code=()), tmp_path / "s"
     )
     assert again.computed == 0
+
+
+def test_a_cache_that_another_module_fills(module, tmp_path):
+    other = module("CACHE = {}\ndef keep(a):\n    CACHE[a] = a\n", "other").__name__
+    m = module(f"from {other} import CACHE, keep\ndef value(a, b):\n    keep(a)\n    return CACHE[a]" + CELL)
+    assert numbers(run(m, tmp_path / "s", (other,))) == [1, 1, 2, 2]
+    assert run(m, tmp_path / "s", (other,)).computed == 0
 
 
 def test_workers_that_see_the_value_of_the_file_refuse(module, tmp_path):
