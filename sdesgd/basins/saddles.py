@@ -16,7 +16,7 @@ from sdesgd import inputs
 from sdesgd.basins.jets import ROUND, jets, relax, slopes_on_a_line, to_saddle
 from sdesgd.basins.quenching import check_points, in_float64, quench
 from sdesgd.errors import InputError, shown
-from sdesgd.landscape import Landscape
+from sdesgd.landscape import Landscape, as_landscape
 
 _SEARCH_POINTS = 8001  # of the search for critical points in one dimension
 _ROUNDS = 100  # of the string, at most
@@ -68,7 +68,7 @@ def critical_points(landscape: Landscape, low: float, high: float) -> tuple[np.n
     Raises:
         InputError: V′ isn't finite somewhere on it.
     """
-    value = in_float64(landscape).value
+    value = as_landscape(landscape).value
     x = np.linspace(low, high, _SEARCH_POINTS)
     x[1:-1] += 1e-7 * math.pi * (high - low) / _SEARCH_POINTS  # no grid point on a symmetric critical point
     slopes = np.asarray(slopes_on_a_line(value, jnp.asarray(x)))
