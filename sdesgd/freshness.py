@@ -274,6 +274,9 @@ def _feed(out: list[bytes], value: Any, depth: int) -> None:
         _feed_function(out, value, depth)
     elif isinstance(value, functools.partial):
         _feed(out, (value.func, value.args, value.keywords), depth + 1)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        out.append(type(value).__name__.encode())
+        _feed(out, {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}, depth + 1)
     else:
         out.append(_ADDRESS.sub("", f"{type(value).__name__}:{value!r}").encode())
 
