@@ -113,12 +113,12 @@ def jit(function: Callable | None = None, *, calls: dict[int, Callable] | None =
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
-        args = list(freshened(args))
+        given = list(freshened(args))
         for position, examples in (calls or {}).items():
-            if not isinstance(args[position], Fresh):
-                args[position] = of(args[position], *examples(args))
-        with _context_of(args):
-            return compiled(*args)
+            if not isinstance(given[position], Fresh):
+                given[position] = of(given[position], *examples(given))
+        with _context_of(given):
+            return compiled(*given)
 
     return call
 
@@ -180,7 +180,8 @@ def _differentiated(call: Callable, shape: PyTree) -> Callable:
 
         def total(moving: PyTree) -> Array:
             leaves = jax.tree.leaves(call(arrays, eqx.combine(moving, fixed)))
-            return sum(jnp.sum(x).astype(jnp.float32) for x in leaves if jnp.issubdtype(x.dtype, jnp.floating))
+            floats = (jnp.sum(x).astype(jnp.float32) for x in leaves if jnp.issubdtype(x.dtype, jnp.floating))
+            return sum(floats, jnp.zeros(()))
 
         return value, jax.grad(total)(moving)
 

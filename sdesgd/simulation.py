@@ -229,9 +229,9 @@ def _traced(dynamics: AbstractDynamics, dtype) -> AbstractDynamics:
 def _undebugged() -> contextlib.ExitStack:
     """A replica that diverges is no bug to stop at, whatever JAX's debugging flags say."""
     stack = contextlib.ExitStack()
-    if jax.config.jax_debug_nans or jax.config.jax_debug_infs:
-        stack.enter_context(jax.debug_nans(False))
-        stack.enter_context(jax.debug_infs(False))
+    for flag, switch in (("jax_debug_nans", jax.debug_nans), ("jax_debug_infs", jax.debug_infs)):
+        if getattr(jax.config, flag):
+            stack.enter_context(switch(False))
     return stack
 
 

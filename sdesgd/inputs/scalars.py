@@ -23,8 +23,8 @@ def check_positive_integer(name: str, value: Any, most: int = MOST_STEPS) -> Non
     """Raises InputError unless the value is an integer from 1 to ``most``."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name} is {shown(value)}: pass an integer of at least 1")
-    if value > most:
-        raise InputError(f"{name} is {value:.3e}: pass at most {most}")
+    if int(value) > most:
+        raise InputError(f"{name} is {int(value):.3e}: pass at most {most}")
 
 
 def real_number(name: str, value: Any, what: str) -> float | None:
