@@ -189,7 +189,10 @@ def from_sympy(
         raise InputError(f"the potential has symbols {', '.join(unknown)} that are no coordinates: give them values")
     if len(box) != len(symbols):
         raise InputError(f"the box has {len(box)} intervals for {len(symbols)} coordinates: pass one for each")
-    function = sp.lambdify([list(symbols)], expression, "jax")
+    with freshness.guarded(
+        f"the expression of {name}", "write it with functions that JAX has", "can't be written in JAX"
+    ):
+        function = sp.lambdify([list(symbols)], expression, "jax")
     points = None if minima is None else tuple(map(tuple, inputs.as_float64(minima, "minima", "(M, D)").tolist()))
     sides = inputs.as_float64(box, "box", "(low, high) for each coordinate").tolist()
     potential = Potential(name, function, len(symbols), tuple(map(tuple, sides)), points)

@@ -27,6 +27,8 @@ from sdesgd.sgd import SGD, GaussianSGD
 _MAX_BATCHES = 20_000
 # Nodes of the Gaussian batch in one dimension: exact up to the 31st moment.
 _GAUSSIAN_NODES = 16
+# A chain that takes longer to be absorbed differs from one that never is by rounding.
+_MOST_STEPS = 1e12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +51,19 @@ class TransferOperator:
         """π, (G,): π K = π, with sum 1. Cubic interpolation may leave values of the size of its error below 0.
 
         Raises:
-            InputError: more than 1e−6 of the mass leaves the box each step: enlarge it.
+            InputError: more than 1e−6 of the mass leaves the box each step: enlarge it; no one law is stationary.
         """
         G = len(self.points)
         # π (K − I) = 0 with one equation replaced by Σ π = 1.
         system = sparse.vstack([(self.matrix.T - sparse.identity(G))[:-1], np.ones((1, G))]).tocsc()
         right = np.zeros(G)
         right[-1] = 1
-        law = _solved(system, right)
+        try:
+            law = linalg.splu(system).solve(right)
+        except RuntimeError:  # exactly singular
+            law = np.full(G, np.nan)
+        if not np.isfinite(law).all():
+            raise InputError("no one law is stationary: parts of the box are never left for others; enlarge the noise")
         lost = float(law @ self.outside)
         if lost > 1e-6:
             raise InputError(f"{lost:.2g} of the stationary mass leaves the box each step: enlarge the box")
@@ -82,7 +89,7 @@ class TransferOperator:
         free = ~(a | b)
         inner = self.matrix[free]
         q = b.astype(float)
-        q[free] = _solved(sparse.identity(int(free.sum())) - inner[:, free], inner @ q)
+        q[free] = _absorbed(inner[:, free], inner @ q)
         return q
 
     def first_passage_steps(self, target: Bool[np.ndarray, " G"]) -> Float[np.ndarray, " G"]:
@@ -95,8 +102,7 @@ class TransferOperator:
         _check_sets(target, np.zeros_like(target))
         steps = np.zeros(len(self.points))
         free = ~target
-        system = sparse.identity(int(free.sum())) - self.matrix[free][:, free]
-        steps[free] = _solved(system, np.ones(int(free.sum())))
+        steps[free] = _absorbed(self.matrix[free][:, free], np.ones(int(free.sum())))
         return steps
 
     def after(self, law: Float[np.ndarray, " G"], steps: int) -> Float[np.ndarray, " G"]:
@@ -256,13 +262,23 @@ def _interpolated(
     return matrix, outside @ probabilities
 
 
-def _solved(system: Any, right: np.ndarray) -> np.ndarray:
+def _absorbed(inner: Any, right: np.ndarray) -> np.ndarray:
+    """The solution of (I − inner) x = right, with the part of the matrix among the points that aren't absorbed.
+
+    Raises:
+        InputError: absorption takes infinitely many steps from some point, or so many that rounding decides.
+    """
+    system = (sparse.identity(inner.shape[0]) - inner).tocsc()
     try:
-        found = linalg.splu(system.tocsc()).solve(right)
+        factors = linalg.splu(system)
+        steps, found = factors.solve(np.ones(inner.shape[0])), factors.solve(right)
     except RuntimeError:  # exactly singular
-        found = np.full(len(right), np.nan)
-    if not np.isfinite(found).all():
-        raise InputError("the sets are never reached from some points of the grid: enlarge them, or the noise")
+        steps = found = np.full(len(right), np.nan)
+    if not (np.isfinite(found).all() and np.abs(steps).max() <= _MOST_STEPS):
+        raise InputError(
+            f"from some points of the grid the sets are never reached, or in more than {_MOST_STEPS:.0e} steps: "
+            "enlarge the sets, or the noise"
+        )
     return found
 
 

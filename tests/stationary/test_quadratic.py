@@ -101,7 +101,11 @@ def test_bad_input(H, C, options, message):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((0.1, 10, 11), "pass 1 to N"), ((-1.0, 10, 2), "pass a positive finite number"), ((0.1, 10, 2, "reshuffle"), "noise cancels")],
+    [
+        ((0.1, 10, 11), "pass 1 to N"),
+        ((-1.0, 10, 2), "pass a positive finite number"),
+        ((0.1, 10, 2, "reshuffle"), "noise cancels"),
+    ],
 )
 def test_bad_noise_scales(arguments, message):
     with pytest.raises(sg.InputError, match=message):
