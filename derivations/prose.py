@@ -111,7 +111,7 @@ def formula(
     symbols = set(derived.free_symbols).union(*(sp.sympify(e).free_symbols for e in names.values()))
     numbers = {**_generic(symbols), **(at or {})}
     values = {name: sp.sympify(e).subs(numbers) for name, e in names.items()}
-    shown = ", ".join(f"{name} = {v}" for name, v in values.items() if v.is_Rational)
+    shown = ", ".join(f"{name} = {v}" for name, v in values.items() if v.is_Rational and name in (text or says))
     how = f"as derived, at {shown}" if shown else "as derived"
     return figure(says, derived.subs(numbers).doit(), how, values, text=text)
 

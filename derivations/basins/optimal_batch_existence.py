@@ -1,5 +1,7 @@
 """The lecture's inference after (24): that the noise scale falls with B doesn't give an optimal batch size."""
 
+from fractions import Fraction
+
 import sympy as sp
 
 from derivations import oracles, prose
@@ -96,7 +98,8 @@ def check(formula):
 
 def best_batch(place):
     """The best of S = 1 to 1000 where the test loss is (g − place)² and g = (1000/S − 1)/10."""
-    return min(range(1, 1001), key=lambda size: (sp.Rational(1000 - size, 10 * size) - place) ** 2)
+    goal = Fraction(place.p, place.q)
+    return min(range(1, 1001), key=lambda size: (Fraction(1000 - size, 10 * size) - goal) ** 2)
 
 
 excess = half * lam * delta**2 + half * eta * c * (N - S) / ((2 - eta * lam) * (N - 1) * S)

@@ -66,14 +66,14 @@ def steps(formula):
         ),
         Step(
             "At the next order the means part. The equation's has besides (δ²/2)𝓛² of θ and p: it moves θ with the "
-            "mean of old and new velocity, the heavy ball with the new one. The equation's less the heavy ball's is",
+            "mean of old and new velocity, the heavy ball with the new one. The equation's minus the heavy ball's is",
             sp.Matrix([less(means[i], heavy_ball[i]) for i in (0, 1)]),
             delta**2 / 2 * sp.Matrix([gamma * p + g, gamma * (gamma * p + g) - H * p]),
             order=(delta, 3),
         ),
         Step(
-            "The covariance, E of the products less the means' products, is the heavy ball's up to O(δ³). So a step is "
-            "wrong by O(δ²), and a fixed time, t/δ steps, by O(δ):",
+            "The covariance, E of the products minus the means' products, is the heavy ball's up to O(δ³). So a step "
+            "is wrong by O(δ²), and a fixed time, t/δ steps, by O(δ):",
             sp.Matrix(2, 2, lambda i, j: less(products[i, j], leading[i] * leading[j])),
             kick,
             order=(delta, 3),

@@ -77,7 +77,7 @@ def steps(formula):
             ),
         ),
         Step(
-            "The variance is the series for x², where 𝓛³x² = 6b²b' + O(η), less the mean squared. The squares of the "
+            "The variance is the series for x², where 𝓛³x² = 6b²b' + O(η), minus the mean squared. The squares of the "
             "drift cancel. An SGD step has η²c/S; the rest comes in as the slope pulls the early noise back and C is "
             "met further down the hill:",
             sum(squares) - (means[0] + eta**2 / 2 * g * H) ** 2,

@@ -82,7 +82,7 @@ def steps(formula):
             shown=equal(eta * b + eta**2 / 2 * B * b, shown_mean),
         ),
         Step(
-            "The series for xxᵀ less the product of the means is the covariance. The drift's own terms cancel, and "
+            "The series for xxᵀ minus the product of the means is the covariance. The drift's own terms cancel, and "
             "against an SGD step's η²C/S the order η³ remains:",
             products - means * means.T,
             formula[:, 1:].subs(along),

@@ -56,8 +56,8 @@ def steps(formula):
             name=E(moved),
         ),
         Step(
-            "The variance is the series for x² less the mean squared. The first term is SGD's. The new drift is itself "
-            "O(η) and moves the variance at η⁴ only, so its rest is that of the first-order SDE:",
+            "The variance is the series for x² minus the mean squared. The first term is SGD's. The new drift is "
+            "itself O(η) and moves the variance at η⁴ only, so its rest is that of the first-order SDE:",
             power(x**2, 1, 2) + power(x**2, 2, 2) + power(x**2, 3, 1) - (eta * g) ** 2,
             formula[1],
             order=(eta, 4),

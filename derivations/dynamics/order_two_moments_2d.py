@@ -88,7 +88,7 @@ def steps(formula):
             shown=equal(eta * new + eta**2 / 2 * h * u, -eta * u),
         ),
         Step(
-            "With the diffusion as it was 𝓛(xxᵀ) = xbᵀ + bxᵀ + (η/S)C, and the series for xxᵀ less the means' product "
+            "With the diffusion as it was 𝓛(xxᵀ) = xbᵀ + bxᵀ + (η/S)C, and the series for xxᵀ minus the means' product "
             "is SGD's covariance, also up to η³:",
             sp.MatAdd(second, -(eta**2) * g * g.T, evaluate=False),
             eta**2 / S * C,

@@ -34,7 +34,7 @@ def steps(formula):
     nothing = sp.UnevaluatedExpr(sp.S.Zero)
     return [
         Step(
-            "With μ = E ψ and M = E ψψᵀ the covariance is the second moment less that of the mean; worked out for any "
+            "With μ = E ψ and M = E ψψᵀ the covariance is the second moment minus that of the mean; worked out for any "
             "three points of the plane with any probabilities:",
             expected(lambda v: (v - centre) * (v - centre).T),
             formula.xreplace(known),
@@ -42,7 +42,7 @@ def steps(formula):
             shown=sp.Eq(E(off * off.T), formula, evaluate=False),
         ),
         Step(
-            "The fluctuation is N/S times the batch sum, less the full one. Every example is S/N times in a batch on "
+            "The fluctuation is N/S times the batch sum, minus the full one. Every example is S/N times in a batch on "
             "average, so with x_i for its gradient, along any direction, the mean is",
             sp.Mul(N / S, summed, evaluate=False) - sp.Sum(x, (i, 1, N)),
             0,

@@ -18,7 +18,7 @@ def steps(formula):
     steep = sp.Integer(25) ** sp.Rational(1, 6)
     return [
         Step(
-            "100x² + y⁸ and 100(x² + y²) share the term in x. The rise of y⁸ less that of 100y², in percent:",
+            "100x² + y⁸ and 100(x² + y²) share the term in x. The rise of y⁸ minus that of 100y², in percent:",
             sp.Mul(100, sp.Integral(8 * y**7 - 200 * y, (y, 0, eps)), evaluate=False),
             formula,
             name=sp.Symbol("φ_flat") - sp.Symbol("φ_sharp"),

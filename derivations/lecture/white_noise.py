@@ -62,7 +62,7 @@ def check(formula):
     return [
         Comparison("variance of the integral of 4 kicks, over all 16 sign patterns", formula.subs(values), square),
         Comparison(
-            "variance of the whole less those of both halves: their covariance is zero",
+            "variance of the whole minus those of both halves: their covariance is zero",
             formula.subs(values) - 2 * half,
             2 * halves,
         ),

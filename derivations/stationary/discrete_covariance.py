@@ -50,7 +50,7 @@ def steps(formula):
             shown=sp.Eq(E((x_i * u - m * u0) * (x_j * v - m * v0)), without_noise, evaluate=False),
         ),
         Step(
-            "The noise adds η²C_ij/S and makes it G again. With F and B put in, G less this mean is",
+            "The noise adds η²C_ij/S and makes it G again. With F and B put in, G minus this mean is",
             (G - square).subs(lagged, simultaneous=True),
             eta / (1 - m**2) * denominator * G,
             shown=sp.Eq(G - without_noise, eta / (1 - m**2) * denominator * G, evaluate=False),

@@ -59,7 +59,7 @@ def steps(formula):
             ),
         ),
         Step(
-            "Back with x = Az, and less ggᵀ. With r_2 = σ² + |a|² = 2L and g = Aa:",
+            "Back with x = Az, and minus ggᵀ. With r_2 = σ² + |a|² = 2L and g = Aa:",
             A * (square * sp.Identity(2) + 2 * b * b.T) * A.T - g * g.T,
             matrix,
             name=sp.Symbol("C"),
