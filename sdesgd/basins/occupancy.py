@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 from scipy import linalg, stats
 
 from sdesgd import inputs
@@ -60,7 +60,7 @@ def measure_occupancy(
     problem: Problem,
     wells: Wells,
     *,
-    starts: Float[np.ndarray | Array, "starts D"],
+    starts: Any,
     num_steps: int,
     burn_in: int,
     replicas: int,
@@ -79,7 +79,7 @@ def measure_occupancy(
     Args:
         dynamics: with a constant learning rate. problem: of num_parameters D.
         wells: as of ``wells_of``.
-        starts: one row a start; the replicas are split evenly over them. Starts in different wells show mixing.
+        starts: (starts, D), one row a start; the replicas are split evenly over them. Starts in different wells show mixing.
         num_steps: steps that count, of each replica; ``burn_in`` steps go before and don't.
         replicas: in all; rounded up to a multiple of the starts.
         rates: (M, M), row a column b: from well a to b per unit of SDE time without momentum, say ``kramers_rates``;

@@ -207,7 +207,7 @@ class PassageTimes:
 def first_passage(
     dynamics: AbstractDynamics,
     problem: Problem,
-    start: Float[np.ndarray | Array, " D"],
+    start: Any,
     target: Callable[[Float[Array, " D"]], Any],
     *,
     replicas: int,
