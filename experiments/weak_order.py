@@ -15,7 +15,7 @@ import sdesgd as sg
 from experiments import run, weak_order_figure, weak_order_net, weak_order_report
 from experiments import weak_order_laws as laws
 from experiments.run import option
-from experiments.weak_order_slopes import COMPARISONS, MOMENTUM, finite, measure
+from experiments.weak_order_slopes import COMPARISONS, MOMENTUM, WITHOUT_NOISE, finite, measure
 from sdesgd.errors import InputError
 from sdesgd.inputs import check_positive_integer
 
@@ -131,7 +131,7 @@ def variance_errors(config: Config, circle: laws.Circle, make: Any = sg.SDE) -> 
         make: builds the equations, as ``sg.SDE``.
     """
     T, S, counts = config.time, config.batch_size, numbers(config, "steps")
-    found: dict[str, list] = {name: [] for name, c in COMPARISONS.items() if c.panel == "variance"}
+    found: dict[str, list] = {"variance_order1": [], "variance_order2": [], "variance_flow": []}
     for n in counts:
         eta = T / n
         sgd, sdes = circle.sgd(sg.SGD(eta, S)), [make(eta, S, order=order) for order in (1, 2)]
@@ -185,6 +185,7 @@ def stationary_errors(config: Config) -> xr.Dataset:
     """|variance of the equation ÷ stationary variance of SGD − 1| on L = θ²/2, exact, without momentum and with it."""
     problem, rates = laws.quadratic(((1.0,),), ((1.0,), (-1.0,))), numbers(config, "stationary", float)
     found: dict[str, list] = {name: [] for name, c in COMPARISONS.items() if c.panel == "stationary"}
+    found["stationary_flow"] = [1.0] * len(rates)  # gradient flow comes to rest at the minimum
     for eta in rates:
         for momentum, kind in ((0.0, "order"), (MOMENTUM, "momentum")):
             variance = laws.stationary_variance(*laws.recursion(problem, sg.SGD(eta, 1, momentum=momentum)))
@@ -192,8 +193,6 @@ def stationary_errors(config: Config) -> xr.Dataset:
                 equation = laws.linear_equation(problem, sg.SDE(eta, 1, momentum=momentum, order=order))
                 ratio = laws.stationary_variance_of_flow(*equation) / variance
                 found[f"stationary_{kind}{order}"].append(abs(ratio - 1))
-        # Gradient flow comes to rest at the minimum.
-        found["stationary_flow"].append(1.0)
     return _table("stationary", rates, found)
 
 
@@ -242,12 +241,16 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
     return dataset, summarise(dataset, config)
 
 
+def _abscissa(dataset: xr.Dataset, panel: str) -> np.ndarray:
+    return dataset[f"{panel}_{weak_order_figure.PANELS[panel].variable}"].values
+
+
 def summarise(dataset: xr.Dataset, config: Config) -> dict:
     """Slopes of all comparisons, and what the report needs besides."""
     measured = {}
     for name, comparison in COMPARISONS.items():
         errors = f"{name}_standard_error"
-        x = dataset[f"{comparison.panel}_{weak_order_figure.PANELS[comparison.panel].variable}"].values
+        x = _abscissa(dataset, comparison.panel)
         measured[name] = measure(
             comparison, x, dataset[name].values, dataset[errors].values if errors in dataset else None
         )
@@ -260,9 +263,9 @@ def summarise(dataset: xr.Dataset, config: Config) -> dict:
             "error": [finite(e) for e in halving[0]],
             "standard_error": [finite(s) for s in halving[1]],
         },
-        "svag_from_flow": {
-            "x": dataset["svag_inverse_ell"].values.tolist(),
-            "error": dataset["svag_flow"].values.tolist(),
+        "without_noise": {
+            panel: {"x": _abscissa(dataset, panel).tolist(), "error": dataset[name].values.tolist()}
+            for panel, (name, _) in WITHOUT_NOISE.items()
         },
         "sizes": {
             **{name: dataset.attrs[name] for name in ("net_parameters", "net_diverged", "dtype")},

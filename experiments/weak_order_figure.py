@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
 from experiments.weak_order_report import answer
+from experiments.weak_order_slopes import WITHOUT_NOISE
 
 _ORDER_1, _ORDER_2, _SVAG, _FLOW, _SIDE = "#1f78b4", "#d95f02", "#238b45", "#ae017e", "0.5"
 _THEORY = (0, (5, 3))
@@ -111,10 +112,11 @@ def _draw_panel(axis, panel: str, summary: dict) -> None:
     for name, measured in found.items():
         _draw_series(axis, measured, style(name))
     lines = [(name, _slope_line(panel, m)) for name, m in found.items() if style(name)["marker"] in _MAIN]
-    if panel == "svag":
-        away, look = summary["svag_from_flow"], style("svag_flow")
-        axis.plot(away["x"], away["error"], "-D", color=look["color"], ms=look["ms"], lw=1)
-        lines.append(("svag_flow", f"SVAG − gradient flow stays, near {away['error'][-1]:.2g}"))
+    if panel in WITHOUT_NOISE:
+        name, words = WITHOUT_NOISE[panel]
+        still, look = summary["without_noise"][panel], style(name)
+        axis.plot(still["x"], still["error"], "-D", color=look["color"], ms=look["ms"], lw=1)
+        lines.append((name, f"{PANELS[panel].prefix}{words}: stays at {_at_smallest(still):.2g}"))
     about = PANELS[panel]
     axis.set(xscale="log", yscale="log", xlabel=about.x_label, ylabel=about.y_label)
     axis.grid(which="major", color="0.92", lw=0.8)
@@ -130,6 +132,11 @@ def _draw_panel(axis, panel: str, summary: dict) -> None:
             fontsize=9.5,
         ).set_in_layout(False)
     axis.set_title(about.title, loc="left", fontsize=11.5, weight="bold", pad=51)
+
+
+def _at_smallest(series: dict) -> float:
+    """The error at the smallest step size."""
+    return series["error"][min(range(len(series["x"])), key=series["x"].__getitem__)]
 
 
 def _slope_line(panel: str, measured: dict) -> str:

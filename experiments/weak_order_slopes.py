@@ -45,19 +45,23 @@ COMPARISONS = {
     # Relative errors of variances: those of a step are right to leading order only, for both orders.
     "variance_order1": Comparison("variance", "order 1", 1),
     "variance_order2": Comparison("variance", "order 2", 1),
-    "variance_flow": Comparison("variance", "gradient flow", 0, constant=1.0),
     "stationary_order1": Comparison("stationary", "order 1", 1, constant=0.5),
     "stationary_order2": Comparison("stationary", "order 2", 1, constant=1.0),
     "stationary_momentum1": Comparison("stationary", "m = 0.9, order 1", 1, constant=0.5 / (1 + MOMENTUM)),
     "stationary_momentum2": Comparison("stationary", "m = 0.9, order 2", 1, constant=0.5 / (1 + MOMENTUM)),
-    "stationary_flow": Comparison("stationary", "gradient flow", 0, constant=1.0),
     "momentum_order1": Comparison("momentum", "order 1", 0.5, power=0.5),
     "momentum_order2": Comparison("momentum", "order 2", 1, power=0.5),
-    "momentum_flow": Comparison("momentum", "noiseless equation", 0, power=0.5),
     "svag": Comparison("svag", "order 1", 1),
     "net_order1": Comparison("net", "order 1", 1),
     # Its Monte Carlo errors don't resolve the next order: chi² tells whether it is missed.
     "net_order2": Comparison("net", "order 2", 2, correction=False),
+}
+# Errors of the equation without its noise that stay as they are, which have no order: panel → (name, in words).
+WITHOUT_NOISE = {
+    "variance": ("variance_flow", "gradient flow"),
+    "stationary": ("stationary_flow", "gradient flow"),
+    "momentum": ("momentum_flow", "noiseless equation"),
+    "svag": ("svag_flow", "gradient flow"),
 }
 
 
