@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.run import errors, write_text
+from experiments.run import errors
+from sdesgd import files
 from sdesgd.errors import InputError
 
 DIGITS = 5
 LONGEST = 30  # numbers in a list: a longer one is a curve, which is in the figure
 _MANIFEST = ("versions", "git", "device")
+_LARGEST = 1 << 28  # bytes of a file that is read
 
 
 def compact(value: Any) -> Any:
@@ -75,13 +77,15 @@ def write(figure: Path, run: Path) -> Path:
     """
     run = latest(run)
     try:
-        parts = [json.loads((run / name).read_text(encoding="utf-8")) for name in ("summary.json", "manifest.json")]
-    except (OSError, ValueError) as error:
+        parts = [json.loads(files.read_bytes(run / name, _LARGEST)) for name in ("summary.json", "manifest.json")]
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{run} can't be read ({str(error)[:80]}): compute the run again") from None
     if not all(isinstance(part, dict) for part in parts):
         raise InputError(f"{run} holds no summary and manifest of an experiment: compute the run again")
     made = figure.with_suffix(".json")
-    write_text(made, stored(*parts))
+    files.write(made, stored(*parts).encode())
     return made
 
 
