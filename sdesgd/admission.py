@@ -38,7 +38,7 @@ def check_arguments(dynamics, problem, num_steps, replicas, save_every) -> None:
 def traced_observables(observables: Any, params: PyTree, num_members: int) -> tuple[dict, dict]:
     """The functions as they are now, and the shape and dtype of what is saved of each."""
     functions = inputs.check_mapping_of_functions("observables", observables)
-    getattr(trajectories, "check_names", lambda names: None)(functions)
+    trajectories.check_names(functions)
     watched, rows = {}, {}
     for name, function in functions.items():
         watched[name], shape = freshness.traced(function, params, what=f"observable {shown(name, 40)}")

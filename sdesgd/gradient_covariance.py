@@ -69,6 +69,8 @@ def noise_scale(
     Source: Smith & Le 2018; derivations: noise-scale, two-conventions, noise-scale-with-momentum.
     """
     check_sampling(sampling, ("replacement", "no_replacement"), "an epoch's noise cancels")
+    if callable(learning_rate):
+        raise InputError("learning_rate is a schedule: the noise scale belongs to one rate, say schedule(n)")
     check_learning_rate(learning_rate)
     check_momentum(momentum)
     check_positive_integer("batch_size", batch_size)
