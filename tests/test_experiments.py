@@ -138,7 +138,7 @@ def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, 
 
 @pytest.mark.filterwarnings("ignore:.*replicas diverged:RuntimeWarning")
 def test_a_run_that_diverges_still_reports(tmp_path, capsys):
-    command = [*TOY, "--learning-rate", "1e20", "--observables", "train_loss", "--results", str(tmp_path)]
+    command = [*TOY, "--learning-rate", "1e30", "--observables", "train_loss", "--results", str(tmp_path)]
     assert run.main(EXPERIMENTS, command) == 0
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
     summary = json.loads((folder / "summary.json").read_text())
