@@ -152,7 +152,11 @@ def _card(summary: dict, labels: dict[str, str]) -> Table:
 
     row("η λ_max / (2(1+m))", lambda c: f"{c['stability']:.3g}", "≪ 1; unstable above 1")
     row("λ_max of H", lambda c: f"{c['top_eigenvalue']:.4g} ± {c['eigenvalue_error']:.0e}", "")
-    row("f tr C / (S ‖g‖²)", lambda c: f"{c['noise_to_signal']:.3g}" + _error(c, "noise_to_signal"), "(> 1: noise leads)")
+    row(
+        "f tr C / (S ‖g‖²)",
+        lambda c: f"{c['noise_to_signal']:.3g}" + _error(c, "noise_to_signal"),
+        "(> 1: noise leads)",
+    )
     for direction, words in (("gradient", "g"), ("top_hessian", "top H")):
         for name, label in (("skewness", "skewness along"), ("excess_kurtosis", "kurtosis − 3 along")):
             row(

@@ -79,7 +79,8 @@ def measure_occupancy(
     Args:
         dynamics: with a constant learning rate. problem: of num_parameters D.
         wells: as of ``wells_of``.
-        starts: (starts, D), one row a start; the replicas are split evenly over them. Starts in different wells show mixing.
+        starts: (starts, D), one row per start; the replicas are split evenly over them. Starts in different wells
+            show mixing.
         num_steps: steps that count, of each replica; ``burn_in`` steps go before and don't.
         replicas: in all; rounded up to a multiple of the starts.
         rates: (M, M), row a column b: from well a to b per unit of SDE time without momentum, say ``kramers_rates``;
