@@ -113,7 +113,10 @@ def formula(
     values = {name: sp.sympify(e).subs(numbers) for name, e in names.items()}
     shown = ", ".join(f"{name} = {v}" for name, v in values.items() if v.is_Rational and name in (text or says))
     how = f"as derived, at {shown}" if shown else "as derived"
-    return figure(says, derived.subs(numbers).doit(), how, values, text=text)
+    found = derived.subs(numbers).doit()
+    if not found.is_Rational:  # exact powers of such fractions have thousands of digits
+        values = {name: sp.N(v, 40) if v.is_Rational and not v.is_Integer else v for name, v in values.items()}
+    return figure(says, found, how, values, text=text)
 
 
 def direction(says: str, values: Sequence[Any], how: str, *, word: str = "") -> Says:

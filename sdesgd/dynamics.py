@@ -156,7 +156,7 @@ def check_momentum(momentum: Any) -> None:
 
 def is_structural_zero(momentum: Any) -> bool:
     """Whether momentum is exactly 0 as a number: then nothing is carried for it."""
-    return not isinstance(momentum, jax.Array) and momentum == 0
+    return not isinstance(momentum, jax.Array) and bool(momentum == 0)
 
 
 def check_sampling(sampling: str, allowed: tuple[str, ...], why: str = "") -> None:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import jax
+import pytest
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "sdesgd-test-compilations"))
@@ -17,3 +18,12 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 def pytest_collection_modifyitems(items):
     """Slow tests first: two workers end together."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_mapped_regions():
+    """Each compiled program maps memory, Linux gives a process 65,530 regions, and XLA crashes where none is left."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()

@@ -1,5 +1,6 @@
 """Full disks and limits on file sizes while a file of any kind is written: one line, nothing half written, and on."""
 
+import contextlib
 import errno
 import itertools
 import json
@@ -18,6 +19,8 @@ import numpy as np
 import pytest
 
 import sdesgd as sg
+from experiments import run
+from experiments.__main__ import EXPERIMENTS
 from sdesgd import files, sweep
 from sdesgd.sweep import store
 from tests import toy_experiment
@@ -141,38 +144,52 @@ def test_a_limit_on_file_sizes_while_a_run_writes(tmp_path):
         assert case["computed"] == ["one", "two"][max(0, min(number - 1, 2)) :]
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """The command has run once, so its programs needn't be compiled where files are limited."""
+    with jax.enable_x64(False):
+        assert run.main(EXPERIMENTS, [*SGD_VS_SDE, "--results", str(tmp_path_factory.mktemp("compiled"))]) == 0
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("disk", [16, 60, 76, 100], indirect=True)
-def test_the_command_on_a_small_disk(disk):
+def test_the_command_on_a_small_disk(disk, capsys):
     """A stage's NetCDF is what doesn't fit; earlier ones stay and are used where there is room."""
-    command = [sys.executable, "-m", "experiments", *SGD_VS_SDE, "--results", str(disk / "runs")]
-    options = {"cwd": TOP, "env": ENVIRONMENT, "capture_output": True, "text": True, "timeout": 500, "check": False}
-    done = subprocess.run(command, **options)
-    assert done.returncode == 2, done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line]
-    assert line.startswith("error: can't write")
-    assert "No space left on device" in line
-    before = whole_files(disk)
-    subprocess.run(["mount", "-o", "remount,size=9000k", str(disk)], check=True)
-    done = subprocess.run(command, **options)
-    assert done.returncode == 0, done.stderr
+    command = [*SGD_VS_SDE, "--results", str(disk / "runs")]
+    with jax.enable_x64(False):
+        assert run.main(EXPERIMENTS, command) == 2
+        one_line(capsys, "error: can't write", "No space left on device")
+        before = whole_files(disk)
+        subprocess.run(["mount", "-o", "remount,size=9000k", str(disk)], check=True)
+        assert run.main(EXPERIMENTS, command) == 0
     stages = [path for path in before if "/stages/" in path and path.endswith(".nc")]
-    assert done.stderr.count("kept from an earlier run") == len(stages)
+    assert capsys.readouterr().err.count("kept from an earlier run") == len(stages)
     after = whole_files(disk)
     assert all(after[path] == content for path, content in before.items())
 
 
+@contextlib.contextmanager
+def file_size_limit(size):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("limit", [8, 40])
-def test_the_command_under_ulimit(tmp_path, limit):
-    script = f'ulimit -f {limit}; exec "$0" "$@"'
-    command = ["bash", "-c", script, sys.executable, "-m", "experiments", *SGD_VS_SDE, "--results", str(tmp_path / "r")]
-    environment = {**ENVIRONMENT, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-    done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=500, check=False)
-    assert done.returncode == 2, done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line]
-    assert line.startswith("error: can't write")
-    assert "File too large" in line
+def test_the_command_under_ulimit(tmp_path, capsys, limit):
+    jax.config.update("jax_enable_compilation_cache", False)  # its files are limited too
+    try:
+        with file_size_limit(1024 * limit), jax.enable_x64(False):
+            assert run.main(EXPERIMENTS, [*SGD_VS_SDE, "--results", str(tmp_path / "r")]) == 2
+    finally:
+        jax.config.update("jax_enable_compilation_cache", True)
+    one_line(capsys, "error: can't write", "File too large")
     whole_files(tmp_path)
 
 
@@ -216,33 +233,31 @@ def trajectories():
 
 @pytest.mark.parametrize("left", [0, 1, 5, 12])
 def test_a_full_disk_while_trajectories_are_saved(disk, left):
-    run = trajectories()
-    run.save(disk / "old.nc")
+    result = trajectories()
+    result.save(disk / "old.nc")
     before = contents(disk)
     fill(disk, left)
     for name in ("new.nc", "old.nc"):
         with pytest.raises(
             sg.InputError, match=rf"can't write .*{name}: No space left on device; free space"
         ) as caught:
-            run.save(disk / name)
+            result.save(disk / name)
         assert "\n" not in str(caught.value)
     assert whole_files(disk) == before
     (disk / "ballast").unlink()
-    run.save(disk / "new.nc")
-    np.testing.assert_array_equal(sg.Trajectories.load(disk / "new.nc").values["x"], run.values["x"])
+    result.save(disk / "new.nc")
+    np.testing.assert_array_equal(sg.Trajectories.load(disk / "new.nc").values["x"], result.values["x"])
 
 
 def test_a_limit_on_file_sizes_while_trajectories_are_saved(tmp_path):
-    run = trajectories()
-    run.save(tmp_path / "old.nc")
+    result = trajectories()
+    result.save(tmp_path / "old.nc")
     before = contents(tmp_path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    try:
-        with pytest.raises(sg.InputError, match=r"File too large for this process's limit \(ulimit -f\)"):
-            run.save(tmp_path / "old.nc")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (
+        file_size_limit(10_000),
+        pytest.raises(sg.InputError, match=r"File too large for this process's limit \(ulimit -f\)"),
+    ):
+        result.save(tmp_path / "old.nc")
     assert contents(tmp_path) == before
 
 

@@ -30,8 +30,8 @@ TOY = {
     "escape-times": "--ratios 2,3 --passages 40 --points 401",
     "real-basins": "--problems sine --sine-rates 0.1 --sine-arrival-rates 0.05 --replicas 12 --steps 800 --frames 8 "
     "--runs 20 --arrival-time 10 --starts 64 --nuts-samples 0",
-    "batch-size": "--width 3 --learning-rates 0.05 --learning-rate 0.05 --examples 30,60 --num-examples 30 --momenta 0 "
-    "--momentum 0 --batch-sizes 2,8,30 --seeds 2 --budget-size 20 --num-test 20 --noise-points 1 --no-compare "
+    "batch-size": "--width 8 --learning-rates 0.02 --learning-rate 0.02 --examples 30,60 --num-examples 30 --momenta 0 "
+    "--momentum 0 --batch-sizes 2,8,30 --seeds 2 --budget-size 100 --num-test 20 --noise-points 1 --no-compare "
     "--workers 0",
     "batch-size recommend": "--width 3 --num-examples 30 --num-test 20 --learning-rate 0.05 --momentum 0 "
     "--batch-sizes 2,8,30 --minutes 1.5 --workers 0",

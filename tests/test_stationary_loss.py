@@ -425,7 +425,7 @@ def test_verdicts_can_fail(summary):
         (("--problems", "regresion"), "unknown problem 'regresion': did you mean 'regression'?"),
         (("--preset", "tpu"), "unknown preset 'tpu'"),
         (("--learning-rates", "0.1,x"), "learning_rates is '0.1,x': pass comma-separated positive numbers"),
-        (("--learning-rates", "0.1,-1"), "learning_rates is '0.1,-1'"),
+        (("--learning-rates", "0.1,-1"), "learning_rates holds -1: pass at least 0"),
         (("--learning-rates", "0.1,0.6"), "on regression η λ_max = 2.41 is not below 2(1+m) = 2"),
         (("--learning-rates", "0.1,0.45"), "lets the second moments diverge"),
         (("--batch-size", "6"), "batch_size 6 can't be divided by 4"),

@@ -35,6 +35,7 @@ def steps(formula):
             "large. Here it is |ab − c| < √(2ε). At its edge b = (c ± √(2ε))/a the loss is",
             LOSS.subs(b, (target + sp.sqrt(2 * eps)) / a),
             eps,
+            shown=sp.Eq(sp.Function("L")(a, (target + sp.sqrt(2 * eps)) / a), eps, evaluate=False),
         ),
         Step(
             "so its width at a is 2√(2ε)/a, and its area from a = 1 to A is",
