@@ -116,7 +116,7 @@ def mean_first_passage_time(
         box: (low, high); default: the landscape's own, twice as wide; the arrays' range.
 
     Raises:
-        InputError: another dimension, no box, T ≤ 0, points outside the box, barriers too high for float64.
+        InputError: another dimension, no box, T ≤ 0, points outside the box, V over more than 600 T.
 
     Source: claim mean-first-passage-time; Gardiner 2009.
     """
@@ -139,7 +139,10 @@ def mean_first_passage_time(
         )
     V, ahead = V - V.min(), u >= near
     if V[ahead].max() > 600:
-        raise InputError(f"the barrier is {V[ahead].max():.0f} T, so the time overflows: raise the temperature")
+        raise InputError(
+            f"between start and target V is up to {V[ahead].max():.0f} T above its lowest point, and e^(V/T) overflows "
+            "above 600 T: raise the temperature, or move the start and the target"
+        )
     inner = integrate.cumulative_simpson(np.exp(-V), x=u, initial=0)
     return float(integrate.simpson(np.exp(V[ahead]) * inner[ahead], x=u[ahead]) / temperature)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import expit
 
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
 from sdesgd.evidence.samples import check_probability
 from sdesgd.inputs import as_float64, check_number
 from sdesgd.optimal_batch.cells import Cells, of_series
@@ -108,20 +108,21 @@ def factors_of(learning_rate: Any, num_examples: Any, momentum: Any) -> Float[np
     Raises:
         InputError: η or N not positive, m outside [0, 1).
     """
-    named = (("learning_rate", learning_rate), ("num_examples", num_examples), ("momentum", momentum))
+    accepted = (
+        ("learning_rate", learning_rate, lambda x: x > 0, "η > 0"),
+        ("num_examples", num_examples, lambda x: x >= 1, "N ≥ 1"),
+        ("momentum", momentum, lambda x: (x >= 0) & (x < 1), "m in [0, 1)"),
+    )
+    columns = []
+    for name, given, good, what in accepted:
+        values = np.atleast_1d(as_float64(given, name))
+        if values.ndim != 1 or not values.size or not (good(values) & np.isfinite(values)).all():
+            raise InputError(f"{name} is {shown(values)}: pass {what}, a number or a vector")
+        columns.append(values)
     try:
-        eta, examples, m = np.broadcast_arrays(*(np.atleast_1d(as_float64(v, name)) for name, v in named))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
+        eta, examples, m = np.broadcast_arrays(*columns)
+    except ValueError:
         raise InputError("learning_rate, num_examples and momentum have lengths that differ: pass one vector") from None
-    for name, values, good, what in (
-        ("learning_rate", eta, eta > 0, "η > 0"),
-        ("num_examples", examples, examples >= 1, "N ≥ 1"),
-        ("momentum", m, (m >= 0) & (m < 1), "m in [0, 1)"),
-    ):
-        if values.ndim != 1 or not (good & np.isfinite(values)).all():
-            raise InputError(f"{name} is {values!s:.60}: pass {what}, a number or a vector")
     return np.stack([np.log(eta), np.log(examples), -np.log1p(-m)], axis=1)
 
 

@@ -238,3 +238,10 @@ QUADRATIC_SUM = toys.tilted(toys.potential("quadratic"), [[1.0], [-1.0]])
 def test_bad_input(call, message):
     with pytest.raises(sg.InputError, match=message):
         call()
+
+
+def test_a_time_that_overflows_is_refused_in_one_line():
+    """Downhill there is no barrier, and the line doesn't speak of one."""
+    x = np.linspace(-6, 6, 2001)
+    with pytest.raises(sg.InputError, match=r"up to \d+ T above its lowest point"):
+        mean_first_passage_time((x, x**2 / 2), 1e-4, -3.0, -2.0)
