@@ -1,7 +1,9 @@
 """``python -m derivations``: checks every claim, shows one, writes the pages."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +38,9 @@ def check(
         raise _bad_input(f"{name} and --html were both given: pages are written for all claims together; leave out one")
     if html_folder is not None and html_folder.exists() and not html_folder.is_dir():
         raise _bad_input(f"{html_folder} is a file: pass a folder")
+    if html_folder is not None:  # before the checks, which take a minute
+        with _written_to(html_folder):
+            html.check_writable(html_folder)
     if name is not None and not as_json:
         claim = derivations.claim(name)
         verification = verify(claim)
@@ -46,16 +51,22 @@ def check(
         task = progress.add_task("checking", total=len(names))
         outcomes = runs.run(names, pages=html_folder is not None, done=lambda: progress.advance(task), workers=workers)
     if html_folder is not None:
-        try:
+        with _written_to(html_folder):
             html.write(outcomes, html_folder)
-        except OSError as error:
-            raise _bad_input(f"can't write {html_folder}: {error.strerror}; choose another folder") from None
         errors.print(f"pages: {html_folder / 'index.html'}", highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps([o.as_json() for o in outcomes], ensure_ascii=False, indent=2))
     else:
         terminal.show_table(outcomes, console)
     raise typer.Exit(0 if all(o.passed for o in outcomes) else 1)
+
+
+@contextlib.contextmanager
+def _written_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _bad_input(f"can't write {folder}: {error.strerror}; free space or choose another folder") from None
 
 
 def _bad_input(message: str) -> typer.Exit:

@@ -1,6 +1,8 @@
 """Static pages: one a claim, and an index with verdicts, equation numbers and errata. No script, no network."""
 
 import html
+import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,21 +32,43 @@ _CLASSES = {
 
 
 def write(outcomes: Sequence[Outcome], folder: Path) -> None:
-    """Writes the index, the style and a page a claim.
+    """Writes the index, the style and a page a claim; the index comes last, so what it links to is there.
 
     Raises:
-        OSError: the folder can't be written.
+        OSError: the folder can't be written; each file is then whole, as it was, or absent.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "style.css").write_text(_STYLE.read_text(encoding="utf-8"), encoding="utf-8")
+    _write(folder / "style.css", _STYLE.read_text(encoding="utf-8"))
     for before, o, after in zip([None, *outcomes[:-1]], outcomes, [*outcomes[1:], None], strict=True):
         links = ['<a href="index.html">All claims</a>']
         links += [
             f'<a href="{x.name}.html">{arrow} {_text(x.title)}</a>' for x, arrow in ((before, "←"), (after, "→")) if x
         ]
         page = _page(o.title, f"<nav>{' '.join(links)}</nav>\n{o.page}")
-        (folder / f"{o.name}.html").write_text(page, encoding="utf-8")
-    (folder / "index.html").write_text(_page("Derivations", _index(outcomes)), encoding="utf-8")
+        _write(folder / f"{o.name}.html", page)
+    _write(folder / "index.html", _page("Derivations", _index(outcomes)))
+
+
+def check_writable(folder: Path) -> None:
+    """Makes the folder and writes a page to it that goes at once.
+
+    Raises:
+        OSError: it can't be made, or written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".{secrets.token_hex(8)}"
+    _write(probe, "probe")
+    probe.unlink()
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def claim_body(claim: Claim, verification: Verification) -> str:

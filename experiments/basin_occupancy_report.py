@@ -60,10 +60,10 @@ def answer(summary: dict) -> str:
     gaps = [100 * row["verdicts"][k]["gap"] for row in rows]
     many = f"all {len(rows)} temperatures" if len(rows) > 1 else f"T = {rows[0]['temperature']:g}"
     if kinds == {"agrees"}:
-        text = f"SGD sits in each basin as often as Gibbs says, within {margin:g} points, at {many}"
+        text = f"SGD sits in each basin as often as Gibbs says, within {margin:g} percentage points, at {many}"
     elif all(row["verdicts"][k]["kind"] == "undecided" for row in rows):
         half = max(100 * row["verdicts"][k]["half_width"] for row in rows)
-        text = f"SGD's share of basin {name} can't be told from what Gibbs says, to ±{half:.1f} points"
+        text = f"SGD's share of basin {name} can't be told from what Gibbs says, to ±{half:.1f} percentage points"
     else:
         text = f"SGD sits in basin {name} {_compared(gaps)} Gibbs says"
     if config["noise"] != "constant":
@@ -76,12 +76,14 @@ def answer(summary: dict) -> str:
 
 
 def _compared(gaps: list[float]) -> str:
-    """Gaps in points, in words."""
+    """Gaps in percentage points, in words."""
     low, high = min(gaps), max(gaps)
     if low < 0 < high:
-        return f"{low:+.1f} to {high:+.1f} points off what".replace("-0.0", "0.0").replace("+0.0", "0.0")
+        return f"{low:+.1f} to {high:+.1f} percentage points off what".replace("-0.0", "0.0").replace("+0.0", "0.0")
     near, far = sorted([f"{abs(low):.1f}", f"{abs(high):.1f}"], key=float)
-    return f"{near if near == far else f'{near} to {far}'} points {'more' if low >= 0 else 'less'} often than"
+    return (
+        f"{near if near == far else f'{near} to {far}'} percentage points {'more' if low >= 0 else 'less'} often than"
+    )
 
 
 def power_text(found: dict) -> str:
@@ -114,7 +116,7 @@ def _verdict(summary: dict, row: dict, verdict: dict) -> str:
     k, margin = summary["shown_basin"], summary["config"]["margin"]
     name, sgd = summary["basins"][k]["name"], row["measured"]["SGD"]
     said = {
-        "agrees": f"agrees with Gibbs within {margin:g} points",
+        "agrees": f"agrees with Gibbs within {margin:g} percentage points",
         "differs": "differs from Gibbs",
         "undecided": "can't be told from Gibbs, nor shown to be within the margin: more --crossings would decide",
     }[verdict["kind"]]
@@ -122,7 +124,7 @@ def _verdict(summary: dict, row: dict, verdict: dict) -> str:
     why = f"; by the exact laws {', '.join(parts)}" if parts else ""
     return (
         f"T = {row['temperature']:g}: SGD {said} in {name}, {100 * verdict['gap']:+.1f} ± "
-        f"{100 * verdict['half_width']:.1f} points{why}; {min(sgd['crossings']):,} crossings."
+        f"{100 * verdict['half_width']:.1f} percentage points{why}; {min(sgd['crossings']):,} crossings."
     )
 
 
@@ -147,7 +149,11 @@ def _powers(summary: dict) -> list[str]:
         why = skew if found["expected"] < 1 else ""
         lines.append(f"As η → 0 at T = {T:g} and fixed S, {arm} → {law}: {escape(power_text(found))}{why}.")
     error = summary["grid_error"]
-    coarser = "" if error is None else f"; a grid 1.5 times coarser moves SGD's exact law by {100 * error:.1g} points"
+    coarser = (
+        ""
+        if error is None
+        else f"; a grid 1.5 times coarser moves SGD's exact law by {100 * error:.1g} percentage points"
+    )
     lines.append(f"The intervals of powers measure the curvature that the fit leaves{coarser}.")
     return lines
 

@@ -386,12 +386,12 @@ def test_the_figure_in_the_plane_and_the_answer_in_words(finished):
         (
             (0.605, 0.601),
             0.002,
-            "SGD sits in each basin as often as Gibbs says, within 2 points, at all 2 temperatures",
+            "SGD sits in each basin as often as Gibbs says, within 2 percentage points, at all 2 temperatures",
         ),
-        ((0.64, 0.65), 0.005, "SGD sits in basin A 4.0 to 5.0 points more often than Gibbs says"),
-        ((0.57, 0.55), 0.005, "SGD sits in basin A 3.0 to 5.0 points less often than Gibbs says"),
-        ((0.57, 0.64), 0.005, "SGD sits in basin A -3.0 to +4.0 points off what Gibbs says"),
-        ((0.62, 0.61), 0.02, "SGD's share of basin A can't be told from what Gibbs says, to ±3.9 points"),
+        ((0.64, 0.65), 0.005, "SGD sits in basin A 4.0 to 5.0 percentage points more often than Gibbs says"),
+        ((0.57, 0.55), 0.005, "SGD sits in basin A 3.0 to 5.0 percentage points less often than Gibbs says"),
+        ((0.57, 0.64), 0.005, "SGD sits in basin A -3.0 to +4.0 percentage points off what Gibbs says"),
+        ((0.62, 0.61), 0.02, "SGD's share of basin A can't be told from what Gibbs says, to ±3.9 percentage points"),
     ],
 )
 def test_the_answer_in_words(summary, p, se, text):

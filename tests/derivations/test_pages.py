@@ -1,8 +1,10 @@
 """The command line over all claims, and its pages, opened in a browser."""
 
+import contextlib
 import html.parser
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import derivations
+from derivations import runs
 from derivations.__main__ import main
 
 TOP = Path(__file__).resolve().parents[2]
@@ -160,3 +163,32 @@ def test_a_failing_check_gives_status_one(monkeypatch, capsys):
 def test_bad_input_is_one_line(arguments, message, capsys):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@contextlib.contextmanager
+def _file_size_limit(size):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 4, 1000])
+def test_pages_where_there_is_no_room(tmp_path, monkeypatch, capsys, size):
+    """One line, before the checks where nothing can be written, and pages of an earlier time stay whole."""
+    outcome = runs.run_one("noise-scale", True)
+    ran = []
+    monkeypatch.setattr(runs, "run", lambda *a, **k: ran.append(1) or [outcome])
+    folder = tmp_path / "pages"
+    assert main(["--html", str(folder)]) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(before) == ["index.html", "noise-scale.html", "style.css"]
+    capsys.readouterr()
+    with _file_size_limit(size):
+        assert main(["--html", str(folder)]) == 2
+    (line,) = filter(None, capsys.readouterr().err.splitlines())
+    assert f"can't write {folder}: File too large" in line
+    assert len(ran) == (1 if size < 5 else 2)  # the probe is 5 bytes
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
