@@ -21,8 +21,8 @@ from experiments.run import option
 from sdesgd import toys
 from sdesgd.basins.passage import first_passage, kramers_rate, mean_first_passage_time
 from sdesgd.basins.saddles import critical_points
-from sdesgd.dynamics import check_positive_integer
 from sdesgd.errors import InputError, require_known
+from sdesgd.inputs import check_positive_integer
 from sdesgd.stationary.finite_step import step_shape
 from sdesgd.stationary.transfer import transfer_operator
 

@@ -49,8 +49,16 @@ def traced_observables(observables: Any, params: PyTree, num_members: int) -> tu
             raise InputError(
                 f"observable '{name}' gives shape {shape.shape} for {num_members} coupled dynamics: stack them"
             )
-        rows[name] = jax.ShapeDtypeStruct(shape.shape, jnp.promote_types(shape.dtype, jnp.float32))
+        rows[name] = jax.ShapeDtypeStruct(shape.shape, saved_dtype(shape.dtype))
     return watched, rows
+
+
+def saved_dtype(dtype: Any) -> Any:
+    """Of an observable's values in a table: float32 or wider; integers are floats there, so that NaN is one.
+
+    In 32 bits, integers beyond 2²⁴ are rounded to 7 digits.
+    """
+    return jnp.promote_types(dtype, jnp.float32) if jnp.issubdtype(dtype, jnp.inexact) else jnp.result_type(float)
 
 
 def check_sizes(dynamics, problem, state, replicas, saves, rows, blocks) -> None:
@@ -76,7 +84,10 @@ def _loss_at(problem, params, key):
 
 def check_start(problem: Problem, params: PyTree) -> None:
     """No learning rate helps where the loss isn't finite."""
-    loss = float(_loss_at(problem, params, jr.key(0) if problem.needs_key else None))
+    try:
+        loss = float(_loss_at(problem, params, jr.key(0) if problem.needs_key else None))
+    except FloatingPointError:  # under jax_debug_nans
+        loss = math.nan
     if not math.isfinite(loss):
         raise InputError(
             f"the loss is {loss} at the start: start where it is finite, or mend the loss (log of 0? 0/0?)"

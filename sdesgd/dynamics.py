@@ -17,7 +17,6 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from sdesgd import freshness, inputs
 from sdesgd.errors import InputError, require_known
-from sdesgd.inputs import check_positive_integer  # noqa: F401
 from sdesgd.problem import Problem
 
 SAMPLING_MODES = ("replacement", "no_replacement", "reshuffle")

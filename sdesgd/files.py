@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sdesgd.errors import InputError, shown
 
 PARTIAL = ".partial"
-# A pipe without a writer is opened at once, a terminal doesn't become this process's own; Windows has none of these.
+# A pipe without a writer is opened at once, a terminal doesn't become this process's own; Windows has neither flag.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _ABANDONED_SECONDS = 3600.0  # a file takes far less to be written
 _REMEDY = "free space or choose another folder"
@@ -38,6 +38,7 @@ def opened(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, int]]:
         InputError: a folder, a pipe or a device (reading one may never end), unreadable, also while in use.
         MissingFile: nothing is there.
     """
+    path = as_path(path)
     try:
         _require_regular(path, os.stat(path))  # opening a device can have effects
         with open(os.open(path, _READ), "rb") as file:
@@ -48,10 +49,24 @@ def opened(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, int]]:
         raise MissingFile(f"{path} does not exist: a regular file is needed there") from None
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror or error}): make it readable or replace it") from None
-    except ValueError as error:
-        if isinstance(error, InputError) or "null" not in str(error):
-            raise
-        raise InputError(f"{shown(str(path))} is no path, it holds a null character: check the name") from None
+
+
+def as_path(path: Any) -> str:
+    """A path as text.
+
+    Raises:
+        InputError: no text and no ``os.PathLike``, or characters that no name of a file has.
+    """
+    text = path if isinstance(path, str) else os.fspath(path) if isinstance(path, os.PathLike) else None
+    if not isinstance(text, str) or not text:
+        raise InputError(f"{shown(path)} is no path: pass the name of a file as text, or a pathlib.Path")
+    try:
+        os.fsencode(text)
+    except UnicodeError:
+        raise InputError(f"{shown(text)} is no path, it holds characters that no file's name has: check it") from None
+    if "\0" in text:
+        raise InputError(f"{shown(text)} is no path, it holds a null character: check the name")
+    return text
 
 
 def read_bytes(path: str | os.PathLike, most: int) -> bytes:
@@ -153,8 +168,7 @@ def remove_abandoned(folder: Path) -> None:
 
 def _places(path: str | os.PathLike) -> tuple[Path, Path]:
     """Where the file is to stand, links resolved, and a name beside it that no other process uses."""
-    if "\0" in os.fspath(path):
-        raise InputError(f"{shown(os.fspath(path))} is no path, it holds a null character: check the name")
+    path = as_path(path)
     target = Path(os.path.realpath(path))
     with contextlib.suppress(FileNotFoundError):
         _require_regular(path, target.stat())

@@ -32,6 +32,7 @@ from sdesgd.errors import InputError, one_line
 _CONTEXT = jax.make_user_context(())
 # Of what a program holds, these are thunks that are new at each trace, and names.
 _SKIPPED = {"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees", "jvp_jaxpr_thunk", "debug_info", "name"}
+_WITHOUT_STATE = {"builtins", "jax", "jaxlib", "numpy"}
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -95,28 +96,25 @@ def traced(function: Callable, *examples: PyTree, what: str = "the function", re
         context = ""
         if _has_own_cache(program.jaxpr):
             with _CONTEXT(object()):
-                program = jax.make_jaxpr(_differentiated(call, shape))(arrays, dynamic)
+                try:
+                    program = jax.make_jaxpr(_differentiated(call, shape))(arrays, dynamic)
+                except Exception:  # a while loop has no reverse mode, and an observable needs none
+                    program = jax.make_jaxpr(call)(arrays, dynamic)
             context = _digest(program)
     return Fresh(arrays, _Known(rest, treedef, context or _digest(program), context)), shape
 
 
-def jit(function: Callable | None = None, *, calls: dict[int, Callable] | None = None) -> Callable:
+def jit(function: Callable) -> Callable:
     """``eqx.filter_jit`` whose arguments' functions are seen as they are at each call.
 
     Args:
         function: its positional arguments are searched for objects with a method ``fresh`` (problems, dynamics).
-        calls: position of an argument that is itself a user's function → (arguments → the examples to trace it on).
     """
-    if function is None:
-        return functools.partial(jit, calls=calls)
     compiled = eqx.filter_jit(function)
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
-        given = list(freshened(args))
-        for position, examples in (calls or {}).items():
-            if not isinstance(given[position], Fresh):
-                given[position] = of(given[position], *examples(given))
+        given = freshened(args)
         with _context_of(given):
             return compiled(*given)
 
@@ -190,8 +188,12 @@ def _differentiated(call: Callable, shape: PyTree) -> Callable:
 
 @functools.cache
 def _libraries() -> tuple[str, ...]:
-    """Folders of code that reads nothing of a user's from outside: JAX and what is built on it, and this library."""
-    names = ("jax", "equinox", "optax", "diffrax", "flax", "haiku", "lineax", "optimistix", "numpyro", "sdesgd")
+    """Folders of code whose compiled functions call none of a user's.
+
+    Not Equinox's: what ``eqx.filter_jit`` compiles is a wrapper of its own that calls the user's function, in
+    ``diffrax.diffeqsolve`` too.
+    """
+    names = ("jax", "optax", "sdesgd")
     found = (sys.modules.get(name) for name in names)
     files = (getattr(module, "__file__", None) for module in found)
     return tuple(str(Path(file).parent) + os.sep for file in files if file)
@@ -278,6 +280,9 @@ def _feed(out: list[bytes], value: Any, depth: int) -> None:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         out.append(type(value).__name__.encode())
         _feed(out, {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}, depth + 1)
+    elif type(value).__module__.partition(".")[0] not in _WITHOUT_STATE and hasattr(value, "__dict__"):
+        out.append(type(value).__qualname__.encode())  # a user's object, whose method a program calls back
+        _feed(out, vars(value), depth + 1)
     else:
         out.append(_ADDRESS.sub("", f"{type(value).__name__}:{value!r}").encode())
 
@@ -314,7 +319,9 @@ def _feed_function(out: list[bytes], function: Any, depth: int) -> None:
     cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if _filled(cell)]
     out.append(code.co_code + repr(code.co_names).encode())
     constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
-    _feed(out, (constants, cells, getattr(function, "__defaults__", None)), depth + 1)
+    out += [c.co_code + repr((c.co_names, c.co_consts)).encode() for c in code.co_consts if hasattr(c, "co_code")]
+    kept = [getattr(function, name, None) for name in ("__defaults__", "__kwdefaults__", "__self__")]
+    _feed(out, (constants, cells, *kept), depth + 1)
 
 
 def _filled(cell: Any) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
 from sdesgd import curvature, freshness, inputs, sizes
-from sdesgd.admission import check_arguments, check_sizes, check_start, elapsed_time, traced_observables
+from sdesgd.admission import check_arguments, check_sizes, check_start, elapsed_time, saved_dtype, traced_observables
 from sdesgd.dynamics import AbstractDynamics
 from sdesgd.errors import InputError, one_line
 from sdesgd.problem import Problem
@@ -124,7 +124,8 @@ def simulate(
         blocks=blocks,
     )
     if result.diverged.any():
-        _warn_diverged(given, problem, params, np.any(np.asarray(dead), axis=1))
+        with _undebugged():
+            _warn_diverged(given, problem, params, np.any(np.asarray(dead), axis=1))
     return result
 
 
@@ -159,7 +160,7 @@ def _segment(dynamics, problem, observables, fixed, carry, dead, keys, bounds, c
         carry, dead, _ = replica
         params = dynamics.params(eqx.combine(carry, fixed))
         values = {name: jnp.asarray(f(params)) for name, f in observables.items()}
-        values = {name: v.astype(jnp.promote_types(v.dtype, jnp.float32)) for name, v in values.items()}
+        values = {name: v.astype(saved_dtype(v.dtype)) for name, v in values.items()}
         return {name: jnp.where(_over_members(dead, v), jnp.nan, v) for name, v in values.items()}
 
     def one_block(block):
@@ -242,7 +243,7 @@ def _warn_diverged(dynamics, problem: Problem, params: PyTree, diverged: np.ndar
     stable = 2 * (1 + momentum)
     try:
         top = _top_eigenvalue(problem, params)
-    except (InputError, RuntimeError, MemoryError) as error:
+    except (InputError, RuntimeError, MemoryError, ArithmeticError) as error:
         text += f"; lower the learning_rate (lambda_max is not known: {one_line(str(error), 120)})"
     else:
         if not math.isfinite(top):

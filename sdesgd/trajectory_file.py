@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _INDEX, _FORMAT = "%index", 1
 _PARAMS = "final_params"
+_FORGED = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError, MemoryError)
 _OWN = ("time", "step", "diverged", "replica")
 _LONGEST = 200  # bytes of a name; NetCDF's limit is 256
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f-\x9f\ud800-\udfff]|^[\s._]|\s$")
@@ -175,7 +176,7 @@ def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = No
         }
         leaves = [(e, array(e["variable"]) if "variable" in e else None) for e in index["leaves"]]
         found = as_dict(leaves) if template is None else as_pytree(leaves, template, len(fields["diverged"]), path)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+    except _FORGED as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
@@ -193,6 +194,8 @@ def _restored(array: np.ndarray, how: Mapping[str, Any] | None) -> np.ndarray:
         raise ValueError(f"dtype {shown(name)}")
     dtype = np.dtype(getattr(ml_dtypes, name, name))
     if not how.get("bytes"):
+        if dtype.itemsize > 16 or dtype.kind not in "biufcV" or (dtype.kind == "V" and not hasattr(ml_dtypes, name)):
+            raise ValueError(f"dtype {shown(name)} without bytes")  # of any size, text would take any memory
         return array.astype(dtype)
     shape = array.shape[:-1]
     if not dtype.itemsize:

@@ -69,8 +69,10 @@ def as_pytree(leaves: _Leaves, template: PyTree, replicas: int, path: str | os.P
     """
     wanted, structure = jax.tree_util.tree_flatten_with_path(template)
     stored = {int(entry["number"]): (entry, array) for entry, array in leaves}
+    if min(stored, default=0) < 0:
+        raise ValueError(f"leaf {shown(min(stored))}")
     made = []
-    for number in range(max([len(wanted), *(k + 1 for k in stored)])):
+    for number in sorted({*range(len(wanted)), *stored}):
         entry, array = stored.get(number, (None, None))
         if number >= len(wanted):
             if entry is not None:

@@ -179,7 +179,8 @@ def _numbers(
     cumulants = cumulants_of_mean(jnp.asarray(pooled), u, sampling[1])
     # A direction across the gradients holds their rounding, whose size is that of a whole gradient.
     with np.errstate(invalid="ignore"):  # of ∞ − ∞: NaN, and no smaller than anything
-        no_noise = pooled.var(axis=1) <= (_ROUNDINGS * eps) ** 2 * (trace + norm)
+        # The first direction is the gradient itself, of size ‖g‖, the second a unit vector.
+        no_noise = pooled.var(axis=1) <= (_ROUNDINGS * eps) ** 2 * (trace + norm) * np.array([max(norm, 0.0), 1.0])
     shape = [np.where(no_noise, math.nan, x) for x in (cumulants.skewness, cumulants.excess_kurtosis)]
     return np.array([_ratio(noise, norm), trace, norm, *shape[0], *shape[1]], float)
 

@@ -3,6 +3,7 @@
 import functools
 import types
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -59,6 +60,21 @@ def nested(w, e):
     return (w - e) ** 2 + inner(w)
 
 
+@eqx.filter_jit
+def filtered_penalty(w):
+    return lam * w**2
+
+
+def decay(t, y, args):
+    """dy/dt = λ: from w² at 0 to w² + λ at 1, a global of a module-level function in diffrax's own jit."""
+    return lam * jnp.ones_like(y)
+
+
+def solved(w):
+    flow = diffrax.diffeqsolve(diffrax.ODETerm(decay), diffrax.Euler(), 0.0, 1.0, 1.0, 0 * w, max_steps=1)
+    return flow.ys[0] * w**2
+
+
 READERS = {
     "a global": lambda w, e: (w - e) ** 2 + lam * w**2,
     "an attribute": lambda w, e: (w - e) ** 2 + box.lam * w**2,
@@ -68,6 +84,8 @@ READERS = {
     "a partial": functools.partial(lambda scale, w, e: (w - e) ** 2 + (scale + lam) * w**2, 0.0),
     "an inner function": nested,
     "a function of its own jit": lambda w, e: (w - e) ** 2 + compiled_penalty(w),
+    "equinox's jit": lambda w, e: (w - e) ** 2 + filtered_penalty(w),
+    "a vector field of diffrax": lambda w, e: (w - e) ** 2 + solved(w),
     "a scan's body": lambda w, e: (w - e) ** 2 + jax.lax.scan(body, 0.0, None, 1)[0] * w**2,
     "a rule of differentiation": lambda w, e: (w - e) ** 2 + with_rule(w) - w**2,
     "a host's callback": lambda w, e: (w - e) ** 2 + lam * w**2 + 0 * jax.lax.stop_gradient(w),
@@ -256,3 +274,43 @@ def test_what_cannot_be_traced_is_refused_in_one_line(function, message):
     assert str(caught.value).startswith("observable 'a' can't be traced by JAX (")
     assert len(str(caught.value)) <= 300
     assert "\n" not in str(caught.value)
+
+
+def test_an_observable_without_reverse_mode_is_fine():
+    """A while loop can't be differentiated backwards, and nobody asks an observable for it."""
+
+    def halvings(w):
+        return jax.lax.while_loop(lambda c: c[1] > 1e-3, lambda c: (c[0] + 1.0, c[1] / 2), (0.0 * w, jnp.abs(w) + 1))[0]
+
+    problem = sg.Problem(lambda w, e: (w - e) ** 2, jnp.array(1.0), X)
+    run = sg.simulate(sg.SGD(0.01, 4), problem, num_steps=1, replicas=1, key=jr.key(0), observables={"n": halvings})
+    assert run.values["n"][0, 0] == 11  # 2 / 2¹¹ < 10⁻³
+
+
+class Scaled:
+    def __init__(self, scale):
+        self.scale = scale
+
+    def host(self, w):
+        return np.asarray(self.scale * w)
+
+
+def test_a_host_callback_that_is_a_method_is_that_of_its_object():
+    problem = sg.Problem(lambda w, e: (w - e) ** 2, jnp.array(1.0), X)
+
+    def first_value(table):
+        shape = jax.ShapeDtypeStruct((), problem.params.dtype)
+        seen = {"h": lambda w: jax.pure_callback(table.host, shape, w, vmap_method="sequential")}
+        run = sg.simulate(sg.SGD(0.01, 4), problem, num_steps=1, replicas=1, key=jr.key(0), observables=seen)
+        return run.values["h"][0, 0]
+
+    assert [first_value(Scaled(scale)) for scale in (2.0, 3.0)] == [2.0, 3.0]
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_integers_are_saved_as_they_are_in_double_precision(wide):
+    with jax.enable_x64(wide):
+        problem = sg.Problem(lambda w, e: (w - e) ** 2, jnp.array(1.0), X)
+        big = {"n": lambda w: jnp.asarray(2**24 + 1)}
+        run = sg.simulate(sg.SGD(0.01, 4), problem, num_steps=1, replicas=1, key=jr.key(0), observables=big)
+    assert run.values["n"][0, 0] == 2**24 + (1 if wide else 0)

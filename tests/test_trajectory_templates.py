@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 import sdesgd as sg
+from tests.refusals import refused
 
 TREE = {"a": jnp.zeros((2, 3)), "b": [jnp.ones(2, jnp.float32), jr.split(jr.key(0), 2)], "c": 0.5, "d": None}
 GOOD = {"a": np.zeros(3), "b": [np.float32(0), jr.key(0)], "c": 0.25, "d": None}
@@ -101,6 +102,13 @@ def forged(tmp_path, index):
         b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 1e9, "path": 1, "kind": "int", "value": "1"}]}',
         b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 0, "path": "", "kind": "key", "variable": "x",'
         b' "algorithm": "os.system"}]}',
+        b'{"format": 1, "values": [["x", "x"]], "dtypes": {"diverged": {"dtype": "U100000000"}}, "leaves": []}',
+        b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 1000000000000, "path": "1e9", "kind": "int",'
+        b' "value": "1"}]}',
+        b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": Infinity, "path": "1e9", "kind": "int",'
+        b' "value": "1"}]}',
+        b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": -1, "path": "1e9", "kind": "int",'
+        b' "value": "1"}]}',
     ],
 )  # fmt: skip
 def test_a_forged_index_is_refused_in_one_line(tmp_path, index):
@@ -116,3 +124,10 @@ def test_what_is_no_file_of_trajectories(tmp_path):
     for name, word in (("a.nc", "holds no trajectories"), ("gone.nc", "does not exist"), (".", "folder")):
         with pytest.raises(sg.InputError, match=word):
             sg.Trajectories.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"run.nc", "", "run\0.nc", "\ud800", ["run.nc"], 1.5])
+def test_what_is_no_path(path):
+    run = sg.Trajectories(np.zeros(1), np.zeros(1, int), {}, {}, np.zeros(1, bool))
+    for call in (sg.Trajectories.load, run.save):
+        refused(lambda call=call: call(path), "is no path")

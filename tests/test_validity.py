@@ -4,6 +4,7 @@ import itertools
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -199,3 +200,22 @@ def test_legacy_keys_and_numpy_numbers_work():
         got = card_of(P, np.float32(0.1), np.int64(2), key=jr.PRNGKey(0), momentum=jnp.asarray(0.0))
     assert got.trace == want.trace
     assert got.stability == pytest.approx(want.stability, rel=1e-6)
+
+
+def test_noise_about_a_tiny_gradient_keeps_its_shape():
+    """Noise of size 1, of skewness 2/√3 along a gradient of size 10⁻⁶, in float32: not "no noise"."""
+    with jax.enable_x64(False):
+        steep = np.repeat([-1.0, 3.0], [3, 1])  # mean 0; skewness of such a pair is 2/√3
+        problem = sg.Problem(lambda w, e: e * w + 1e-6 * w, jnp.array(0.0), np.tile(steep, 8))
+        card = sg.validity_card(problem, 0.1, 1, key=jr.key(0))
+    assert abs(card.skewness["gradient"]) == pytest.approx(2 / np.sqrt(3), rel=1e-3)
+
+
+def test_debugging_of_nan_stops_no_run_that_has_ended():
+    """The gradient of √(w²) is NaN at 0."""
+    problem = sg.Problem(lambda w, e: jnp.sqrt(w**2) + 0 * e, jnp.array(0.0), np.ones(4))
+    with jax.debug_nans(True), pytest.warns(RuntimeWarning, match="2 of 2 replicas diverged"):
+        run = sg.simulate(
+            sg.SGD(0.1, 2), problem, num_steps=2, replicas=2, key=jr.key(0), observables={"w": lambda w: w}
+        )
+    assert run.diverged.all()

@@ -271,7 +271,7 @@ def first_passage(
         jnp.zeros(replicas, bool),
         jnp.asarray(False),
     )
-    dynamics = jax.tree.map(lambda x: jnp.asarray(x, problem.dtype) if isinstance(x, float) and x else x, dynamics)
+    dynamics = jax.tree.map(lambda x: jnp.asarray(x, problem.wide) if isinstance(x, float) and x else x, dynamics)
     while bool((carry[2] < replicas).any()):
         carry = _segment(dynamics, problem, target, moving, fixed, carry, key, jnp.asarray(max_steps, jnp.int32))
         if bool(carry[-1]):

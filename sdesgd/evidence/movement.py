@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from sdesgd.evidence.samples import as_two_arms, extremes, resolution, still, within_rounding
+
+# Below this chance equal rows are one run; from this number of rows on, all different, in any order.
+_CHANCE, _MANY = 1e-6, 8
 
 NOTHING_MOVED, NO_NOISE, SAME_NUMBERS, NOT_FINITE = "nothing moved", "no noise", "same numbers", "not finite"
 
@@ -47,7 +51,10 @@ def one_path(reference: ArrayLike, other: ArrayLike) -> str | None:
 
 
 def are_the_same_numbers(pairs: Sequence[tuple[ArrayLike, ArrayLike]]) -> bool:
-    """Whether two arms vary and yet hold the same numbers, replica by replica in whatever order: one run passed twice.
+    """Whether two arms vary and yet hold the same numbers, replica by replica: one run passed twice.
+
+    In another order too where all replicas differ; accuracies of small test sets and indicators of basins repeat, and
+    two independent arms then hold equal numbers of each value by chance.
 
     Args:
         pairs: (reference, other) of each observable, (replicas, times) each.
@@ -60,4 +67,10 @@ def are_the_same_numbers(pairs: Sequence[tuple[ArrayLike, ArrayLike]]) -> bool:
     one, two = (np.where(np.isnan(arm), np.inf, arm)[:, varies] for arm in arms)
     if not varies.any() or not np.array_equal(np.sort(one[:, 0]), np.sort(two[:, 0])):
         return False
-    return np.array_equal(one[np.lexsort(one.T[::-1])], two[np.lexsort(two.T[::-1])])
+    _, counts = np.unique(one, axis=0, return_counts=True)
+    if np.array_equal(one, two):
+        # Of all orders of these rows, the share that looks like this one.
+        return bool(special.gammaln(counts + 1).sum() - special.gammaln(len(one) + 1) < math.log(_CHANCE))
+    if len(counts) < len(one):
+        return False
+    return len(one) >= _MANY and np.array_equal(one[np.lexsort(one.T[::-1])], two[np.lexsort(two.T[::-1])])

@@ -7,17 +7,14 @@ word (a mask, integers beyond the dtype, a column that becomes one number) is re
 from sdesgd.inputs.arrays import as_array, as_float64, check_finite, is_key, leaf_name
 from sdesgd.inputs.pytrees import as_data, as_params
 from sdesgd.inputs.scalars import (
-    MOST_STEPS,
     as_key,
     check_mapping_of_functions,
     check_number,
     check_positive_integer,
     check_representable,
-    real_number,
 )
 
 __all__ = [
-    "MOST_STEPS",
     "as_array",
     "as_data",
     "as_float64",
@@ -30,5 +27,4 @@ __all__ = [
     "check_representable",
     "is_key",
     "leaf_name",
-    "real_number",
 ]

@@ -80,7 +80,8 @@ class GridDensity:
         return np.bincount(where + 1, self.masses.ravel(), count + 1)[1:]
 
     def _of_points(self, values: Any, name: str) -> np.ndarray:
-        values = np.asarray(inputs.as_array(values, name))
+        with jax.enable_x64(True):  # the masses are of double precision, and so are these
+            values = np.asarray(inputs.as_array(values, name))
         if values.shape != (self.masses.size,):
             raise InputError(f"{name} have shape {values.shape}: pass one for each of the {self.masses.size} points")
         return values

@@ -161,7 +161,7 @@ def transfer_operator(
         raise InputError("the loss draws masks or groups: the transfer operator takes a deterministic loss")
     if callable(dynamics.learning_rate):
         raise InputError("learning_rate is a schedule, so there is no one kernel: pass a number")
-    rate = float(dynamics.rate(jnp.asarray(0), problem.dtype))
+    rate = float(dynamics.rate(jnp.asarray(0), problem.wide))
     per_example = np.asarray(_gradients(problem, jnp.asarray(points, problem.dtype)), float)
     if not np.isfinite(per_example).all():
         raise InputError(f"some example's gradient is not finite in the box {shown(box, 120)}: choose another box")

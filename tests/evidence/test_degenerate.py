@@ -26,6 +26,7 @@ from sdesgd.evidence import (
     unpaired_difference,
     verdict,
 )
+from sdesgd.evidence.movement import are_the_same_numbers
 from tests.refusals import refused
 
 METHODS = pytest.mark.parametrize("method", ["max_t", "holm"])
@@ -389,3 +390,16 @@ def test_an_estimate_of_nothing_is_nan():
     nothing = mean(np.full((5, 2), np.nan))
     assert np.isnan(nothing.mean).all()
     assert np.isnan(difference_p_values(Estimate(nothing.mean, nothing.standard_error, nothing.count, 0.0))).all()
+
+
+def test_independent_arms_of_a_discrete_observable_are_not_one_run():
+    """Of 40 replicas 20 are in basin A in either arm: by chance, in another order, and no two rows are one replica."""
+    rng = np.random.default_rng(0)
+    one, two = (rng.permutation(np.repeat([0.0, 1.0], 20))[:, None] for _ in range(2))
+    assert not are_the_same_numbers([(one, two)])
+    assert not are_the_same_numbers([(np.array([[0.0], [1.0]]), np.array([[1.0], [0.0]]))])
+    assert are_the_same_numbers([(one, one)])
+    values = rng.normal(size=(20, 3))
+    assert are_the_same_numbers([(values, values)])
+    assert are_the_same_numbers([(values, values[::-1])])
+    assert not are_the_same_numbers([(values, np.nextafter(values, 9))])
