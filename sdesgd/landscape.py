@@ -98,9 +98,10 @@ def as_box(box: Any, dimension: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Potential(Landscape):
-    """A smooth V: Rᵈ → R that confines: a name, a JAX function and D, and
+    """A smooth V: Rᵈ → R that confines.
 
     Attributes:
+        name, value, dimension: as of a Landscape.
         box: (low, high) for each coordinate: where the minima lie and the temperatures of interest reach.
         minima: points from which descent leads to the distinct minima; None if it is for a search to find them.
     """

@@ -12,11 +12,9 @@ from jaxtyping import PyTree
 from sdesgd import trajectory_file
 from sdesgd.errors import InputError, shown
 from sdesgd.netcdf import read_netcdf, write_netcdf
+from sdesgd.trajectory_file import RESERVED, free_name
 
-__all__ = ["RESERVED", "Trajectories", "check_names", "read_netcdf", "write_netcdf"]
-
-# Coordinates and variables that the table of trajectories has itself.
-RESERVED = ("time", "step", "replica", "diverged")
+__all__ = ["Trajectories", "check_names"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,11 +111,3 @@ def check_names(names: Iterable[Any]) -> None:
             raise InputError("an observable has an empty name: pass text, say 'loss'")
         if name in RESERVED:
             raise InputError(f"observable '{name}' bears a name of the table's own: call it otherwise, '{name}_value'")
-
-
-def free_name(name: str, taken: set[str]) -> str:
-    """The name, with as many underscores as keep it apart from those taken, which it joins."""
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name

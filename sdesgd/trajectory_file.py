@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _INDEX, _FORMAT = "%index", 1
 _PARAMS = "final_params"
 _FORGED = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError, MemoryError)
-_OWN = ("time", "step", "diverged", "replica")
+RESERVED = ("time", "step", "replica", "diverged")  # names of our own in the table, which no observable may bear
 _LONGEST = 200  # bytes of a name; NetCDF's limit is 256
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f-\x9f\ud800-\udfff]|^[\s._]|\s$")
 _DTYPE = re.compile(r"[<>|=]?[?biufcSUVmM][0-9]*(\[[0-9]*[a-zA-Z]+\])?")
@@ -48,7 +48,7 @@ def packed(trajectories: "Trajectories") -> xr.Dataset:
     table = trajectories.to_xarray()
     writing = _Writing(table.sizes)
     for name, variable in table.variables.items():
-        file_name = str(name) if name in _OWN else writing.free(escaped(str(name)))
+        file_name = str(name) if name in RESERVED else writing.free(escaped(str(name)))
         dims = [writing.dims.get(dim) or writing.dimension(str(dim)) for dim in map(str, variable.dims)]
         writing.add(file_name, variable.values, dims, shown(name), variable.attrs)
         if name in trajectories.values:
@@ -76,14 +76,11 @@ class _Writing:
         self.variables: dict[str, Any] = {}
         self.index: _Entry = {"format": _FORMAT, "dtypes": {}, "values": [], "leaves": []}
         self.dims = {"replica": "replica", "time": "time"}
-        self._taken = {*_OWN, _INDEX, f"{_INDEX}_0"}
+        self._taken = {*RESERVED, _INDEX, f"{_INDEX}_0"}
 
     def free(self, name: str) -> str:
         """The name, or one like it that no variable or dimension has."""
-        while name in self._taken:
-            name += "_"
-        self._taken.add(name)
-        return name
+        return free_name(name, self._taken)
 
     def dimension(self, name: str) -> str:
         self.dims[name] = self.free(escaped(name))
@@ -111,6 +108,14 @@ def escaped(name: str) -> str:
         beginning = plain.encode()[: _LONGEST - 40].decode(errors="ignore")
         plain = f"{beginning}%{hashlib.sha256(plain.encode()).hexdigest()[:32]}"
     return plain
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """The name, with as many underscores as keep it apart from those taken, which it joins."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _kept(array: np.ndarray, told: str) -> tuple[np.ndarray, _Entry]:
@@ -205,7 +210,7 @@ def _restored(array: np.ndarray, how: Mapping[str, Any] | None) -> np.ndarray:
 
 def _old_index(dataset: xr.Dataset) -> _Entry:
     """Of a file without an index, as earlier versions wrote them."""
-    names = [str(name) for name in dataset.data_vars if name not in _OWN]
+    names = [str(name) for name in dataset.data_vars if name not in RESERVED]
     params = [name for name in names if name.startswith(_PARAMS)]
     leaves = [
         {"number": k, "path": name.removeprefix(_PARAMS), "kind": "jax", "variable": name}

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from sdesgd.errors import InputError, shown
+from sdesgd.inputs import is_key
 
 _Entry = dict[str, Any]
 _Leaves = Sequence[tuple[_Entry, np.ndarray | None]]
@@ -31,7 +32,7 @@ def as_stored(leaf: Any, where: str) -> tuple[_Entry, np.ndarray | None] | None:
         return {"kind": type(leaf).__name__, "value": _as_json(leaf)}, None
     if isinstance(leaf, np.ma.MaskedArray):
         raise InputError(f"params{where} is an array with a mask, which a file can't hold: fill it")
-    if _is_key(leaf):
+    if is_key(leaf):
         return {"kind": "key", "algorithm": str(jr.key_impl(leaf))}, np.asarray(jr.key_data(leaf))
     if isinstance(leaf, jax.Array):
         return {"kind": "jax"}, np.asarray(leaf)
@@ -97,10 +98,6 @@ def as_pytree(leaves: _Leaves, template: PyTree, replicas: int, path: str | os.P
     return jax.tree_util.tree_unflatten(structure, made)
 
 
-def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _misfit(path: str | os.PathLike, saved: str, template: str) -> InputError:
     return InputError(f"{path} {saved}, and {template}: pass a template like the params that were run")
 
@@ -118,9 +115,9 @@ def _fits(entry: _Entry, array: np.ndarray | None, leaf: Any, replicas: int) -> 
         return type(leaf) in kinds
     if number:  # a run makes arrays of numbers
         return entry["kind"] != "key" and array.shape in ((), (replicas,))
-    if _is_key(leaf) != (entry["kind"] == "key"):
+    if is_key(leaf) != (entry["kind"] == "key"):
         return False
-    if _is_key(leaf):
+    if is_key(leaf):
         shape = array.shape[: array.ndim - jr.key_data(leaf).ndim + leaf.ndim]
         return entry["algorithm"] == str(jr.key_impl(leaf)) and shape in ((replicas, *leaf.shape), leaf.shape)
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic):

@@ -21,7 +21,7 @@ from experiments.__main__ import main
 from experiments.batch_size_config import Config
 from sdesgd import optimal_batch
 from sdesgd.errors import InputError
-from sdesgd.trajectories import read_netcdf
+from sdesgd.netcdf import read_netcdf
 
 EXPERIMENTS = {e.name: e for e in (batch_size.EXPERIMENT, batch_size_recommend.EXPERIMENT)}
 

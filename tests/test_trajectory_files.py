@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import sdesgd as sg
-from sdesgd.trajectories import RESERVED, check_names
+from sdesgd.trajectories import check_names
+from sdesgd.trajectory_file import RESERVED
 
 DRAWS = int(os.environ.get("ROUND_TRIPS", "120"))
 Pair = collections.namedtuple("Pair", "first second")

@@ -55,11 +55,19 @@ class Wells(eqx.Module):
         """0 … M − 1 (int32), or −1 where θ is in no core."""
 
     def labels(self, points: Float[Array | np.ndarray, "K D"]) -> Int[np.ndarray, " K"]:
-        """The basins of many points."""
+        """The basins of many points.
+
+        Raises:
+            InputError: points of another shape than (K, D), or not finite.
+        """
         return np.asarray(_labels(self, self._points(points)))
 
     def cores(self, points: Float[Array | np.ndarray, "K D"]) -> Int[np.ndarray, " K"]:
-        """The cores of many points, −1 outside all."""
+        """The cores of many points, −1 outside all.
+
+        Raises:
+            InputError: points of another shape than (K, D), or not finite.
+        """
         return np.asarray(_cores(self, self._points(points)))
 
     def fresh(self) -> "Wells":

@@ -56,7 +56,7 @@ def catalogue(data_dir: Path | str | None = None) -> list[tuple[Info, str | None
 
 
 def load(
-    name: Any,  # anything comes in; what each has to be stands below
+    name: Any,  # untyped, as anything comes in and is refused in one line; what each has to be stands below
     num_examples: Any,
     num_test: Any = None,
     seed: Any = 0,
@@ -78,11 +78,11 @@ def load(
     included, so that a fraction p (1 − 1/K) is wrong on average. Inputs, subset and held-out labels don't depend on p.
 
     Args:
-        name: see ``names``.
+        name: one of ``names``, a text.
         num_examples: N of the training part, a whole number.
         num_test: of the held-out part; default: what there is, at most 1,000.
         seed: of the subset, of the label noise, and of what generated sets generate; a whole number below 2³².
-        data_dir: folder of the files, for the sets that are read from files; never downloaded.
+        data_dir: folder of the files, a text or a path, for the sets that are read from files; never downloaded.
         label_noise: p, in [0, 1).
         balanced: whether to take as many training examples of each class present, up to one; the extra ones go to the
             classes with most examples.
