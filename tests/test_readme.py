@@ -36,7 +36,7 @@ TOY = {
     "batch-size recommend": "--width 3 --num-examples 30 --num-test 20 --learning-rate 0.05 --momentum 0 "
     "--batch-sizes 2,8,30 --minutes 1.5 --workers 0",
 }
-TOY_C1 = "--substeps 1 --svag-ell 0 --observables train_loss,test_accuracy"
+TOY_NET = "--substeps 1 --svag-ell 0 --observables train_loss,test_accuracy"
 
 # Commands of equal shapes share their compilations, here and with the next run of the suite.
 CACHE = {
@@ -73,8 +73,8 @@ def test_commands_run(command, tmp_path):
         name += " recommend"
     if name in TOY and "--help" not in arguments:
         arguments += [*shlex.split(TOY[name]), "--results", str(tmp_path)]
-    if "c1" in arguments:  # a convolutional net compiles for minutes: fewer arms and observables
-        arguments += shlex.split(TOY_C1)
+    if "--model" in arguments and name == "sgd-vs-sde":  # these nets compile for minutes: fewer arms and observables
+        arguments += shlex.split(TOY_NET)
     if "fashion_mnist" in arguments:  # its package need not be installed
         write_idx(tmp_path / "data")
         arguments += ["--data-dir", str(tmp_path / "data")]
