@@ -73,7 +73,7 @@ def test_commands_run(command, tmp_path):
         name += " recommend"
     if name in TOY and "--help" not in arguments:
         arguments += [*shlex.split(TOY[name]), "--results", str(tmp_path)]
-    if "--model" in arguments and name == "sgd-vs-sde":  # these nets compile for minutes: fewer arms and observables
+    if "c1" in arguments or "frames" in arguments:  # these nets compile for minutes: fewer arms and observables
         arguments += shlex.split(TOY_NET)
     if "fashion_mnist" in arguments:  # its package need not be installed
         write_idx(tmp_path / "data")
