@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 
 import sdesgd as sg
 from sdesgd import inputs
+from tests.refusals import refused
 from tests.users import as_a_user
 
 DRAWS = int(os.environ.get("SDESGD_DRAWS", "100"))
@@ -374,3 +375,14 @@ def test_debugging_flags_of_jax_do_not_end_a_run_that_diverges():
     with jax.debug_nans(True), pytest.warns(RuntimeWarning, match="2 of 2 replicas diverged"):
         out = run(sg.SGD(1e6, 4), num_steps=60)
     assert out.diverged.all()
+
+
+def test_what_a_conversion_would_change_without_a_word_is_refused():
+    """Hidden values, and a column that float32 makes one number: by name, since the draws above may let either pass."""
+    hidden = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
+    refused(lambda: sg.Problem(lambda w, e: (w - e) ** 2, jnp.array(1.0), hidden), "hides 1 values")
+    years = 2e9 + np.linspace(0, 10, 5)
+    with jax.enable_x64(False):
+        refused(lambda: sg.Problem(lambda w, e: (w - e) ** 2, jnp.array(1.0), years), "hardly tells apart")
+        rounding = np.array([1.0, 1 + 2e-16, 1.0])  # constant up to the rounding of its own dtype
+        sg.Problem(lambda w, e: (w - e) ** 2, jnp.array(1.0), rounding)
