@@ -58,7 +58,8 @@ class Fresh(eqx.Module):
     def __call__(self, *args: Any) -> Any:
         arrays = iter(self.arrays)
         leaves = [next(arrays) if leaf is _ARRAY else leaf for leaf in self.known.rest]
-        return jax.tree.unflatten(self.known.treedef, leaves)(*args)
+        with _CONTEXT((self.known.context,)) if self.known.context else contextlib.nullcontext():
+            return jax.tree.unflatten(self.known.treedef, leaves)(*args)
 
 
 _ARRAY = object()

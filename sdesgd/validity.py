@@ -187,7 +187,9 @@ def _numbers(
 
 def _ratio(noise: float, norm: float) -> float:
     """noise/norm: ∞ for noise without a gradient, NaN for 0/0 and where either is NaN."""
-    if math.isnan(noise) or math.isnan(norm) or norm > 0:
+    if math.isnan(noise) or math.isnan(norm):
+        return math.nan
+    if norm > 0:
         return float(noise / norm)
     return math.inf if noise > 0 else math.nan
 

@@ -1,6 +1,5 @@
 """Full disks and limits on file sizes while a file of any kind is written: one line, nothing half written, and on."""
 
-import contextlib
 import errno
 import itertools
 import json
@@ -24,6 +23,7 @@ from experiments.__main__ import EXPERIMENTS
 from sdesgd import files, sweep
 from sdesgd.sweep import store
 from tests import toy_experiment
+from tests.limits import file_size_limit, may_mount, mounted
 from tests.sweep import small_cells
 from tests.sweep.folders import cell_files
 from tests.toy_experiment import COMPUTED, FILES, before_writing, contents
@@ -42,19 +42,13 @@ SGD_VS_SDE = [
 
 @pytest.fixture
 def disk(tmp_path, request):
-    """A disk of its own, of some kB."""
+    """A disk of its own, of some kB. Whoever may not mount one has the limits on file sizes below for every file."""
+    if not may_mount():
+        pytest.skip("mounting a small disk needs the capability CAP_SYS_ADMIN, which root has")
     place = tmp_path / "disk"
     place.mkdir()
-    size = getattr(request, "param", 2000)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"no disk can be mounted here: {error}")
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=False)
+    with mounted(place, getattr(request, "param", 2000)):
+        yield place
 
 
 def fill(disk, left=0):
@@ -167,16 +161,6 @@ def test_the_command_on_a_small_disk(disk, capsys):
     assert capsys.readouterr().err.count("kept from an earlier run") == len(stages)
     after = whole_files(disk)
     assert all(after[path] == content for path, content in before.items())
-
-
-@contextlib.contextmanager
-def file_size_limit(size):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.slow

@@ -140,6 +140,22 @@ def reference(params, data):
     return value, [p - np.mean(s) for p in numbers]
 
 
+def hides(leaf):
+    """Whether a masked array has a value that nobody is to see."""
+    return isinstance(leaf, np.ma.MaskedArray) and np.ma.getmaskarray(leaf).any()
+
+
+def plain(leaf):
+    """Finite floats of an array: nobody has a reason to refuse them as parameters."""
+    known = isinstance(leaf, np.ndarray | jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating) and not hides(leaf)
+    return known and bool(np.isfinite(np.asarray(leaf, float)).all())
+
+
+def counted(leaf):
+    """Small numbers, of any numeric dtype, along an axis of examples."""
+    return isinstance(leaf, np.ndarray | jax.Array) and leaf.dtype.kind in "biuf" and not hides(leaf) and leaf.ndim > 0
+
+
 @settings(max_examples=DRAWS, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(params=containers(PARAMETER), data=data(), x64=st.booleans())
 def test_every_input_gives_the_numbers_of_a_reference_or_one_line(params, data, x64):
@@ -152,8 +168,16 @@ def test_every_input_gives_the_numbers_of_a_reference_or_one_line(params, data, 
             refusal = str(error)
         assert len(refusal) <= 300
         assert "\n" not in refusal
+        leaves, examples = jax.tree.leaves(params), jax.tree.leaves(data)
+        usual = (
+            bool(leaves and examples)
+            and all(map(plain, leaves))
+            and all(counted(x) and np.abs(x).max() <= 100 for x in examples)
+        )
+        assert not (refusal and usual), f"a usual problem was refused: {refusal}"
         if refusal:
             return
+        assert not any(map(hides, leaves + examples)), "hidden values were used"
         expected, slopes = reference(params, data)
         narrow = min(jnp.finfo(x.dtype).bits for x in jax.tree.leaves(gradient))
         single = problem.wide == jnp.float32

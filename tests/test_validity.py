@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import sdesgd as sg
+from sdesgd.validity import _ratio
 from tests.compilations import compilations
 from tests.refusals import as_users_run, refused
 
@@ -219,3 +220,11 @@ def test_debugging_of_nan_stops_no_run_that_has_ended():
             sg.SGD(0.1, 2), problem, num_steps=2, replicas=2, key=jr.key(0), observables={"w": lambda w: w}
         )
     assert run.diverged.all()
+
+
+@pytest.mark.parametrize(
+    ("noise", "norm", "ratio"),
+    [(1.0, 2.0, 0.5), (1.0, 0.0, math.inf), (0.0, 0.0, math.nan), (1.0, math.nan, math.nan), (math.nan, 0.0, math.nan)],
+)
+def test_noise_without_a_gradient_is_infinite_and_nan_stays_nan(noise, norm, ratio):
+    assert _ratio(noise, norm) == pytest.approx(ratio, nan_ok=True)

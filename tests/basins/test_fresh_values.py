@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -331,3 +332,19 @@ def test_carried_arrays_compile_nothing():
         found = basins.quench(Landscape("carried", Carried(jnp.array([-2.0])), 1), [[0.0]]).points[0, 0]
     assert count == []
     assert found == pytest.approx(-2.0)
+
+
+@jax.jit
+def compiled_ring(z):
+    return (jnp.vdot(z, z) - 1) ** 2 / 4 + centre
+
+
+def test_an_orbit_of_a_landscape_of_its_own_jit():
+    """V is called as it is too, not only within compiled functions: a rise by 1 costs a factor 1/e at T = 1."""
+
+    def weight():
+        return basins.orbit_laplace_weight(Landscape("ring", compiled_ring, 2), [1.0, 0.0], rotated, 1.0)
+
+    first = weight()
+    set_global(1.0)
+    assert math.log(weight() / first) == pytest.approx(-1)

@@ -1,10 +1,8 @@
 """The command line over all claims, and its pages, opened in a browser."""
 
-import contextlib
 import html.parser
 import json
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -15,6 +13,7 @@ import pytest
 import derivations
 from derivations import runs
 from derivations.__main__ import main
+from tests.limits import file_size_limit
 
 TOP = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -165,16 +164,6 @@ def test_bad_input_is_one_line(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-@contextlib.contextmanager
-def _file_size_limit(size):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("size", [0, 4, 1000])
 def test_pages_where_there_is_no_room(tmp_path, monkeypatch, capsys, size):
     """One line, before the checks where nothing can be written, and pages of an earlier time stay whole."""
@@ -186,7 +175,7 @@ def test_pages_where_there_is_no_room(tmp_path, monkeypatch, capsys, size):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert sorted(before) == ["index.html", "noise-scale.html", "style.css"]
     capsys.readouterr()
-    with _file_size_limit(size):
+    with file_size_limit(size):
         assert main(["--html", str(folder)]) == 2
     (line,) = filter(None, capsys.readouterr().err.splitlines())
     assert f"can't write {folder}: File too large" in line
