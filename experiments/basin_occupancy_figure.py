@@ -83,7 +83,7 @@ def _gaps(axis, dataset: xr.Dataset, summary: dict) -> None:
     T = dataset["T"].values
     _points(axis, dataset, k, lambda p: 100 * p - 100 * np.interp(np.log(T), np.log(grid), reference))
     name = summary["basins"][k]["name"]
-    _temperature_axis(axis, dataset, summary, f"occupancy of {name} less {law} (points)")
+    _temperature_axis(axis, dataset, summary, f"occupancy of {name} minus {law} (percentage points)")
     # NUTS samples Gibbs: where that is not the law it would be far away.
     arms = dataset if constant(summary) else dataset.isel(source=slice(0, 3))
     centres = np.stack([gap(p, T) for p in arms["probabilities"].transpose("source", "T", "basin").values])
@@ -91,7 +91,7 @@ def _gaps(axis, dataset: xr.Dataset, summary: dict) -> None:
     low = min(np.nanmin(centres - errors), -1.6 * margin)
     high = max(np.nanmax(centres + errors), 1.6 * margin)
     axis.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
-    title(axis, f"C  The gap to {law} (grey: ±{margin:g} points)")
+    title(axis, f"C  The gap to {law} (grey: ±{margin:g})")
 
 
 def _curves(axis, dataset: xr.Dataset, summary: dict, value: Any) -> None:
@@ -174,7 +174,7 @@ def _small_steps(axis, summary: dict) -> None:
         xscale="log",
         yscale="log",
         xlabel="learning rate η (T and S fixed)",
-        ylabel=f"|exact occupancy of {name} less {law}| (points)",
+        ylabel=f"|exact occupancy of {name} minus {law}| (percentage points)",
     )
     low, high = axis.get_ylim()
     axis.set_ylim(low, high * (high / low) ** 0.22)

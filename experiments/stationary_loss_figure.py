@@ -85,7 +85,8 @@ def _label_traces(axis, name: str, case: dict, lone: bool) -> None:
     H, C = case["trace_hessian"], case["trace_covariance"]
     decay = f", {case['trace_decay']:.2g} by weight decay" if case["trace_decay"] else ""
     if lone:
-        texts = [(C, -10, f"Tr C = {C:#.3g}", _COVARIANCE), (H, 10, f"Tr H = {H:#.3g}{decay}", _HESSIAN)]
+        below = -24 if name == "net" else -10  # the SDE's points lie just below the line of a net that still relaxes
+        texts = [(C, below, f"Tr C = {C:#.3g}", _COVARIANCE), (H, 10, f"Tr H = {H:#.3g}{decay}", _HESSIAN)]
     elif abs(H / C - 1) < 1e-9:
         texts = [(C, -10, f"{_NAMES.get(name, name)}: Tr C = Tr H = {C:#.3g}", _HESSIAN)]
     else:

@@ -38,7 +38,9 @@ def test_an_evaluation_is_that_of_the_same_numbers_in_float32(dtype, score):
 def test_a_score_in_half_precision_is_summed_in_float32(dtype):
     """70,000 scores of 3: float16 ends at 65,504, and bfloat16 would add parts of 5,000 to 8 bits."""
     score = lambda outputs, labels: jnp.full(len(labels), 3, dtype)  # noqa: E731
-    mean = sg.models.Evaluation(score, np.zeros((70_000, 2)), np.zeros(70_000, int))(sg.models.mlp(2, 2, width=2, key=KEY))
+    mean = sg.models.Evaluation(score, np.zeros((70_000, 2)), np.zeros(70_000, int))(
+        sg.models.mlp(2, 2, width=2, key=KEY)
+    )
     assert float(mean) == pytest.approx(3, rel=1e-6)
 
 
