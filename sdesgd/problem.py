@@ -43,7 +43,7 @@ class Problem(eqx.Module):
     Raises:
         InputError: empty data, leading axes that differ, NaN or infinity in data or params, values that aren't numbers
             or that the cast would change, N not a multiple of the unit, a loss of the wrong shape or that JAX can't
-            trace, no parameter that could move.
+            trace or differentiate, no parameter that could move.
 
     Warns:
         UserWarning: numbers in params that will not move.
@@ -79,6 +79,8 @@ class Problem(eqx.Module):
         with freshness.guarded("per_example_loss", _LOSS_REMEDY):
             shape = jax.eval_shape(lambda: self._losses(self.params, example, keys))
         _check_loss(shape, batched)
+        with freshness.guarded("per_example_loss", _GRADIENT_REMEDY, "can't be differentiated"):
+            jax.eval_shape(lambda: self._gradient(self.params, jnp.ones(1, self.wide), example, keys))
         if chunk_size is None:
             leaves = (example, keys)
             per_unit = sizes.activation_bytes(
@@ -102,7 +104,7 @@ class Problem(eqx.Module):
                 f"params are {self.dtype} and JAX is set to 32 bits: run within `with jax.enable_x64(True):`, or build "
                 "the problem anew"
             )
-        lead = ((1,) if self.batched else ()) + ((self.unit_size,) if self.unit_size > 1 else ())
+        lead = (1,) * self.batched + ((self.unit_size,) if self.unit_size > 1 else ())
         example = jax.tree.map(lambda x: jax.ShapeDtypeStruct(lead + x.shape[1:], x.dtype), self.data)
         keys = jax.eval_shape(lambda: jr.split(jr.key(0), 1) if self.batched else jr.key(0))
         params = widened(self.params)
@@ -315,6 +317,7 @@ class Problem(eqx.Module):
         return jax.tree.map(add, total, one(full * chunk, rest)) if rest else total
 
 
+_GRADIENT_REMEDY = "use lax.scan for a loop of a fixed number of steps, or give the function a jax.custom_vjp"
 _LOSS_REMEDY = (
     "make it differentiable JAX code of (params, example), with jax.numpy in place of NumPy, float() and `if`"
 )

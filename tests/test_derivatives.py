@@ -117,3 +117,20 @@ def test_a_run_whose_gradient_is_not_finite_says_so_and_comes_back():
     with pytest.warns(RuntimeWarning, match="not finite at the start"):
         out = sg.simulate(sg.SGD(0.05, 4), problem, **run)
     assert out.diverged.all()
+
+
+NO_GRADIENT = {
+    "a while loop": lambda w, e: jax.lax.while_loop(lambda c: c[1] > 1e-3, lambda c: (c[0] + w, c[1] / 2), (w, w))[0],
+    "a loop of as many steps as w": lambda w, e: jax.lax.fori_loop(0, w.astype(int), lambda i, y: y * w, w),
+    "a callback": lambda w, e: jax.pure_callback(lambda x: np.asarray(x), w, w),
+    "a rule that raises": jax.custom_vjp(lambda w, e: w * e),
+}
+NO_GRADIENT["a rule that raises"].defvjp(lambda w, e: (w * e, None), lambda _, g: (float(g), None))
+
+
+@pytest.mark.parametrize("name", NO_GRADIENT)
+def test_a_loss_that_has_no_gradient_is_refused_where_the_problem_is_made(name):
+    with pytest.raises(sg.InputError, match="per_example_loss can't be differentiated") as caught:
+        sg.Problem(NO_GRADIENT[name], jnp.asarray(0.7), X)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 300
