@@ -69,7 +69,7 @@ def arrays(draw, dtypes, lead=None):
     if wrap == "jax" and dtype.isnative:
         return jnp.asarray(array)
     if wrap == "masked":
-        return np.ma.array(array)
+        return np.ma.array(array, mask=draw(st.booleans()))
     return np.asfortranarray(array) if wrap == "fortran" and array.ndim else array
 
 

@@ -102,7 +102,6 @@ def forged(tmp_path, index):
         b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 1e9, "path": 1, "kind": "int", "value": "1"}]}',
         b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 0, "path": "", "kind": "key", "variable": "x",'
         b' "algorithm": "os.system"}]}',
-        b'{"format": 1, "values": [["x", "x"]], "dtypes": {"diverged": {"dtype": "U100000000"}}, "leaves": []}',
         b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": 1000000000000, "path": "1e9", "kind": "int",'
         b' "value": "1"}]}',
         b'{"format": 1, "values": [], "dtypes":{}, "leaves":[{"number": Infinity, "path": "1e9", "kind": "int",'
@@ -117,6 +116,14 @@ def test_a_forged_index_is_refused_in_one_line(tmp_path, index):
         sg.Trajectories.load(path, None if b"1e9" not in index else {"a": np.zeros(())})
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) <= 300
+
+
+def test_a_forged_dtype_of_text_takes_no_memory(tmp_path):
+    """It is refused for what it is, before 400 MB are made of one byte."""
+    path = forged(
+        tmp_path, b'{"format": 1, "values": [], "dtypes": {"diverged": {"dtype": "U100000000"}}, "leaves": []}'
+    )
+    refused(lambda: sg.Trajectories.load(path), "'U100000000' without bytes")
 
 
 def test_what_is_no_file_of_trajectories(tmp_path):
