@@ -173,6 +173,7 @@ def test_every_input_gives_the_numbers_of_a_reference_or_one_line(params, data, 
             bool(leaves and examples)
             and all(map(plain, leaves))
             and all(counted(x) and np.abs(x).max() <= 100 for x in examples)
+            and len({len(x) for x in examples}) == 1
         )
         assert not (refusal and usual), f"a usual problem was refused: {refusal}"
         if refusal:
