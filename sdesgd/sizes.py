@@ -22,6 +22,9 @@ _CHUNK_BYTES = 64 * 2**20
 _CPU_FULL_BATCH_WORK = 2**17
 _CPU_MINIBATCH_WORK = 2**23
 _ACCELERATOR_WORK = 2**31
+# Parameters × units up to which the stages of a solver are compiled apart: a gradient then costs microseconds, and so
+# would the loop.
+UNROLLED_WORK = 2**17
 # Parameters × replicas up to which copies of them are cheap.
 _SMALL = 2**20
 # Saves that one compiled call can hold, and bytes from which their number follows the saves that there are.

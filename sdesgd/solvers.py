@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from sdesgd.errors import InputError
+from sdesgd.tableau import Tableau, moved
 from sdesgd.terms import AbstractFusedTerm, HeavyBallTerm, Increment
 
 
@@ -34,11 +35,7 @@ class _AbstractFusedSolver(diffrax.AbstractItoSolver):
         raise NotImplementedError
 
 
-def _sum(y, *scaled):
-    """y + Σ c_k z_k over pytrees."""
-    for c, z in scaled:
-        y = jax.tree.map(lambda a, b, c=c: a + c * b, y, z)
-    return y
+_ALPHA = (24 - math.sqrt(96)) / 40
 
 
 class SmallNoiseRK3(_AbstractFusedSolver):
@@ -59,6 +56,12 @@ class SmallNoiseRK3(_AbstractFusedSolver):
     """
 
     term_structure: ClassVar = AbstractFusedTerm
+    tableau: ClassVar = Tableau(
+        drift=(1.0, 0.0, 1.0, 1.0),
+        diffusion=(0.0, 1.0, 0.0, 0.0),
+        points=((), (0.5,), (0.5, _ALPHA), (-1.0, 3 - 4 * _ALPHA, 2.0)),
+        weights=(1 / 6, 1.0, 4 / 6, 1 / 6),
+    )
 
     def order(self, terms):
         return 3
@@ -67,15 +70,7 @@ class SmallNoiseRK3(_AbstractFusedSolver):
         return 0.5
 
     def advance(self, term: AbstractFusedTerm, y: Any, increment: Increment) -> Any:
-        alpha = (24 - math.sqrt(96)) / 40
-        beta = 3 - 4 * alpha
-        h = increment.dt
-        k1 = term.at_stage(1).drift(y, h)
-        middle = _sum(y, (0.5, k1))
-        n = term.noise(middle, increment, (1 + 16 + 1) / 36)
-        k2 = term.at_stage(2).drift(_sum(middle, (alpha, n)), h)
-        k3 = term.at_stage(3).drift(_sum(y, (-1.0, k1), (2.0, k2), (beta, n)), h)
-        return _sum(y, (1 / 6, k1), (4 / 6, k2), (1 / 6, k3), (1.0, n))
+        return term.advance(self.tableau, y, increment)
 
 
 class SemiImplicitHeavyBall(_AbstractFusedSolver):
@@ -106,12 +101,12 @@ class SemiImplicitHeavyBall(_AbstractFusedSolver):
         theta, p = y
         h, dW = increment
         x = term.friction * h
-        middle = _sum(theta, (0.5 * h, p))
+        middle = moved(theta, [(0.5 * h, p)])
         mean_weight, noise_weight = -jnp.expm1(-x) / x, jnp.sqrt(-jnp.expm1(-2 * x) / (2 * x))
         weighted = Increment(mean_weight * h, noise_weight * dW)
         kick = term.prod((middle, jax.tree.map(jnp.zeros_like, p)), weighted)[1]
         p = jax.tree.map(lambda q, k: jnp.exp(-x) * q + k, p, kick)
-        return _sum(middle, (0.5 * h, p)), p
+        return moved(middle, [(0.5 * h, p)]), p
 
 
 def check_solver(solver: Any, term_class: type) -> None:

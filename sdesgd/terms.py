@@ -1,12 +1,12 @@
 """Fused drift and diffusion of the SDEs of SGD, as diffrax terms.
 
-The control of a term is the pair (dt, dW). ``vf_prod`` forms example weights from it and calls one weighted
-gradient, so an Euler step costs one backward pass; solvers that want drift and diffusion apart ask for them.
+The control of a term is the pair (dt, dW). ``prod`` forms example weights from it and calls one weighted gradient, so
+an Euler step costs one backward pass. A scheme of several stages is data, a ``Tableau``, which a term runs itself.
 """
 
 import abc
-import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import diffrax
@@ -14,21 +14,23 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
+from sdesgd import sizes
 from sdesgd.derivatives import hessian_product
 from sdesgd.dynamics import increment_weights
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
+from sdesgd.tableau import Tableau, run
 
-_CONTRAST = 0  # the stage of the second draw in a contrast; solvers number theirs from 1
+_CONTRAST = 0  # the key of the second draw in a contrast; those of stages of drift count from 1
 
 
 class Increment(NamedTuple):
-    """The control over an interval: its length dt and the Brownian increment dW, (num_units,)."""
+    """The control over an interval: its length dt and the Brownian increment dW, (num_units,), None for none."""
 
     dt: Float[Array, ""]
-    dW: Float[Array, " units"]
+    dW: Any
 
 
 class GivenIncrement(diffrax.AbstractPath):
@@ -81,29 +83,40 @@ class AbstractFusedTerm(diffrax.AbstractTerm):
     """
 
     path: eqx.AbstractVar[diffrax.AbstractPath]
+    key: eqx.AbstractVar[PRNGKeyArray | None]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a gradient costs so little that the stages of a step are best compiled apart."""
+        return True
 
     @abc.abstractmethod
-    def drift(self, y: PyTree, dt: Float[Array, ""]) -> PyTree:
-        """a(y) dt."""
-
-    @abc.abstractmethod
-    def diffusion(self, y: PyTree, dW: Float[Array, " units"]) -> PyTree:
-        """ε B(y) dW."""
-
-    def at_stage(self, stage: int) -> "AbstractFusedTerm":
-        """The term with masks and groups of its own for a stage of a solver; itself where there are none."""
-        del stage
-        return self
-
-    def noise(self, y: PyTree, control: Increment, drift_share: float) -> PyTree:
-        """ε B(y) dW, and what the noise of a random drift (masks, groups) leaves of a step's covariance.
+    def increment(self, y: PyTree, control: Increment, drift: Any, diffusion: Any, key: PRNGKeyArray | None) -> PyTree:
+        """c a(y) dt + d ε B(y) dW with the masks and groups of this key.
 
         Args:
-            control: of the step.
-            drift_share: Σ b_i² over the weights of the solver's drift stages, each drawn afresh.
+            y: where.
+            control: (dt, dW).
+            drift: c, a number, or a traced one that all replicas share.
+            diffusion: d, the same.
+            key: masks and groups.
         """
-        del drift_share
-        return self.diffusion(y, control.dW)
+
+    def drift(self, y: PyTree, dt: Float[Array, ""]) -> PyTree:
+        """a(y) dt."""
+        return self.increment(y, Increment(dt, None), 1, 0, self.key)
+
+    def diffusion(self, y: PyTree, dW: Float[Array, " units"]) -> PyTree:
+        """ε B(y) dW."""
+        return self.increment(y, Increment(jnp.zeros((), dW.dtype), dW), 0, 1, self.key)
+
+    def advance(self, tableau: Tableau, y: PyTree, control: Increment) -> PyTree:
+        """One step of an explicit scheme, with one draw of masks and groups."""
+        increment = lambda x, c, d, _: self.increment(x, control, c, d, self.key)  # noqa: E731
+        return run(tableau, y, increment, None, unrolled=self.is_small)
+
+    def prod(self, vf, control):
+        return self.increment(vf, control, 1, 1, self.key)
 
     def vf(self, t, y, args):
         del t, args
@@ -119,9 +132,6 @@ class AbstractFusedTerm(diffrax.AbstractTerm):
     def contr(self, t0, t1, **kwargs):
         return Increment(jnp.asarray(t1 - t0), self.path.evaluate(t0, t1, **kwargs))
 
-    def prod(self, vf, control):
-        return jax.tree.map(jnp.add, self.drift(vf, control.dt), self.diffusion(vf, control.dW))
-
 
 class GradientFlowTerm(AbstractFusedTerm):
     """The SDE of SGD, dθ = b(θ) dt + √(fη/S) R(θ) dW, in the Itô sense.
@@ -131,8 +141,8 @@ class GradientFlowTerm(AbstractFusedTerm):
     With masks or groups P a gradient g_P is random, and Cov g_P is part of SGD's covariance: η² Cov g_P a step. Kept
     the same through a step, g_P would be a force of duration η, with a Stratonovich limit: one step's mean would have
     (η²/2) E[H_P g_P] = (η²/2) (Hg + ½ ∇tr Cov g_P) in place of (η²/2) Hg, an error of the order of the gap between SGD
-    and its SDE. So each stage draws its own, and ``noise`` adds a (g_P' − g_P) to make up the covariance. For order 2,
-    whose −(η/2) H_P g_P cancels that term, one draw a step is right.
+    and its SDE. So each stage of drift draws its own, and stages of noise add a (g_P' − g_P) to make up the
+    covariance. For order 2, whose −(η/2) H_P g_P cancels that term, one draw per step is right.
 
     Args:
         problem: the finite sum.
@@ -154,60 +164,91 @@ class GradientFlowTerm(AbstractFusedTerm):
     substeps: int | None = eqx.field(static=True, default=None)
 
     @property
-    def redraws(self) -> bool:
-        """Whether stages draw masks and groups of their own."""
-        return self.key is not None and self.substeps is not None and self.correction is None
+    def is_small(self):
+        return self.problem.num_parameters * self.problem.num_units <= sizes.UNROLLED_WORK
 
-    def at_stage(self, stage):
-        if self.key is None or not self.redraws:
-            return self
-        return dataclasses.replace(self, key=fresh_key(self.key, stage))
-
-    def drift(self, y, dt):
-        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.wide)
+    def increment(self, y, control, drift, diffusion, key):
         if self.correction is None:
-            return _descent(self, y, dt * uniform)
-        # With F = −g: DF·F = H g.
-        F = _descent(self, y, uniform)
-        _, Hg = hessian_product(lambda x: _descent(self, x, uniform), y, F)
-        return jax.tree.map(lambda f, h: dt * (f - self.correction * h), F, Hg)
+            return _descent(self, y, _weights(self, control, drift, diffusion), key)
 
-    def diffusion(self, y, dW):
-        return _descent(self, y, increment_weights(jnp.zeros((), dW.dtype), dW, self.scale))
+        def drift_part():
+            # With F = −g: DF·F = H g.
+            uniform = _weights(self, Increment(jnp.ones_like(control.dt), None), 1, 0)
+            F = _descent(self, y, uniform, key)
+            _, Hg = hessian_product(lambda x: _descent(self, x, uniform, key), y, F)
+            return jax.tree.map(lambda f, h: drift * control.dt * (f - self.correction * h), F, Hg)
 
-    def noise(self, y, control, drift_share):
-        if not self.redraws or self.substeps is None:
-            return self.diffusion(y, control.dW)
-        # A step of length h = η/m wants covariance h η Cov g_P, of which the drift stages give h² drift_share.
-        excess = control.dt * math.sqrt((self.substeps - drift_share) / 2)
-        return self._with_contrast(y, control, -excess, excess)
+        def noise_part():
+            return _descent(self, y, _weights(self, control, 0, diffusion), key)
+
+        return _of_two_parts(drift, drift_part, diffusion, noise_part)
 
     def prod(self, vf, control):
-        if self.correction is not None:
-            return super().prod(vf, control)
-        if not self.redraws or self.substeps in (None, 1):
-            return _descent(self, vf, increment_weights(control.dt, control.dW, self.scale))
+        if self._draws is None or self._draws == 1:
+            return self.increment(vf, control, 1, 1, self.key)
         # Coefficients (1 ± √(2m−1))/2 as in SVAG: they sum to 1, their squares to m.
-        root = math.sqrt(2 * self.substeps - 1)
-        return self._with_contrast(vf, control, -control.dt * (1 + root) / 2, -control.dt * (1 - root) / 2)
-
-    def _with_contrast(self, y: PyTree, control: Increment, first: Array, second: Array) -> PyTree:
-        """ε R dW + first · g_P + second · g_P', two independent draws of masks and groups."""
-        weights = increment_weights(-first, control.dW, self.scale)
-        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.wide)
-        one, other = _descent(self, y, weights), _descent(self.at_stage(_CONTRAST), y, -second * uniform)
+        root = math.sqrt(2 * self._draws - 1)
+        one = self.increment(vf, control, (1 + root) / 2, 1, self.key)
+        other = self.increment(vf, control, (1 - root) / 2, 0, fresh_key(self.key, _CONTRAST))
         return jax.tree.map(jnp.add, one, other)
 
+    def advance(self, tableau, y, control):
+        if self._draws is None:
+            return super().advance(tableau, y, control)
+        # A step of length h = η/m needs covariance h η Cov g_P, of which the drift stages give h² Σ (b_i c_i)².
+        contrasted = tableau.with_contrast(math.sqrt((self._draws - tableau.drift_share()) / 2))
+        increment = lambda x, c, d, key: self.increment(x, control, c, d, key)  # noqa: E731
+        keys = self._keys([d != 0 for d in tableau.diffusion])
+        return run(contrasted, y, increment, keys, unrolled=self.is_small)
 
-def fresh_key(key: PRNGKeyArray, stage: int | Array) -> PRNGKeyArray:
+    @property
+    def _draws(self) -> int | None:
+        """m, the substeps, where stages draw masks and groups of their own; None where one draw holds."""
+        return self.substeps if self.key is not None and self.correction is None else None
+
+    def _keys(self, noisy: list[bool]) -> Key[Array, " stages"]:
+        """The term's own for a stage of noise, one more for its contrast, and one for each stage of drift."""
+        keys, drifts = [], 0
+        for noise in noisy:
+            drifts += not noise
+            keys += [self.key, fresh_key(self.key, _CONTRAST)] if noise else [fresh_key(self.key, drifts)]
+        return jnp.stack(keys)
+
+
+def fresh_key(key: PRNGKeyArray | None, stage: int | Array) -> PRNGKeyArray:
     """A key for a further draw of masks and groups: far from what ``split`` makes of the same key."""
+    if key is None:
+        raise InputError("a problem with masks or groups needs a key: pass key=jax.random.key(...)")
     return jr.fold_in(key, jnp.uint32(2**31) + jnp.asarray(stage, jnp.uint32))
 
 
-def _descent(term: "GradientFlowTerm | HeavyBallTerm", theta: PyTree, weights: Float[Array, " units"]) -> PyTree:
+def _descent(
+    term: "GradientFlowTerm | HeavyBallTerm", theta: PyTree, weights: Float[Array, " units"], key: PRNGKeyArray | None
+) -> PyTree:
     """−Σ w_i ∇ℓ_i(θ)."""
-    gradient = term.problem.weighted_gradient(eqx.combine(theta, term.fixed), weights, term.key)
+    gradient = term.problem.weighted_gradient(eqx.combine(theta, term.fixed), weights, key)
     return jax.tree.map(jnp.negative, gradient)
+
+
+def _weights(
+    term: "GradientFlowTerm | HeavyBallTerm", control: Increment, drift: Any, diffusion: Any
+) -> Float[Array, " units"]:
+    """Of c a dt + d ε B dW; a number 0 costs nothing."""
+    units = term.problem.num_units
+    if control.dW is None or (isinstance(diffusion, int | float) and diffusion == 0):
+        return drift * control.dt * jnp.full(units, 1 / units, term.problem.wide)
+    return increment_weights(drift * control.dt, diffusion * control.dW, term.scale)
+
+
+def _of_two_parts(drift: Any, drift_part: Callable, diffusion: Any, noise_part: Callable) -> PyTree:
+    """The sum of the parts whose coefficient isn't 0."""
+    parts = (drift, drift_part), (diffusion, noise_part)
+    if all(isinstance(c, int | float) for c, _ in parts):
+        there = [part() for c, part in parts if c != 0] or [noise_part()]
+        return there[0] if len(there) == 1 else jax.tree.map(jnp.add, *there)
+    blank = jax.eval_shape(noise_part)
+    none = lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), blank)  # noqa: E731
+    return jax.tree.map(jnp.add, *(jax.lax.cond(c != 0, part, none) for c, part in parts))
 
 
 class HeavyBallTerm(AbstractFusedTerm):
@@ -236,37 +277,35 @@ class HeavyBallTerm(AbstractFusedTerm):
     path: diffrax.AbstractPath
     key: PRNGKeyArray | None
 
-    def drift(self, y, dt):
+    @property
+    def is_small(self):
+        return self.problem.num_parameters * self.problem.num_units <= sizes.UNROLLED_WORK
+
+    def increment(self, y, control, drift, diffusion, key):
         theta, p = y
-        uniform = jnp.full(self.problem.num_units, 1 / self.problem.num_units, self.problem.wide)
-        minus_gradient = lambda x: _descent(self, x, uniform)  # noqa: E731
         gamma, c = self.friction, self.correction
         if c is None:
-            return jax.tree.map(lambda q: dt * q, p), jax.tree.map(
-                lambda q, F: dt * (F - gamma * q), p, minus_gradient(theta)
+            kick = _descent(self, theta, _weights(self, control, drift, diffusion), key)
+            return jax.tree.map(lambda q: drift * control.dt * q, p), jax.tree.map(
+                lambda q, f: f - drift * control.dt * gamma * q, p, kick
             )
-        F, minus_Hp = hessian_product(minus_gradient, theta, p)
-        return (
-            jax.tree.map(lambda q, f: dt * (q - c * (gamma * q - f)), p, F),
-            jax.tree.map(lambda q, f, k: dt * (f - gamma * q + c * (-k - gamma**2 * q + gamma * f)), p, F, minus_Hp),
-        )
+        dt = drift * control.dt
 
-    def diffusion(self, y, dW):
-        theta, _ = y
-        kick = _descent(self, theta, increment_weights(jnp.zeros((), dW.dtype), dW, self.scale))
-        c = self.correction
-        if c is None:
-            return jax.tree.map(jnp.zeros_like, theta), kick
-        return jax.tree.map(lambda k: c * k, kick), jax.tree.map(lambda k: (1 + self.friction * c) * k, kick)
+        def drift_part():
+            uniform = _weights(self, Increment(jnp.ones_like(control.dt), None), 1, 0)
+            F, minus_Hp = hessian_product(lambda x: _descent(self, x, uniform, key), theta, p)
+            return (
+                jax.tree.map(lambda q, f: dt * (q - c * (gamma * q - f)), p, F),
+                jax.tree.map(
+                    lambda q, f, k: dt * (f - gamma * q + c * (-k - gamma**2 * q + gamma * f)), p, F, minus_Hp
+                ),
+            )
 
-    def prod(self, vf, control):
-        if self.correction is not None:
-            return super().prod(vf, control)
-        theta, p = vf
-        kick = _descent(self, theta, increment_weights(control.dt, control.dW, self.scale))
-        return jax.tree.map(lambda q: control.dt * q, p), jax.tree.map(
-            lambda q, f: f - control.dt * self.friction * q, p, kick
-        )
+        def noise_part():
+            kick = _descent(self, theta, _weights(self, control, 0, diffusion), key)
+            return jax.tree.map(lambda k: c * k, kick), jax.tree.map(lambda k: (1 + gamma * c) * k, kick)
+
+        return _of_two_parts(drift, drift_part, diffusion, noise_part)
 
 
 def fused_step(term: AbstractFusedTerm, solver: diffrax.AbstractSolver, y: PyTree, dt: Any) -> PyTree:

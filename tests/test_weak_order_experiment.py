@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import math
+import operator
 
 import equinox as eqx
 import jax
@@ -228,9 +229,10 @@ class TwiceTheCorrection(sg.SDE):
 
 
 class FirstOrderNoise(HeavyBallTerm):
-    def diffusion(self, y, dW):
+    def increment(self, y, control, drift, diffusion, key):
         plain = dataclasses.replace(self, correction=None)
-        return HeavyBallTerm.diffusion(plain, y, dW)
+        noise = HeavyBallTerm.increment(plain, y, control, 0, diffusion, key)
+        return jax.tree.map(operator.add, HeavyBallTerm.increment(self, y, control, drift, 0, key), noise)
 
 
 class UncorrectedNoise(sg.SDE):
