@@ -11,10 +11,11 @@ import numpy as np
 from jax.experimental import checkify
 from jaxtyping import PyTree
 
-from sdesgd import freshness, inputs, sizes, trajectories
+from sdesgd import freshness, inputs, sizes
 from sdesgd.dynamics import AbstractDynamics
 from sdesgd.errors import InputError, shown
 from sdesgd.problem import Problem
+from sdesgd.segments import map_blocks
 
 # Rates of a schedule that are evaluated at once.
 _SCHEDULE_BLOCK = 2**16
@@ -35,32 +36,6 @@ def check_arguments(dynamics, problem, num_steps, replicas, save_every) -> None:
         )
 
 
-def traced_observables(observables: Any, params: PyTree, num_members: int) -> tuple[dict, dict]:
-    """The functions as they are now, and the shape and dtype of what is saved of each."""
-    functions = inputs.check_mapping_of_functions("observables", observables)
-    trajectories.check_names(functions)
-    watched, rows = {}, {}
-    for name, function in functions.items():
-        watched[name], shape = freshness.traced(function, params, what=f"observable {shown(name, 40)}")
-        real = hasattr(shape, "dtype") and (shape.dtype == bool or jnp.issubdtype(shape.dtype, jnp.number))
-        if not real:
-            raise InputError(f"observable '{name}' doesn't return a numeric array: return one array of params")
-        if num_members > 1 and shape.shape[:1] != (num_members,):
-            raise InputError(
-                f"observable '{name}' gives shape {shape.shape} for {num_members} coupled dynamics: stack them"
-            )
-        rows[name] = jax.ShapeDtypeStruct(shape.shape, saved_dtype(shape.dtype))
-    return watched, rows
-
-
-def saved_dtype(dtype: Any) -> Any:
-    """Of an observable's values in a table: float32 or wider; integers are floats there, so that NaN is one.
-
-    In 32 bits, integers beyond 2²⁴ are rounded to 7 digits.
-    """
-    return jnp.promote_types(dtype, jnp.float32) if jnp.issubdtype(dtype, jnp.inexact) else jnp.result_type(float)
-
-
 def check_sizes(dynamics, problem, state, replicas, saves, rows, blocks) -> None:
     """Refuses what can't fit into the memory of this machine, before anything is computed."""
     size = lambda tree: sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree) if hasattr(x, "dtype"))  # noqa: E731
@@ -78,19 +53,31 @@ def check_sizes(dynamics, problem, state, replicas, saves, rows, blocks) -> None
 
 
 @freshness.jit
-def _loss_at(problem, params, key):
-    return problem.loss(params, key)
+def _losses_at(problem, starts, common, key, block: int):
+    return map_blocks(lambda start: problem.loss(eqx.combine(start, common), key), starts, block)
 
 
-def check_start(problem: Problem, params: PyTree) -> None:
-    """No learning rate helps where the loss isn't finite."""
+def check_starts(problem: Problem, starts: PyTree, common: PyTree, block: int) -> None:
+    """No learning rate helps where the loss isn't finite.
+
+    Args:
+        problem: as it is now.
+        starts: leaves that are arrays, with a leading axis.
+        common: the other leaves.
+        block: starts at a time.
+    """
+    count = jax.tree.leaves(starts)[0].shape[0]
     try:
-        loss = float(_loss_at(problem, params, jr.key(0) if problem.needs_key else None))
+        key = jr.key(0) if problem.needs_key else None
+        losses = np.asarray(_losses_at(problem, starts, common, key, min(block, count)), float)
     except FloatingPointError:  # under jax_debug_nans
-        loss = math.nan
-    if not math.isfinite(loss):
+        losses = np.full(count, math.nan)
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if bad.size:
+        whose = f" of replica {bad[0]}" if count > 1 else ""
         raise InputError(
-            f"the loss is {loss} at the start: start where it is finite, or mend the loss (log of 0? 0/0?)"
+            f"the loss is {losses[bad[0]]} at the start{whose}: start where it is finite, or mend the loss (log of 0? "
+            "0/0?)"
         )
 
 

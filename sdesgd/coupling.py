@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -119,12 +120,12 @@ class Gap:
 
 
 class _Pair(eqx.Module):
-    """An observable of a pair of params, stacked: (2, ...)."""
+    """Observables of a pair of params, stacked: (2, ...)."""
 
     function: Callable
 
-    def __call__(self, pair: tuple[PyTree, PyTree]) -> Array:
-        return jnp.stack([jnp.asarray(self.function(params)) for params in pair])
+    def __call__(self, pair: tuple[PyTree, PyTree]) -> PyTree:
+        return jax.tree.map(lambda *values: jnp.stack(values), *(self.function(params) for params in pair))
 
 
 def simulate_coupled(
@@ -138,8 +139,11 @@ def simulate_coupled(
         first, second: as for ``Coupled``.
         problem, observables, settings: as for ``simulate``.
     """
-    observables = inputs.check_mapping_of_functions("observables", observables)
-    pairs = {name: _Pair(function) for name, function in observables.items()}
+    if callable(observables):
+        pairs = _Pair(observables)
+    else:
+        observables = inputs.check_mapping_of_functions("observables", observables)
+        pairs = {name: _Pair(function) for name, function in observables.items()}
     both = simulate(Coupled(first, second), problem, observables=pairs, **settings)
 
     def part(k: int) -> Trajectories:

@@ -29,6 +29,9 @@ class Trajectories:
         diverged: (R,) bool.
         interrupted: whether the run was cut short; the arrays then hold what was saved.
         blocks: replicas that stepped together, and that were observed together (it changes the bits).
+        stopped: (R,) int, the first step at which ``until`` held, 0 for the start; −1 if never, or without one.
+        accumulated: what ``accumulate`` carried at the end, leading axis R; None without it. After ``load`` without a
+            template: a dict by path.
     """
 
     time: np.ndarray
@@ -38,6 +41,12 @@ class Trajectories:
     diverged: np.ndarray
     interrupted: bool = False
     blocks: tuple[int, int] = (1, 1)
+    stopped: np.ndarray | None = None
+    accumulated: PyTree = None
+
+    def __post_init__(self):
+        if self.stopped is None:
+            object.__setattr__(self, "stopped", np.full(len(self.diverged), -1, np.int32))
 
     def to_xarray(self) -> xr.Dataset:
         """Dataset with dimensions replica, time (and NAME_0, NAME_1, … for arrays), observables as variables.
@@ -50,7 +59,10 @@ class Trajectories:
         check_names(self.values)
         taken = {*RESERVED, *self.values}
         members = () if np.ndim(self.diverged) == 1 else (free_name("member", taken),)
-        variables: dict[str, Any] = {"diverged": (("replica", *members), self.diverged)}
+        variables: dict[str, Any] = {
+            "diverged": (("replica", *members), self.diverged),
+            "stopped": ("replica", self.stopped, {"long_name": "step at which until held, -1 if never"}),
+        }
         for name, array in self.values.items():
             extra = [free_name(f"{name}_{k}", taken) for k in range(np.ndim(array) - 2)]
             variables[name] = (("replica", "time", *extra), array)
@@ -73,25 +85,25 @@ class Trajectories:
         write_netcdf(trajectory_file.packed(self), path)
 
     @staticmethod
-    def load(path: str | os.PathLike, template: PyTree = None) -> "Trajectories":
+    def load(path: str | os.PathLike, template: PyTree = None, accumulated: PyTree = None) -> "Trajectories":
         """Reads what ``save`` wrote.
 
-        Replica r of a saved run is started from again by
+        A saved run is started from again by
 
             saved = Trajectories.load(path, template=net)
-            start = jax.tree.map(lambda x: x[r] if eqx.is_array(x) else x, saved.final_params)
-            simulate(…, params=start)
+            simulate(…, starts=saved.final_params)
 
         Args:
             path: of the file, which may come from anywhere: nothing in it is run, and nothing outside it is read.
             template: a pytree like the params of the run, without the replica axis; ``final_params`` then has its
                 structure, and its functions and other leaves that are neither arrays nor numbers. Without one,
                 ``final_params`` is a dict of arrays by path.
+            accumulated: a template of what one replica carried, in the same way.
 
         Raises:
             InputError: the file isn't there or isn't such a file; the template doesn't fit it.
         """
-        fields = trajectory_file.unpacked(read_netcdf(path, decode=False), path, template)
+        fields = trajectory_file.unpacked(read_netcdf(path, decode=False), path, template, accumulated)
         return Trajectories(**fields)
 
 

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 _INDEX, _FORMAT = "%index", 1
 _PARAMS = "final_params"
 _FORGED = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError, MemoryError)
-RESERVED = ("time", "step", "replica", "diverged")  # names of our own in the table, which no observable may bear
+RESERVED = (
+    "time",
+    "step",
+    "replica",
+    "diverged",
+    "stopped",
+)  # names of our own in the table, which no observable may bear
 _LONGEST = 200  # bytes of a name; NetCDF's limit is 256
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f-\x9f\ud800-\udfff]|^[\s._]|\s$")
 _DTYPE = re.compile(r"[<>|=]?[?biufcSUVmM][0-9]*(\[[0-9]*[a-zA-Z]+\])?")
@@ -53,18 +59,10 @@ def packed(trajectories: "Trajectories") -> xr.Dataset:
         writing.add(file_name, variable.values, dims, shown(name), variable.attrs)
         if name in trajectories.values:
             writing.index["values"].append([file_name, name])
-    for number, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(trajectories.final_params)):
-        where = jax.tree_util.keystr(path)
-        stored = as_stored(leaf, where)
-        if stored is None:
-            continue
-        entry, array = stored
-        if array is not None:
-            entry["variable"] = name = writing.free(escaped(_PARAMS + where))
-            replicated = array.shape[:1] == np.shape(trajectories.diverged)[:1]
-            dims = [writing.free(f"{name}_{k}") for k in range(replicated, array.ndim)]
-            writing.add(name, array, ["replica"] * replicated + dims, f"params{where}")
-        writing.index["leaves"].append({"number": number, "path": where, **entry})
+    writing.add_tree("leaves", _PARAMS, trajectories.final_params, len(trajectories.diverged))
+    if trajectories.accumulated is not None:
+        writing.index["accumulated"] = []
+        writing.add_tree("accumulated", "accumulated", trajectories.accumulated, len(trajectories.diverged))
     text = np.frombuffer(json.dumps(writing.index).encode(), np.uint8)
     return xr.Dataset(writing.variables | {_INDEX: ((f"{_INDEX}_0",), text)}, attrs=table.attrs)
 
@@ -99,6 +97,21 @@ class _Writing:
             dims = [*dims, self.free(f"{name}_bytes")]
             attributes["bytes_of"] = how["dtype"]
         self.variables[name] = dims, kept, attributes
+
+    def add_tree(self, entry: str, prefix: str, tree: PyTree, replicas: int) -> None:
+        """The leaves of a pytree, those of as many rows as there are replicas along their axis."""
+        for number, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(tree)):
+            where = jax.tree_util.keystr(path)
+            stored = as_stored(leaf, where)
+            if stored is None:
+                continue
+            told, array = stored
+            if array is not None:
+                told["variable"] = name = self.free(escaped(prefix + where))
+                replicated = array.shape[:1] == (replicas,)
+                dims = [self.free(f"{name}_{k}") for k in range(replicated, array.ndim)]
+                self.add(name, array, ["replica"] * replicated + dims, f"params{where}")
+            self.index[entry].append({"number": number, "path": where, **told})
 
 
 def escaped(name: str) -> str:
@@ -152,13 +165,14 @@ def _known(name: str) -> bool:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = None) -> _Entry:
+def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = None, carried: PyTree = None) -> _Entry:
     """The fields of the trajectories that were ``packed``.
 
     Args:
         dataset: as in the file, not decoded.
         path: for messages.
         template: see ``Trajectories.load``.
+        carried: the same, of what was accumulated.
 
     Raises:
         InputError: another dataset; a template that doesn't fit.
@@ -179,8 +193,16 @@ def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = No
             "interrupted": bool(dataset.attrs["interrupted"]),
             "blocks": (int(dataset.attrs["blocks"][0]), int(dataset.attrs["blocks"][1])),
         }
-        leaves = [(e, array(e["variable"]) if "variable" in e else None) for e in index["leaves"]]
-        found = as_dict(leaves) if template is None else as_pytree(leaves, template, len(fields["diverged"]), path)
+        if "stopped" in dataset and "stopped" not in dict(index["values"]):
+            fields["stopped"] = array("stopped")
+
+        def tree(entries: Any, template: PyTree) -> PyTree:
+            leaves = [(e, array(e["variable"]) if "variable" in e else None) for e in entries]
+            return as_dict(leaves) if template is None else as_pytree(leaves, template, len(fields["diverged"]), path)
+
+        fields["final_params"] = tree(index["leaves"], template)
+        if "accumulated" in index:
+            fields["accumulated"] = tree(index["accumulated"], carried)
     except _FORGED as error:
         if isinstance(error, InputError):
             raise
@@ -188,7 +210,7 @@ def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = No
             f"{path} holds no trajectories ({type(error).__name__}: {one_line(str(error), 80)}): pass a file that save "
             "wrote"
         ) from None
-    return {**fields, "final_params": found}
+    return fields
 
 
 def _restored(array: np.ndarray, how: Mapping[str, Any] | None) -> np.ndarray:

@@ -1,0 +1,140 @@
+"""The user's functions of params that a run looks at: observables, what stops a replica, what it counts."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from sdesgd import freshness, inputs, trajectories
+from sdesgd.errors import InputError, shown
+
+
+class Watch(NamedTuple):
+    """Functions of params as they are now: observables, a predicate that stops a replica, an update of what it carries.
+
+    observables: one function to a mapping, or a mapping of functions.
+    """
+
+    observables: Mapping[str, Callable] | Callable
+    until: Callable | None
+    update: Callable | None
+
+    def values(self, params: PyTree) -> dict[str, Array]:
+        """All observables, in the dtype in which they are saved."""
+        if callable(self.observables):
+            found = dict(self.observables(params))
+        else:
+            found = {name: function(params) for name, function in self.observables.items()}
+        found = {name: jnp.asarray(value) for name, value in found.items()}
+        return {name: value.astype(saved_dtype(value.dtype)) for name, value in found.items()}
+
+
+def watched(
+    observables: Any, until: Any, accumulate: Any, params: PyTree, num_members: int
+) -> tuple[Watch, Callable | None, dict[str, Any], PyTree]:
+    """(the functions as they are now, what a replica carries at first, shapes of what is saved and of what is carried).
+
+    Args:
+        observables: as for ``simulate``.
+        until: the same.
+        accumulate: the same.
+        params: of the dynamics at its start; of a coupled one the pair.
+        num_members: dynamics that run together.
+
+    Raises:
+        InputError: functions of other kinds or results than ``simulate`` says.
+    """
+    functions, rows = _observables(observables, params, num_members)
+    if until is not None:
+        until = as_predicate(until, params, "until")
+    init, update, counted = (None, None, None) if accumulate is None else _accumulator(accumulate, params)
+    return Watch(functions, until, update), init, rows, counted
+
+
+def as_predicate(function: Any, params: PyTree, name: str) -> freshness.Fresh:
+    """A function of params to one bool, as it is now.
+
+    Raises:
+        InputError: it is no function, JAX can't trace it, or it gives something else.
+    """
+    if not callable(function):
+        raise InputError(f"{name} is {shown(function)}: pass a function of params to a bool, in JAX")
+    known, shape = freshness.traced(function, params, what=f"the function '{name}'")
+    if getattr(shape, "shape", None) != () or shape.dtype != bool:
+        raise InputError(f"{name}(params) has {_told(shape)}: return one bool, as params[0] > 1")
+    return known
+
+
+def _observables(observables: Any, params: PyTree, num_members: int) -> tuple[Any, dict[str, Any]]:
+    if callable(observables):
+        functions, shapes = freshness.traced(observables, params, what="the function of observables")
+        if not isinstance(shapes, Mapping):
+            raise InputError(
+                f"observables(params) is a {type(shapes).__name__}: return a dict of name: array, or pass a dict of "
+                "name: function"
+            )
+        trajectories.check_names(shapes)
+    else:
+        functions, shapes = inputs.check_mapping_of_functions("observables", observables), {}
+        trajectories.check_names(functions)
+        for name, function in functions.items():
+            what = f"observable {shown(name, 40)}"
+            functions[name], shapes[name] = freshness.traced(function, params, what=what)
+    rows = {}
+    for name, shape in shapes.items():
+        real = hasattr(shape, "dtype") and (shape.dtype == bool or jnp.issubdtype(shape.dtype, jnp.number))
+        if not real:
+            raise InputError(f"observable '{name}' doesn't return a numeric array: return one array of params")
+        if num_members > 1 and shape.shape[:1] != (num_members,):
+            raise InputError(
+                f"observable '{name}' gives shape {shape.shape} for {num_members} coupled dynamics: stack them"
+            )
+        rows[name] = jax.ShapeDtypeStruct(shape.shape, saved_dtype(shape.dtype))
+    return functions, rows
+
+
+def _accumulator(accumulate: Any, params: PyTree) -> tuple[Callable, Callable, PyTree]:
+    if not isinstance(accumulate, tuple | list) or len(accumulate) != 2 or not callable(accumulate[1]):
+        raise InputError(f"accumulate is {shown(accumulate)}: pass (init, update), update(carry, params, n) a function")
+    init, update = accumulate
+    start = init if callable(init) else _Constant(jax.tree.map(inputs.as_array, init))
+    first, carry = freshness.traced(start, params, what="the first of accumulate")
+    carry = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), carry)
+    known, after = freshness.traced(
+        update, carry, params, jax.ShapeDtypeStruct((), jnp.int32), what="the update of accumulate"
+    )
+    before = jax.tree_util.tree_leaves_with_path(carry)
+    if jax.tree.structure(carry) != jax.tree.structure(after):
+        raise InputError("accumulate: update(carry, params, n) gives another structure than carry: return one like it")
+    for (path, old), new in zip(before, jax.tree.leaves(after), strict=True):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            where = inputs.leaf_name("carry", path)
+            raise InputError(f"accumulate: update gives {where} {_told(new)}, and it was {_told(old)}: keep both")
+    return first, known, carry
+
+
+class _Constant:
+    """A function to the same pytree, whatever the params."""
+
+    def __init__(self, value: PyTree):
+        self.value = value
+
+    def __call__(self, params: PyTree) -> PyTree:
+        del params
+        return jax.tree.map(jnp.asarray, self.value)
+
+
+def _told(shape: Any) -> str:
+    if isinstance(shape, jax.ShapeDtypeStruct) or hasattr(shape, "dtype"):
+        return f"shape {shape.shape} and dtype {shape.dtype}"
+    return f"a {type(shape).__name__}"
+
+
+def saved_dtype(dtype: Any) -> Any:
+    """Of an observable's values in a table: float32 or wider; integers are floats there, so that NaN is one.
+
+    In 32 bits, integers beyond 2²⁴ are rounded to 7 digits.
+    """
+    return jnp.promote_types(dtype, jnp.float32) if jnp.issubdtype(dtype, jnp.inexact) else jnp.result_type(float)
