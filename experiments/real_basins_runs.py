@@ -2,16 +2,14 @@
 
 import itertools
 import math
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 import xarray as xr
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt
+from jaxtyping import Float, Int, PRNGKeyArray
 
 import sdesgd as sg
 from experiments.real_basins_mixing import COLLAPSED, MOST_UNKNOWN, UNKNOWN
@@ -30,59 +28,6 @@ _CHAINS = 4
 # -- starts ------------------------------------------------------------------------------------------------
 
 
-class FromStarts(AbstractDynamics):
-    """The same dynamics, each replica from a start of its own.
-
-    ``simulate`` begins all replicas at one point and gives replica r at step 0 the key fold_in(fold_in(key, r), 0). By
-    that key a replica is known, and moved to its own start before its first step.
-
-    Args:
-        dynamics: ``SGD``, ``SDE``, …, without momentum.
-        starts: (R, D), row r for replica r.
-        key: the one given to ``simulate``.
-    """
-
-    dynamics: AbstractDynamics
-    starts: Float[Array, "R D"]
-    names: UInt[Array, "R words"]
-
-    def __init__(self, dynamics: AbstractDynamics, starts: Any, key: PRNGKeyArray):
-        self.dynamics, self.starts = dynamics, jnp.asarray(starts)
-        keys = jax.vmap(lambda r: jr.fold_in(jr.fold_in(key, r), 0))(jnp.arange(len(self.starts)))
-        self.names = jr.key_data(keys)
-
-    @property
-    def learning_rate(self) -> Any:
-        return self.dynamics.learning_rate
-
-    def init(self, problem: sg.Problem, params: PyTree) -> Any:
-        return self.dynamics.init(problem, params)
-
-    def draw(self, problem: sg.Problem, state: Any, key: PRNGKeyArray, n: Int[Array, ""]) -> Any:
-        return self.dynamics.draw(problem, state, key, n)
-
-    def advance(self, problem: sg.Problem, state: Any, draw: Any, n: Int[Array, ""]) -> Any:
-        return self.dynamics.advance(problem, state, draw, n)
-
-    def units_per_step(self, problem: sg.Problem) -> int:
-        return self.dynamics.units_per_step(problem)
-
-    def step(self, problem: sg.Problem, state: Any, key: PRNGKeyArray, n: Int[Array, ""]) -> Any:
-        arrays, fixed = eqx.partition(state, eqx.is_array)
-
-        def begin(_):
-            mine = jnp.all(self.names == jr.key_data(key), axis=1)
-            # A replica that isn't in the table becomes NaN, and so is counted as diverged.
-            theta = jnp.where(jnp.any(mine), self.starts[jnp.argmax(mine)], jnp.nan)
-            _, unravel = ravel_pytree(problem.moving())
-            begun = self.dynamics.init(problem, eqx.combine(unravel(theta), problem.params))
-            return eqx.filter(begun, eqx.is_array)
-
-        # n is the same for all replicas, so this is a branch and not a selection.
-        arrays = jax.lax.cond(n == 0, begin, lambda old: old, arrays)
-        return self.dynamics.step(problem, eqx.combine(arrays, fixed), key, n)
-
-
 def frames(
     dynamics: AbstractDynamics,
     problem: sg.Problem,
@@ -98,14 +43,16 @@ def frames(
     Raises:
         KeyboardInterrupt: the run was cut short.
     """
+    _, unravel = ravel_pytree(problem.moving())
     run = sg.simulate(
-        FromStarts(dynamics, starts, key),
+        dynamics,
         problem,
         num_steps=num_steps,
         save_every=save_every,
         replicas=len(starts),
         key=key,
         observables={"theta": flat},
+        starts=eqx.combine(jax.vmap(unravel)(jnp.asarray(starts)), problem.params),
         progress=progress,
     )
     if run.interrupted:

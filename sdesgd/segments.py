@@ -56,11 +56,11 @@ def segment(
         if watch.until is None and watch.update is None:
             return one._replace(arrays=arrays, dead=dead)
         params, going = dynamics.params(eqx.combine(arrays, fixed)), ~jnp.any(stays)
-        accumulated, stopped = one.accumulated, one.stopped
+        accumulated, stopped, done = one.accumulated, one.stopped, (n + 1).astype(jnp.int32)
         if watch.update is not None:
-            accumulated = select(going, watch.update(accumulated, params, n + 1), accumulated)
+            accumulated = select(going, watch.carried(accumulated, params, done), accumulated)
         if watch.until is not None:
-            stopped = jnp.where(going & watch.until(params), n + 1, jnp.asarray(stopped))
+            stopped = jnp.where(going & watch.until(params), done, jnp.asarray(stopped))
         return Replicas(arrays, dead, one.key, stopped, accumulated)
 
     def advance(block: Replicas, begin: Int[Array, ""]) -> Replicas:

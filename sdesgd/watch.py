@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
@@ -29,6 +30,11 @@ class Watch(NamedTuple):
             found = {name: function(params) for name, function in self.observables.items()}
         found = {name: jnp.asarray(value) for name, value in found.items()}
         return {name: value.astype(saved_dtype(value.dtype)) for name, value in found.items()}
+
+    def carried(self, carry: PyTree, params: PyTree, n: Array) -> PyTree:
+        """What a replica carries after step n, in the dtypes that it had."""
+        assert self.update is not None
+        return jax.tree.map(lambda new, old: new.astype(old.dtype), self.update(carry, params, n), carry)
 
 
 def watched(
@@ -99,7 +105,7 @@ def _accumulator(accumulate: Any, params: PyTree) -> tuple[Callable, Callable, P
     if not isinstance(accumulate, tuple | list) or len(accumulate) != 2 or not callable(accumulate[1]):
         raise InputError(f"accumulate is {shown(accumulate)}: pass (init, update), update(carry, params, n) a function")
     init, update = accumulate
-    start = init if callable(init) else _Constant(jax.tree.map(inputs.as_array, init))
+    start = init if callable(init) else _Constant(jax.tree_util.tree_map_with_path(_as_carried, init))
     first, carry = freshness.traced(start, params, what="the first of accumulate")
     carry = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), carry)
     known, after = freshness.traced(
@@ -109,17 +115,20 @@ def _accumulator(accumulate: Any, params: PyTree) -> tuple[Callable, Callable, P
     if jax.tree.structure(carry) != jax.tree.structure(after):
         raise InputError("accumulate: update(carry, params, n) gives another structure than carry: return one like it")
     for (path, old), new in zip(before, jax.tree.leaves(after), strict=True):
-        if (old.shape, old.dtype) != (new.shape, new.dtype):
+        if old.shape != new.shape or not jnp.can_cast(new.dtype, old.dtype, "same_kind"):
             where = inputs.leaf_name("carry", path)
             raise InputError(f"accumulate: update gives {where} {_told(new)}, and it was {_told(old)}: keep both")
     return first, known, carry
 
 
-class _Constant:
-    """A function to the same pytree, whatever the params."""
+def _as_carried(path: Any, leaf: Any) -> Array:
+    return inputs.as_array(leaf, inputs.leaf_name("carry", path))
 
-    def __init__(self, value: PyTree):
-        self.value = value
+
+class _Constant(eqx.Module):
+    """A function to the same pytree, whatever the params; a module, so that its arrays are inputs."""
+
+    value: PyTree
 
     def __call__(self, params: PyTree) -> PyTree:
         del params

@@ -44,43 +44,16 @@ RESULTS = [
         {substeps} steps of its own per SGD step, since with batch norm ε² is η, not η/S: halving them moves it by
         less than the gap, but is not resolved to within the margin ({half} at most).
         """,
-        earlier={
-            "width": "64",
-            "N": "512",
-            "eta": "0.05",
-            "S": "32",
-            "replicas": "80",
-            "steps": "24",
-            "gap": "1.35 ± 0.40",
-            "step": "4",
-            "times": "6",
-            "substeps": "2",
-            "half": "−0.37 ± 0.43",
-        },
     ),
     Sentence(
         "c1",
         values.c1,
         """
         And on C1 (`paper`, width {width}, batch norm, dropout ½, {N} digits, η = {eta}, S = {S}, {replicas}
-        replicas, {steps} steps): the train loss differs (by {gap} at step {step}, again the largest of {times}
-        times), ‖g‖² is equivalent, {undecided} observables are undecided, for which some {needed} replicas would do;
-        the SDE's own step is not resolved here either ({half} at most).
+        replicas, {steps} steps): {equivalent} observables are equivalent, two are undecided, train loss ({gap} at step
+        {step}, again the largest of {times} times) and distance, for which about {needed} replicas would do; the SDE's
+        own step is not resolved here either ({half} at most).
         """,
-        earlier={
-            "width": "16",
-            "N": "128",
-            "eta": "0.05",
-            "S": "16",
-            "replicas": "76",
-            "steps": "12",
-            "gap": "0.54 ± 0.36",
-            "step": "8",
-            "times": "3",
-            "undecided": "4",
-            "needed": "200",
-            "half": "0.43 ± 0.57",
-        },
     ),
     Sentence(
         "weak_order",

@@ -72,10 +72,11 @@ def f2(s: dict) -> dict[str, str]:
 
 def c1(s: dict) -> dict[str, str]:
     kinds = _kinds(s)
-    assert (kinds["train_loss"], kinds["gradient_norm_squared"]) == ("different", "equivalent")
     undecided = [name for name, kind in kinds.items() if kind == "inconclusive"]
+    assert undecided == ["train_loss", "distance_squared"]
     needed = [s["observables"][name]["replicas_needed"] for name in undecided]
-    return _net(s) | {"undecided": str(len(undecided)), "needed": f"{round(max(needed), -2)}"}
+    equivalent = str(list(kinds.values()).count("equivalent"))
+    return _net(s) | {"equivalent": equivalent, "needed": " and ".join(map(str, needed))}
 
 
 # -- weak-order ----------------------------------------------------------------------------------------------

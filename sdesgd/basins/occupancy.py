@@ -5,11 +5,11 @@ import math
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray, PyTree
 from scipy import linalg, stats
 
 from sdesgd import inputs
@@ -110,31 +110,41 @@ def measure_occupancy(
         _check_plan(
             rates, wells, float(np.asarray(dynamics.learning_rate)), num_steps, burn_in, replicas, least_crossings
         )
-    problem, tally = problem.fresh(), Tally(dynamics, wells, burn_in).fresh()
     flat, unravel = ravel_pytree(problem.moving())
-    visits, crossings = [], []
-    for start, start_key in zip(starts, jr.split(key, len(starts)), strict=True):
-        run = simulate(
-            tally,
-            problem,
-            num_steps=burn_in + num_steps,
-            replicas=each,
-            key=start_key,
-            observables={},
-            save_every=burn_in + num_steps,
-            params=eqx.combine(unravel(jnp.asarray(start, flat.dtype)), problem.params),
-            progress=progress,
+    run = simulate(
+        dynamics,
+        problem,
+        num_steps=burn_in + num_steps,
+        replicas=replicas,
+        key=key,
+        observables={},
+        save_every=burn_in + num_steps,
+        starts=_repeated(problem, jax.vmap(unravel)(jnp.asarray(starts, flat.dtype)), each),
+        accumulate=Tally(wells, burn_in).accumulate,
+        progress=progress,
+    )
+    if run.interrupted:
+        raise InputError("the run was interrupted, so nothing is known of its occupancy: run it again")
+    if run.diverged.any():
+        lost = run.diverged.reshape(len(starts), each).sum(axis=1)
+        worst = int(lost.argmax())
+        raise InputError(
+            f"{lost[worst]} of {each} replicas diverged from the start {starts[worst]}: lower the learning_rate"
         )
-        if run.interrupted:
-            raise InputError("the run was interrupted, so nothing is known of its occupancy: run it again")
-        if run.diverged.any():
-            raise InputError(
-                f"{int(run.diverged.sum())} of {each} replicas diverged from the start {start}: lower the learning_rate"
-            )
-        counts = run.final_params[1]
-        visits.append(np.asarray(counts.visits, np.int64))
-        crossings.append(np.asarray(counts.crossings, np.int64))
-    return occupancy_of(np.stack(visits), np.stack(crossings), least_crossings, rates, dynamics.learning_rate)
+    by_start = lambda x: np.asarray(x, np.int64).reshape(len(starts), each, *x.shape[1:])  # noqa: E731
+    counts = run.accumulated
+    return occupancy_of(
+        by_start(counts.visits), by_start(counts.crossings), least_crossings, rates, dynamics.learning_rate
+    )
+
+
+def _repeated(problem: Problem, starts: PyTree, each: int) -> PyTree:
+    """The params of all replicas, those of one start beside each other; starts: the leaves that move."""
+    moving = jax.tree.map(lambda x: jnp.repeat(x, each, axis=0), starts)
+    replicas = jax.tree.leaves(moving)[0].shape[0]
+    others = eqx.filter(problem.params, eqx.is_inexact_array, inverse=True)
+    still = jax.tree.map(lambda x: jnp.broadcast_to(x, (replicas, *x.shape)) if eqx.is_array(x) else x, others)
+    return eqx.combine(moving, still)
 
 
 def occupancy_of(

@@ -60,15 +60,16 @@ def test_the_interval_covers(wells):
     p, relaxation = exact(problem, dynamics)
     burn_in, steps = round(6 * relaxation), round(30 * relaxation)
     run = sg.simulate(
-        Tally(dynamics, wells, burn_in),
+        dynamics,
         problem,
         num_steps=burn_in + steps,
         replicas=repetitions * replicas,
         key=jax.random.key(0),
         observables={},
         save_every=burn_in + steps,
+        accumulate=Tally(wells, burn_in).accumulate,
     )
-    visits, crossings = (np.asarray(x, np.int64) for x in (run.final_params[1].visits, run.final_params[1].crossings))
+    visits, crossings = (np.asarray(x, np.int64) for x in (run.accumulated.visits, run.accumulated.crossings))
     found = [
         occupancy_of(v[None], c[None], least_crossings=1)
         for v, c in zip(

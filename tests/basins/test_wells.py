@@ -150,19 +150,16 @@ def test_the_tally_counts_what_a_loop_counts(line):
     """
     eta, S, burn_in = 0.3, 2, 100
     dynamics, problem = sg.SGD(eta, S), tilted(ASYMMETRIC, 0.15, eta, S)
-    settings = {"num_steps": 600, "replicas": 4, "key": jax.random.key(1)}
-    tally = Tally(dynamics, line, burn_in)
-    observables = {"theta": position, "crossings": tally.crossings, "visits": tally.visits}
-    run = sg.simulate(tally, problem, observables=observables, **settings)
-    plain = sg.simulate(dynamics, problem, observables={"theta": plain_position}, save_every=600, **settings)
+    settings = {"num_steps": 600, "replicas": 4, "key": jax.random.key(1), "observables": {"theta": plain_position}}
+    run = sg.simulate(dynamics, problem, accumulate=Tally(line, burn_in).accumulate, **settings)
+    plain = sg.simulate(dynamics, problem, save_every=600, **settings)
     np.testing.assert_allclose(run.values["theta"][:, -1], plain.values["theta"][:, -1], rtol=1e-9)
     moved = changes = 0
     for r in range(4):
         path = run.values["theta"][r]
         visits, crossings = recount(path, line, burn_in)
-        np.testing.assert_array_equal(run.values["visits"][r, -1], visits)
-        np.testing.assert_array_equal(run.values["crossings"][r, -1], crossings)
-        np.testing.assert_array_equal(run.values["visits"][r, burn_in], 0)
+        np.testing.assert_array_equal(run.accumulated.visits[r], visits)
+        np.testing.assert_array_equal(run.accumulated.crossings[r], crossings)
         assert visits.sum() == 500
         moved += crossings.sum()
         changes += np.count_nonzero(np.diff(line.labels(path[burn_in:])))
@@ -178,21 +175,18 @@ def test_the_tally_of_any_dynamics(dynamics, potential, line, plane):
     """Step by step: states with a velocity, and wells in the plane."""
     wells = plane if potential is FOUR else line
     problem = tilted(potential, 0.15, 0.3, 2)
-    tally = Tally(dynamics, wells)
-
-    @jax.jit
-    def run(keys):
-        def step(state, now):
-            state = tally.step(problem, state, *now)
-            return state, tally.params(state)[0]
-
-        start = tally.init(problem, problem.params)
-        return jax.lax.scan(step, start, (keys, jnp.arange(len(keys))))
-
-    state, path = run(jax.random.split(jax.random.key(2), 1500))
-    visits, crossings = recount(np.concatenate([np.asarray(problem.params)[None], np.asarray(path)]), wells, 0)
-    np.testing.assert_array_equal(state.tally.visits, visits)
-    np.testing.assert_array_equal(state.tally.crossings, crossings)
+    run = sg.simulate(
+        dynamics,
+        problem,
+        num_steps=1500,
+        replicas=1,
+        key=jax.random.key(2),
+        observables={"theta": plain_position},
+        accumulate=Tally(wells).accumulate,
+    )
+    visits, crossings = recount(run.values["theta"][0], wells, 0)
+    np.testing.assert_array_equal(run.accumulated.visits[0], visits)
+    np.testing.assert_array_equal(run.accumulated.crossings[0], crossings)
     assert crossings.sum() > 10
 
 

@@ -1,0 +1,212 @@
+"""simulate: a start for each replica, the step at which a predicate first holds, what is counted on the way."""
+
+import re
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import sdesgd as sg
+from tests import exact
+from tests.compilations import compilations
+from tests.refusals import refused
+
+Q, START = exact.small()
+DYNAMICS = [
+    sg.SGD(0.1, 2),
+    sg.SGD(0.1, 2, sampling="reshuffle", momentum=0.5),
+    sg.GaussianSGD(0.1, 2, momentum=0.5),
+    sg.SDE(0.1, 2),
+    sg.SDE(0.1, 2, momentum=0.5),
+    sg.SVAG(0.1, 2, 2),
+]
+STARTS = np.linspace(-1, 1, 10).reshape(5, 2)
+
+
+def theta(params):
+    return params
+
+
+def run(dynamics=DYNAMICS[0], **options):
+    settings = dict(num_steps=12, replicas=5, key=jr.key(0), observables={"theta": theta}, save_every=1)
+    return sg.simulate(dynamics, Q.problem(START), **(settings | options))
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS, ids=lambda d: f"{type(d).__name__}-{getattr(d, 'momentum', 0)}")
+def test_each_replica_goes_from_its_start_as_it_would_alone(dynamics):
+    """Replica r from start r takes the path that replica r takes where all begin there."""
+    together = run(dynamics, starts=STARTS).values["theta"]
+    np.testing.assert_array_equal(together[:, 0], STARTS)
+    for r in (0, 3):
+        alone = run(dynamics, params=STARTS[r]).values["theta"]
+        np.testing.assert_allclose(together[r], alone[r], rtol=1e-9)
+
+
+@pytest.mark.parametrize("block", [1, 2, 5])
+@pytest.mark.parametrize("seconds", [1e-9, 10.0])
+def test_a_replica_stops_where_the_predicate_first_holds(monkeypatch, block, seconds):
+    """Against the saved path of the same run without a predicate, whatever the blocks and segments."""
+    monkeypatch.setattr(sg.simulation, "replica_blocks", lambda *_: (block, block))
+    monkeypatch.setattr("sdesgd.progress._SEGMENT_SECONDS", seconds)
+    free = run(starts=STARTS, num_steps=40).values["theta"]
+    edge = float(np.quantile(free[:, -1, 0], 0.5))
+    inside = free[:, :, 0] > edge
+    want = np.where(inside.any(axis=1), inside.argmax(axis=1), -1)
+    assert len(set(want)) > 2
+    assert -1 in want or want.max() > 0
+    out = run(starts=STARTS, num_steps=40, until=lambda p: p[0] > edge)
+    np.testing.assert_array_equal(out.stopped, want)
+    assert out.values["theta"].shape == free.shape
+    for r, n in enumerate(want):
+        last = 40 if n < 0 else n
+        np.testing.assert_allclose(out.values["theta"][r, : last + 1], free[r, : last + 1], rtol=1e-9)
+        np.testing.assert_array_equal(out.values["theta"][r, last:], np.tile(out.final_params[r], (41 - last, 1)))
+
+
+def test_the_mean_first_passage_is_that_of_the_exact_law():
+    """A walk on the line, ±s with odds of a half: the mean number of steps from 0 to ±a s is a²."""
+    problem = sg.Problem(lambda x, g: g * x, jnp.asarray(0.0), np.array([1.0, -1.0]))
+    a, replicas = 6, 4000
+    out = sg.simulate(
+        sg.SGD(0.5, 1),
+        problem,
+        num_steps=2000,
+        replicas=replicas,
+        key=jr.key(5),
+        observables={},
+        save_every=2000,
+        until=lambda x: jnp.abs(x) > 0.5 * (a - 0.5),
+    )
+    assert (out.stopped > 0).all()
+    # Var = (2/3) a²(a² − 1): exact for the walk.
+    error = np.sqrt(2 / 3 * a**2 * (a**2 - 1) / replicas)
+    assert abs(out.stopped.mean() - a**2) < 4.5 * error
+    assert (np.abs(out.final_params) == 0.5 * a).all()
+
+
+def test_where_all_have_stopped_nothing_is_computed_any_more():
+    """10⁹ steps of which all but the first few are not taken."""
+    out = run(num_steps=10**9, save_every=10**9, until=lambda p: p[0] == p[0])
+    np.testing.assert_array_equal(out.stopped, 0)
+
+
+def test_what_is_accumulated_is_the_sum_along_the_path():
+    """Σ n θ_n over the steps after the start, and how many there were; diverged and stopped replicas count no more."""
+
+    def update(carry, params, n):
+        total, count = carry
+        return total + n * params, count + 1
+
+    zero = jnp.zeros(2), jnp.asarray(0)
+    out = run(accumulate=(zero, update))
+    paths = out.values["theta"]
+    np.testing.assert_allclose(out.accumulated[0], np.einsum("n,rnd->rd", np.arange(13), paths), rtol=1e-9)
+    np.testing.assert_array_equal(out.accumulated[1], 12)
+    halted = run(accumulate=(zero, update), until=lambda p: p[0] < np.median(paths[:, 5, 0]))
+    np.testing.assert_array_equal(halted.accumulated[1], np.where(halted.stopped < 0, 12, halted.stopped))
+    begun = run(accumulate=(lambda p: (3 * p, jnp.asarray(7)), lambda c, p, n: c))
+    np.testing.assert_allclose(begun.accumulated[0], np.tile(3 * START, (5, 1)))
+
+
+def test_a_replica_that_diverges_counts_no_more():
+    cubic = sg.Problem(lambda x, b: x**2 / 2 - x**3 / 3 + b * x, jnp.asarray(0.9), np.array([0.8, -0.8]))
+    with pytest.warns(RuntimeWarning, match="diverged"):
+        out = sg.simulate(
+            sg.SGD(0.1, 1),
+            cubic,
+            num_steps=200,
+            replicas=16,
+            key=jr.key(0),
+            observables={"x": theta},
+            accumulate=(jnp.asarray(0), lambda c, x, n: c + 1),
+        )
+    finite = np.isfinite(out.values["x"]).sum(axis=1) - 1
+    assert out.diverged.any()
+    assert not out.diverged.all()
+    np.testing.assert_array_equal(out.accumulated, finite)
+
+
+def test_one_function_gives_the_observables_of_several():
+    """The same numbers, from one pass; also for coupled dynamics."""
+    both = {"theta": theta, "norm": lambda p: jnp.sum(p**2)}
+    apart = run(observables=both)
+    together = run(observables=lambda p: {name: f(p) for name, f in both.items()})
+    pair = [sg.GaussianSGD(0.1, 2), sg.SDE(0.1, 2)]
+    settings = dict(num_steps=4, replicas=3, key=jr.key(0))
+    coupled = sg.simulate_coupled(*pair, Q.problem(START), observables=both, **settings)
+    joined = sg.simulate_coupled(
+        *pair, Q.problem(START), observables=lambda p: {n: f(p) for n, f in both.items()}, **settings
+    )
+    for one, other in [(apart, together), *zip(coupled, joined, strict=True)]:
+        assert set(one.values) == set(other.values)
+        for name in both:
+            np.testing.assert_allclose(one.values[name], other.values[name], rtol=1e-12)
+
+
+def test_a_saved_run_goes_on_from_where_it_was(tmp_path):
+    """Final params are starts; what was counted and where it stopped come back too."""
+    first = run(accumulate=({"n": jnp.asarray(0)}, lambda c, p, n: {"n": n}), until=lambda p: p[0] > 0.3)
+    first.save(tmp_path / "a.nc")
+    saved = sg.Trajectories.load(tmp_path / "a.nc", template=START, accumulated={"n": jnp.asarray(0)})
+    np.testing.assert_array_equal(saved.stopped, first.stopped)
+    assert saved.stopped.dtype == first.stopped.dtype
+    np.testing.assert_array_equal(saved.accumulated["n"], first.accumulated["n"])
+    np.testing.assert_array_equal(run(starts=saved.final_params).values["theta"][:, 0], first.final_params)
+
+
+def test_values_read_from_outside_are_those_of_the_call():
+    """A second call sees the new edge; new starts and other first counts compile nothing."""
+    edge = {"at": -10.0}
+    until = lambda p: p[0] > edge["at"]  # noqa: E731
+    assert (run(until=until).stopped == 0).all()
+    edge["at"] = 1e9
+    assert (run(until=until).stopped == -1).all()
+
+    def again(k):
+        run(starts=k * STARTS, until=until, accumulate=(jnp.zeros(()) + k, lambda c, p, n: c + p[0]))
+
+    again(1.0)
+    with compilations() as names:
+        again(0.5)
+    assert not names
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"starts": STARTS, "params": START}, ["both params and starts"]),
+        ({"starts": STARTS[:3]}, ["starts", "(3, 2)", "(5, 2)"]),
+        ({"starts": np.ones((5, 3))}, ["(5, 3)", "(5, 2)"]),
+        ({"starts": {"a": STARTS}}, ["structure"]),
+        ({"starts": np.where(np.arange(10).reshape(5, 2) == 4, np.nan, STARTS)}, ["starts", "finite"]),
+        ({"until": 3}, ["until", "function"]),
+        ({"until": lambda p: p}, ["until", "bool", "(2,)"]),
+        ({"until": lambda p: p[0]}, ["until", "bool"]),
+        ({"until": lambda p: bool(p[0] > 0)}, ["until", "traced"]),
+        ({"accumulate": lambda c, p, n: c}, ["accumulate", "(init, update)"]),
+        ({"accumulate": (0.0, 3)}, ["accumulate", "(init, update)"]),
+        ({"accumulate": (np.zeros(2), lambda c, p, n: c[0])}, ["accumulate", "keep"]),
+        ({"accumulate": (np.zeros(2), lambda c, p, n: (c, c))}, ["accumulate", "structure"]),
+        ({"accumulate": (0, lambda c, p, n: c + 0.5)}, ["accumulate", "int", "float"]),
+        ({"observables": lambda p: p}, ["observables", "dict"]),
+        ({"observables": lambda p: {"step": p}}, ["step"]),
+        ({"observables": lambda p: {"stopped": p}}, ["stopped"]),
+        ({"observables": lambda p: {"text": "no"}}, ["observable"]),
+    ],
+)
+def test_bad_input(options, words):
+    message = refused(lambda: run(**options), re.escape(words[0]))
+    assert all(word in message for word in words), message
+
+
+def test_a_loss_that_is_not_finite_at_one_start_names_the_replica():
+    problem = sg.Problem(lambda x, b: jnp.log(x) + b, jnp.asarray(1.0), np.zeros(2))
+    starts = np.array([1.0, 2.0, -1.0])
+    message = refused(
+        lambda: sg.simulate(
+            sg.SGD(0.1, 1), problem, num_steps=1, replicas=3, key=jr.key(0), observables={}, starts=starts
+        ),
+        "replica 2",
+    )
+    assert "nan" in message
