@@ -1,19 +1,16 @@
 """What sgd-vs-sde compares: its configuration, the nets and data it knows, the observables."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray
 
 import sdesgd as sg
 from experiments.run import option
-from sdesgd import models
+from sdesgd import models, observables
 from sdesgd.errors import InputError, require_known
 
 
@@ -151,7 +148,7 @@ def make_net(config: Config, shape: tuple[int, ...], num_classes: int, key: PRNG
     return {"f1": models.f1, "f2": models.f2}[config.model](in_size, num_classes, width=config.width, **options)
 
 
-def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, dict[str, Callable]]:
+def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, observables.Together]:
     """The problem on the training part, and the observables.
 
     Train and test loss and accuracy are those of the net in use: dropout off, batch norm by the statistics of the
@@ -166,15 +163,14 @@ def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, dict[str, Call
     problem = models.finite_sum(net, dataset.inputs, dataset.labels, config.batch_size)
     key_masks = key_masks if problem.needs_key else None
     test = jnp.asarray(dataset.test_inputs), jnp.asarray(dataset.test_labels)
-    available = {
+    parts = {
         "train_loss": models.Evaluation(models.cross_entropy, *problem.data),
-        "test_loss": models.Evaluation(models.cross_entropy, *test),
-        "test_accuracy": models.Evaluation(models.correct, *test),
-        "distance_squared": SquaredDistance(net),
-        "gradient_norm_squared": GradientNorm(problem, key_masks),
-        "trace_covariance": TraceCovariance(problem, key_masks),
+        "test": models.Evaluation({"test_loss": models.cross_entropy, "test_accuracy": models.correct}, *test),
+        "distance_squared": observables.SquaredDistance(net),
+        "moments": observables.GradientMoments(problem, key_masks),
     }
-    return problem, {name: available[name] for name in chosen(config)}
+    needed = {_PART_OF.get(name, name) for name in chosen(config)}
+    return problem, observables.Together({k: parts[k] for k in parts if k in needed}, tuple(chosen(config)))
 
 
 # -- observables -----------------------------------------------------------------------------------------
@@ -189,6 +185,12 @@ OBSERVABLES = {
     "trace_covariance": "tr C",
 }
 
+_PART_OF = {
+    "test_loss": "test",
+    "test_accuracy": "test",
+    "gradient_norm_squared": "moments",
+    "trace_covariance": "moments",
+}
 _OF_THE_DESCENDED_LOSS = ("gradient_norm_squared", "trace_covariance")
 
 
@@ -204,35 +206,3 @@ def chosen(config: Config) -> dict[str, str]:
         return labels
     names = [name.strip() for name in config.observables.split(",")]
     return {require_known("observable", name, OBSERVABLES): labels[name] for name in names}
-
-
-class SquaredDistance(eqx.Module):
-    """‖θ − θ₀‖² over the leaves that move."""
-
-    start: PyTree
-
-    def __call__(self, params: PyTree) -> Float[Array, ""]:
-        moving = [eqx.filter(tree, eqx.is_inexact_array) for tree in (params, self.start)]
-        terms = jax.tree.map(lambda a, b: jnp.sum((a - b) ** 2), *moving)
-        return sum(jax.tree.leaves(terms), jnp.zeros(()))
-
-
-class GradientNorm(eqx.Module):
-    """‖g‖²."""
-
-    problem: sg.Problem
-    key: PRNGKeyArray | None
-
-    def __call__(self, params: PyTree) -> Float[Array, ""]:
-        terms = jax.tree.map(lambda g: jnp.sum(g**2), self.problem.gradient(params, self.key))
-        return sum(jax.tree.leaves(terms), jnp.zeros(()))
-
-
-class TraceCovariance(eqx.Module):
-    """tr C."""
-
-    problem: sg.Problem
-    key: PRNGKeyArray | None
-
-    def __call__(self, params: PyTree) -> Float[Array, ""]:
-        return sg.gradient_covariance.trace(self.problem, params, self.key)

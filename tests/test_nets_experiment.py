@@ -88,8 +88,8 @@ def test_observables_of_a_net_with_batch_norm_and_dropout_are_functions_of_the_p
     )
     problem, observables = build(config, jr.key(0))
     net = problem.params
-    values = {name: float(f(net)) for name, f in observables.items()}
-    assert values == {name: float(f(net)) for name, f in observables.items()}
+    values = {name: float(value) for name, value in observables(net).items()}
+    assert values == {name: float(value) for name, value in observables(net).items()}
     inputs, labels = problem.data
     logits = np.asarray(net(inputs))
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(24), labels]

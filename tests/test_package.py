@@ -35,7 +35,7 @@ def test_every_public_name_is_there_at_once(name):
 
 
 def test_subpackages_are_reached_as_attributes_of_a_bare_import():
-    names = SUBPACKAGES + ["toys", "models"]
+    names = [*SUBPACKAGES, "toys", "models"]
     code = f"import sdesgd as sg; print(*[getattr(sg, name).__name__ for name in {names}])"
     assert in_a_fresh_process(code).split() == [f"sdesgd.{name}" for name in names]
 
