@@ -230,6 +230,19 @@ def _inner(params: dict) -> Iterator[core.Jaxpr]:
                 yield item
 
 
+def digest_of(tree: PyTree) -> str:
+    """Of a pytree: its structure, arrays by their bytes, functions as of this call by their programs."""
+    leaves, treedef = jax.tree.flatten(tree, is_leaf=lambda x: isinstance(x, Fresh))
+    written = [_ADDRESS.sub("", str(treedef)).encode()]
+    for leaf in leaves:
+        if isinstance(leaf, Fresh):
+            written.append(leaf.known.digest.encode())
+            _feed(written, leaf.arrays, 0)
+        else:
+            _feed(written, leaf, 0)
+    return hashlib.blake2b(b"\0".join(written), digest_size=16).hexdigest()
+
+
 def _digest(program: core.ClosedJaxpr) -> str:
     written: list[bytes] = []
     _feed(written, program, 0)

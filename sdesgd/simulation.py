@@ -1,5 +1,6 @@
 """Replicas of any dynamics → Trajectories: keys, blocks, segments, divergence, progress, interruption."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from sdesgd import inputs, sizes
 from sdesgd.admission import check_arguments, check_sizes, check_starts, elapsed_time
+from sdesgd.checkpoint import Checkpoint, identity_of
 from sdesgd.divergence import undebugged, warn_diverged
 from sdesgd.dynamics import AbstractDynamics
 from sdesgd.problem import Problem
@@ -35,6 +37,7 @@ def simulate(
     starts: PyTree = None,
     until: Callable[[PyTree], Any] | None = None,
     accumulate: tuple[Any, Callable[[PyTree, PyTree, Any], PyTree]] | None = None,
+    checkpoint: str | os.PathLike | None = None,
     progress: str = "",
 ) -> Trajectories:
     """Independent replicas of a dynamics, with observables saved along the way.
@@ -65,13 +68,18 @@ def simulate(
             carries at first, a pytree of arrays, or a function of its start to one. ``update(carry, params, n)``: what
             it carries after step n = 1, 2, …, of the same shapes and dtypes. A replica that has diverged or stopped
             counts no more; the step at which it stops still counts.
+        checkpoint: a file that holds the state of the run, written every minute, at Ctrl-C and at the end. The same
+            call goes on from it after an interruption, a kill −9 too, and gives the same result, bit for bit; after
+            the end it gives the result at once.
         progress: a label; shows a bar with the time left where stderr is a terminal. Empty: none.
 
     Raises:
         InputError: bad sizes, or more than fits into this machine's memory; a start of another structure than the
             problem's or that isn't finite; both params and starts; an ``until`` that doesn't give one bool, an
             ``accumulate`` that changes shapes or dtypes; functions that JAX can't trace; an observable that doesn't
-            return an array, or whose name a file can't hold; a rate that is 0 or infinite in the dtype of params.
+            return an array, or whose name a file can't hold; a rate that is 0 or infinite in the dtype of params; a
+            checkpoint that is damaged, that can't be written, or of a run with another problem, dynamics, key, start,
+            functions or sizes.
 
     Warns:
         RuntimeWarning: replicas diverged; quotes ηλ_max against 2(1+m).
@@ -99,7 +107,22 @@ def simulate(
     keys = jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(replicas))
     now = Replicas(own[0], jnp.zeros((replicas, num_members), bool), keys, *own[1:])
     values = {name: np.empty((replicas, len(step), *row.shape), row.dtype) for name, row in rows.items()}
-    saved = 0
+    saved, clock = 0, Clock(num_steps, save_every, capacity)
+    keeper = None
+    if checkpoint is not None:
+        identity = identity_of(
+            problem=problem,
+            dynamics=dynamics,
+            key=key,
+            start=(starts, common),
+            functions=(watch, init),
+            sizes=(num_steps, replicas, save_every, blocks),
+        )
+        keeper = Checkpoint(checkpoint, identity, (num_steps, save_every))
+        found = keeper.resume(now._replace(key=None), values)
+        if found is not None:
+            (now, saved, clock.done), keys = found, now.key
+            now = now._replace(key=keys)
 
     def advanced(now, first, saves, steps, observing):
         bounds = jnp.asarray([first, saves, steps, int(observing)])
@@ -110,12 +133,18 @@ def simulate(
             values[name][:, saved : saved + count] = np.asarray(rows)[:, :count]
         return saved + count
 
-    clock = Clock(num_steps, save_every, capacity)
-    interrupted = False
+    interrupted, kept = False, (now, saved, clock.done)  # assigned at once, so that Ctrl-C finds what belongs together
+
+    def write():
+        if keeper is not None:
+            keeper.write(kept[0]._replace(key=None), values, *kept[1:])
+
     with progress_bar(progress, num_steps) as advance_bar, undebugged():
         try:
-            now, table = advanced(now, 0, 1, 0, True)
-            saved = keep(table, 1)
+            if not saved:
+                now, table = advanced(now, 0, 1, 0, True)
+                saved = keep(table, 1)
+                kept = now, saved, 0
             while clock.done < num_steps:
                 saves, steps = clock.plan()
                 on_save = (clock.done + saves * steps) % save_every == 0
@@ -124,11 +153,16 @@ def simulate(
                 if on_save:
                     saved = keep(table, saves)
                 del table
+                kept = now, saved, clock.done
                 advance_bar(clock.done)
+                if keeper is not None and keeper.due():
+                    write()
         except KeyboardInterrupt:
-            if not saved:
+            if not kept[1]:
                 raise
             interrupted = True
+    write()
+    now, saved, _ = kept
     dead = np.asarray(now.dead)
     result = Trajectories(
         time=time_of_save[:saved],

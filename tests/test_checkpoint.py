@@ -1,0 +1,196 @@
+"""simulate(checkpoint=…): the same call goes on, bit for bit, and refuses what isn't its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import sdesgd as sg
+from sdesgd import checkpoint
+from tests import exact
+from tests.refusals import refused
+
+Q, START = exact.small()
+SETTINGS = dict(num_steps=12, replicas=3, key=jr.key(0), observables={"theta": lambda p: p}, save_every=3)
+
+
+def run(path, dynamics=None, problem=None, **options):
+    dynamics = dynamics or sg.SGD(0.1, 2, momentum=0.5)
+    return sg.simulate(dynamics, problem or Q.problem(START), checkpoint=path, **(SETTINGS | options))
+
+
+class Interrupted(checkpoint.Checkpoint):
+    """Ctrl-C at the n-th segment."""
+
+    left = 0
+
+    def due(self):
+        Interrupted.left -= 1
+        if Interrupted.left == 0:
+            raise KeyboardInterrupt
+        return False
+
+
+@pytest.mark.parametrize(
+    "dynamics",
+    [
+        sg.SGD(0.1, 2, sampling="reshuffle", momentum=0.5),
+        sg.SDE(0.1, 2),
+        sg.Coupled(sg.GaussianSGD(0.1, 2), sg.SDE(0.1, 2)),
+    ],
+    ids=["reshuffle", "SDE", "coupled"],
+)
+@pytest.mark.parametrize("segments", [1, 4, 9])
+def test_the_same_call_goes_on_bit_for_bit(monkeypatch, tmp_path, dynamics, segments):
+    """Stopped between saves too: every segment is one step."""
+    pair = isinstance(dynamics, sg.Coupled)
+    options = {
+        "observables": {"theta": (lambda p: jnp.stack(p)) if pair else (lambda p: p)},
+        "accumulate": (0.0, lambda c, p, n: c + n),
+    }
+    whole = run(None, dynamics, **options)
+    monkeypatch.setattr("sdesgd.progress._SEGMENT_SECONDS", 1e-9)
+    monkeypatch.setattr("sdesgd.simulation.Checkpoint", Interrupted)
+    Interrupted.left = segments
+    part = run(tmp_path / "a", dynamics, **options)
+    assert part.interrupted
+    assert len(part.step) < 5
+    after = run(tmp_path / "a", dynamics, **options)
+    again = run(tmp_path / "a", dynamics, **options)
+    for out in (after, again):
+        assert not out.interrupted
+        np.testing.assert_array_equal(out.values["theta"], whole.values["theta"])
+        np.testing.assert_array_equal(out.accumulated, whole.accumulated)
+        np.testing.assert_array_equal(out.diverged, whole.diverged)
+    np.testing.assert_array_equal(
+        *(np.asarray(jnp.stack(o.final_params) if pair else o.final_params) for o in (after, whole))
+    )
+
+
+def test_a_finished_run_is_read_and_not_run_again(monkeypatch, tmp_path):
+    first = run(tmp_path / "a")
+    monkeypatch.setattr("sdesgd.simulation.segment", None)
+    np.testing.assert_array_equal(run(tmp_path / "a").values["theta"], first.values["theta"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dynamics": sg.SGD(0.1, 2)}, "dynamics"),
+        ({"dynamics": sg.SGD(0.1, 1, momentum=0.5)}, "dynamics"),
+        ({"dynamics": sg.SGD(0.2, 2, momentum=0.5)}, "dynamics"),
+        ({"dynamics": sg.SGD(lambda n: 0.1, 2, momentum=0.5)}, "dynamics"),
+        ({"key": jr.key(1)}, "key"),
+        ({"num_steps": 15}, "sizes"),
+        ({"save_every": 6}, "sizes"),
+        ({"replicas": 4}, "sizes"),
+        ({"params": START + 1}, "start"),
+        ({"observables": {"theta": lambda p: 2 * p}}, "functions"),
+        ({"until": lambda p: p[0] > 5}, "functions"),
+        ({"problem": Q.problem(START + 1)}, "problem, start"),
+    ],
+)
+def test_another_run_is_refused_by_what_differs(tmp_path, options, words):
+    run(tmp_path / "a")
+    before = (tmp_path / "a").read_bytes()
+    refused(lambda: run(tmp_path / "a", **options), f"with other {words}: name another file")
+    assert (tmp_path / "a").read_bytes() == before
+
+
+def test_data_that_changed_is_another_problem(tmp_path):
+    data = np.array([1.0, 2.0, 3.0])
+    problem = lambda: sg.Problem(lambda w, x: (w - x) ** 2, jnp.asarray(0.0), data)  # noqa: E731
+    run(tmp_path / "a", sg.SGD(0.1, 1), problem())
+    run(tmp_path / "a", sg.SGD(0.1, 1), problem())
+    data[1] = 2.5
+    refused(lambda: run(tmp_path / "a", sg.SGD(0.1, 1), problem()), "other problem")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda b: b[:-1],
+        lambda b: b[:40],
+        lambda b: b"",
+        lambda b: b + b"x",
+        lambda b: b[:-5] + bytes([b[-5] ^ 1]) + b[-4:],
+        lambda b: b.replace(b'"done": 12', b'"done": "x"'),
+        lambda b: b.replace(b'"identity"', b'"identitY"'),
+        lambda b: b"{}\n" + b,
+        lambda b: b + b"x" * 100_000,
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, damage):
+    run(tmp_path / "a")
+    (tmp_path / "a").write_bytes(damage((tmp_path / "a").read_bytes()))
+    assert str(tmp_path / "a") in refused(lambda: run(tmp_path / "a"), "a")
+
+
+def test_forged_counts_are_refused(tmp_path):
+    run(tmp_path / "a")
+    content = (tmp_path / "a").read_bytes()
+    magic, header, body = content.split(b"\n", 2)
+    for change in ({"saved": 10**6}, {"saved": -1}, {"done": 13}, {"done": -3}, {"saved": 2}):
+        forged = json.dumps(json.loads(header) | change).encode()
+        (tmp_path / "a").write_bytes(b"\n".join([magic, forged, body]))
+        refused(lambda: run(tmp_path / "a"), "damaged")
+
+
+def test_nowhere_to_write_is_refused_before_the_run(tmp_path):
+    refused(lambda: run(tmp_path / "none" / "a", num_steps=3 * 10**8), "none")
+    refused(lambda: run(tmp_path, num_steps=3 * 10**8), "folder")
+
+
+def test_a_copy_that_fails_costs_no_run(monkeypatch, tmp_path):
+    def full(*_):
+        raise sg.InputError("can't write: disk full")
+
+    monkeypatch.setattr("sdesgd.files.write", full)
+    with pytest.warns(RuntimeWarning, match="no checkpoint was kept"):
+        out = run(tmp_path / "a")
+    assert len(out.step) == 5
+
+
+LONG = """
+import sys, jax.numpy as jnp, jax.random as jr, numpy as np
+import sdesgd as sg
+from sdesgd import checkpoint
+checkpoint._SECONDS = 0.2
+problem = sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), jnp.zeros(2), np.arange(8.0).reshape(4, 2))
+run = lambda path: sg.simulate(sg.SGD(0.01, 2), problem, num_steps=3_000_000, save_every=100_000, replicas=2,
+    key=jr.key(0), observables={"w": lambda w: w}, checkpoint=path)
+out = run(sys.argv[1])
+np.save(sys.argv[2], out.values["w"])
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
+    """kill −9, whatever it is doing; the last run is left to end."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    start = lambda name: subprocess.Popen(  # noqa: E731
+        [sys.executable, "-c", LONG, str(tmp_path / f"{name}.state"), str(tmp_path / f"{name}.npy")], env=environment
+    )
+    assert start("whole").wait() == 0
+    rng, kills = np.random.default_rng(0), 0
+    while True:
+        process = start("killed")
+        deadline = time.monotonic() + 3 + 4 * rng.random()
+        while process.poll() is None and time.monotonic() < deadline and kills < 3:
+            time.sleep(0.01)
+        if kills >= 3 or process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert process.wait() == 0
+    assert kills > 0
+    np.testing.assert_array_equal(*(np.load(tmp_path / f"{name}.npy") for name in ("whole", "killed")))
