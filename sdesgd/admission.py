@@ -36,10 +36,10 @@ def check_arguments(dynamics, problem, num_steps, replicas, save_every) -> None:
         )
 
 
-def check_sizes(dynamics, problem, state, replicas, saves, rows, blocks) -> None:
+def check_sizes(dynamics, problem, state, counted, replicas, saves, rows, blocks) -> None:
     """Refuses what can't fit into the memory of this machine, before anything is computed."""
     size = lambda tree: sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree) if hasattr(x, "dtype"))  # noqa: E731
-    row, carried = size(rows), size(eqx.filter(state, eqx.is_array))
+    row, carried = size(rows), size(eqx.filter(state, eqx.is_array)) + size(counted)
     kept = replicas * (saves * row + 2 * carried)
     sizes.check_fits(
         kept, f"{replicas} replicas × ({saves} saves × {row} bytes + 2 × {carried} bytes of params and state)"

@@ -100,7 +100,7 @@ def simulate(
     watch, init, rows, counted = watched(observables, until, accumulate, dynamics.params(state), num_members)
     blocks = replica_blocks(dynamics, problem, replicas)
     capacity = sizes.saves_of_a_call(len(step), replicas * sum(x.size * x.dtype.itemsize for x in rows.values()))
-    check_sizes(dynamics, problem, (state, counted), replicas, len(step), rows, blocks)
+    check_sizes(dynamics, problem, state, counted, replicas, len(step), rows, blocks)
     check_starts(problem, starts, common, blocks[1])
     own = begun(dynamics, problem, watch, starts, common, init, blocks[0])
     own = jax.tree.map(lambda x: jnp.broadcast_to(x, (replicas, *x.shape[1:])), own)

@@ -52,8 +52,8 @@ def test_there_is_something_to_test():
 
 
 @pytest.mark.parametrize("code", SNIPPETS, ids=range(len(SNIPPETS)))
-def test_snippets_run_in_a_fresh_process(code):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=TOP, timeout=500)
+def test_snippets_run_in_a_fresh_process(code, tmp_path):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=500)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 

@@ -200,6 +200,10 @@ def test_bad_input(options, words):
     assert all(word in message for word in words), message
 
 
+def test_what_is_carried_counts_as_memory():
+    refused(lambda: run(replicas=1000, accumulate=(lambda p: jnp.zeros(10**12), lambda c, p, n: c)), "GB")
+
+
 def test_a_loss_that_is_not_finite_at_one_start_names_the_replica():
     problem = sg.Problem(lambda x, b: jnp.log(x) + b, jnp.asarray(1.0), np.zeros(2))
     starts = np.array([1.0, 2.0, -1.0])
