@@ -121,6 +121,8 @@ def runs(draw):
         diverged=draw(arrays((replicas, *members), [np.dtype(bool)], most=0)),
         interrupted=draw(st.booleans()),
         blocks=draw(st.tuples(st.integers(1, 99), st.integers(1, 99))),
+        stopped=draw(arrays((replicas,), [np.dtype("i4")], most=0)),
+        accumulated=draw(st.one_of(st.none(), pytrees(replicas))),
     )
 
 
@@ -179,24 +181,27 @@ def test_any_run_comes_back(run):
         path = Path(folder) / "run.nc"
         run.save(path)
         back = sg.Trajectories.load(path)
-        again = sg.Trajectories.load(path, template_of(run.final_params, len(run.diverged)))
+        templates = (template_of(tree, len(run.diverged)) for tree in (run.final_params, run.accumulated))
+        again = sg.Trajectories.load(path, *templates)
         with xr.open_dataset(path, engine="h5netcdf"):
             pass  # any other program can read it too
     for found in (back, again):
         assert list(found.values) == list(run.values)
-        for name in ("time", "step", "diverged"):
+        for name in ("time", "step", "diverged", "stopped"):
             assert same(getattr(found, name), getattr(run, name)), name
         for name, array in run.values.items():
             assert same(found.values[name], array), name
         assert (found.interrupted, found.blocks) == (run.interrupted, run.blocks)
-    if run.final_params is None:  # no template either
-        return
-    assert jax.tree.structure(again.final_params) == jax.tree.structure(run.final_params)
-    for one, other in zip(jax.tree.leaves(run.final_params), jax.tree.leaves(again.final_params), strict=True):
-        assert same(one, other)
-    kept = [leaf for leaf in jax.tree.leaves(run.final_params) if not callable(leaf)]
-    for one, other in zip(kept, back.final_params.values(), strict=True):
-        assert same(np.asarray(one) if isinstance(one, jax.Array) and not is_key(one) else one, other)
+    for name in ("final_params", "accumulated"):
+        tree = getattr(run, name)
+        if tree is None:  # no template either
+            continue
+        assert jax.tree.structure(getattr(again, name)) == jax.tree.structure(tree)
+        for one, other in zip(jax.tree.leaves(tree), jax.tree.leaves(getattr(again, name)), strict=True):
+            assert same(one, other)
+        kept = [leaf for leaf in jax.tree.leaves(tree) if not callable(leaf)]
+        for one, other in zip(kept, getattr(back, name).values(), strict=True):
+            assert same(np.asarray(one) if isinstance(one, jax.Array) and not is_key(one) else one, other)
 
 
 # -- names -------------------------------------------------------------------------------------------------
