@@ -5,6 +5,7 @@ call, so nothing in a file decides how much is read.
 """
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import time
@@ -18,22 +19,27 @@ import numpy as np
 from jaxtyping import PyTree
 
 from sdesgd import files, freshness
-from sdesgd.errors import InputError, one_line
+from sdesgd.errors import InputError, one_line, shown
 from sdesgd.inputs import is_key
 
-# Work that a kill may cost, but for one compiled call.
+# A kill costs the work of this many seconds, and of the compiled call that it falls into.
 _SECONDS = 60.0
 _MAGIC, _FORMAT, _HEADER = b"sdesgd checkpoint\n", 1, 4096
+# Of JAX's own, those that change draws or roundings.
+_SETTINGS = ("jax_enable_x64", "jax_threefry_partitionable", "jax_default_matmul_precision")
 _Tables = dict[str, np.ndarray]
 
 
 def identity_of(**parts: Any) -> dict[str, str]:
-    """part → digest of what it holds; of what decides the numbers of a run, and of the versions that compute them.
+    """part → digest of what it holds: of all that decides the numbers of a run.
 
     Args:
         parts: pytrees, with functions as of this call.
     """
-    versions = {"jax": jax.__version__, "platform": jax.default_backend(), "format": _FORMAT}
+    device = jax.devices()[0]
+    packages = {name: importlib.metadata.version(name) for name in ("sdesgd", "jax", "jaxlib", "equinox", "diffrax")}
+    settings = {name: getattr(jax.config, name) for name in _SETTINGS}
+    versions = packages, settings, device.platform, device.device_kind, _FORMAT
     return {name: freshness.digest_of(part) for name, part in {**parts, "versions": versions}.items()}
 
 
@@ -51,7 +57,7 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike, identity: dict[str, str], counts: tuple[int, int]):
         files.check_writable(path)
-        self.counts = counts
+        self.counts, self.done = counts, -1  # of steps, those in the file
         self.path, self.identity, self.written = path, identity, time.monotonic()
 
     def resume(self, carry: PyTree, values: _Tables) -> tuple[PyTree, int, int] | None:
@@ -65,53 +71,55 @@ class Checkpoint:
             InputError: no checkpoint, a damaged one, or one of another run (what differs is named).
         """
         leaves, treedef = jax.tree.flatten(carry)
-        # JAX's arrays may be keys, which have no bytes of their own.
         templates = [_plain(leaf) for leaf in leaves]
-        state, table = (sum(x.nbytes for x in arrays) for arrays in (templates, values.values()))
+        tables = [values[name] for name in sorted(values)]
         try:
-            content = files.read_bytes(self.path, len(_MAGIC) + _HEADER + state + table)
-        except files.MissingFile:
-            return None
-        begin, _, body = content.removeprefix(_MAGIC).partition(b"\n")
-        try:
-            if not content.startswith(_MAGIC) or len(begin) > _HEADER:
-                raise ValueError("it begins otherwise")
-            header = json.loads(begin)
-            other = [name for name in self.identity if header["identity"].get(name) != self.identity[name]]
-            if other:
-                raise InputError(
-                    f"checkpoint {self.path} is of a run with other {', '.join(other)}: name another file for this "
-                    "run, or delete that one"
-                )
-            saved, done = int(header["saved"]), int(header["done"])
-            self._check_counts(saved, done, [state, *(x[:, :1].nbytes for x in values.values())], len(body))
+            with files.opened(self.path) as (file, size):
+                header = self._header(file.read(len(_MAGIC) + _HEADER))
+                saved, done, start = header["saved"], header["done"], header["bytes before"]
+                if size - start != sum(x.nbytes for x in [*templates, *(table[:, :saved] for table in tables)]):
+                    raise ValueError(f"{size} bytes of {saved} saves")
+                file.seek(start)
+                body = file.read(size - start)
             if hashlib.blake2b(body, digest_size=16).hexdigest() != header["digest"]:
                 raise ValueError("its bytes have changed")
-        except InputError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except files.MissingFile:
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(
                 f"{self.path} is no checkpoint, or a damaged one ({one_line(str(error), 60)}): delete it, and the run "
                 "begins anew"
             ) from None
         at, found = 0, []
         for leaf, template in zip(leaves, templates, strict=True):
-            array = np.frombuffer(body, template.dtype, template.size, at).reshape(template.shape)
+            array = jnp.asarray(np.frombuffer(body, template.dtype, template.size, at).reshape(template.shape))
             at += template.nbytes
-            found.append(jr.wrap_key_data(jnp.asarray(array), impl=jr.key_impl(leaf)) if is_key(leaf) else array)
-        for array in values.values():
-            rows = array[:, :saved]
-            rows[...] = np.frombuffer(body, array.dtype, rows.size, at).reshape(rows.shape)
+            found.append(jr.wrap_key_data(array, impl=jr.key_impl(leaf)) if is_key(leaf) else array)
+        for table in tables:
+            rows = table[:, :saved]
+            rows[...] = np.frombuffer(body, table.dtype, rows.size, at).reshape(rows.shape)
             at += rows.nbytes
-        found = [jnp.asarray(x) if isinstance(x, np.ndarray) else x for x in found]
+        self.done = done
         return jax.tree.unflatten(treedef, found), saved, done
 
-    def _check_counts(self, saved: int, done: int, sizes: list[int], there: int) -> None:
-        total, every = self.counts
-        if not 0 <= done <= total or saved != done // every + 1:
-            raise ValueError(f"{saved} saves in {done} steps")
-        if there != sizes[0] + saved * sum(sizes[1:]):
-            raise ValueError(f"{there} bytes of {saved} saves")
+    def _header(self, begin: bytes) -> dict[str, Any]:
+        """What the first line says, of this run and possible."""
+        line, end, _ = begin.removeprefix(_MAGIC).partition(b"\n")
+        if not begin.startswith(_MAGIC) or not end:
+            raise ValueError("it begins otherwise")
+        header = json.loads(line)
+        other = [name for name in self.identity if header["identity"].get(name) != self.identity[name]]
+        if other:
+            raise InputError(
+                f"checkpoint {self.path} is of a run with other {', '.join(other)}: name another file for this run, or "
+                "delete that one"
+            )
+        (total, every), saved, done = self.counts, header["saved"], header["done"]
+        if type(saved) is not int or type(done) is not int or not 0 <= done <= total or saved != done // every + 1:
+            raise ValueError(f"{shown(saved)} saves in {shown(done)} steps")
+        return {**header, "bytes before": len(_MAGIC) + len(line) + 1}
 
     def due(self) -> bool:
         """Whether a minute has passed since the last one."""
@@ -129,16 +137,20 @@ class Checkpoint:
         Warns:
             RuntimeWarning: it can't be written.
         """
-        arrays = [*map(_plain, jax.tree.leaves(carry)), *(array[:, :saved] for array in values.values())]
-        body = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
-        digest = hashlib.blake2b(body, digest_size=16).hexdigest()
-        header = {"identity": self.identity, "saved": saved, "done": done, "digest": digest}
+        if done == self.done:
+            return
         try:
-            files.write(self.path, _MAGIC + json.dumps(header).encode() + b"\n" + body)
-        except InputError as error:
+            arrays = [*map(_plain, jax.tree.leaves(carry)), *(values[name][:, :saved] for name in sorted(values))]
+            body = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+            digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+            header = {"identity": self.identity, "saved": saved, "done": done, "digest": digest}
+            files.write(self.path, b"".join([_MAGIC, json.dumps(header).encode(), b"\n", body]))
+            self.done = done
+        except (InputError, MemoryError, OSError) as error:
             warnings.warn(f"no checkpoint was kept: {error}", RuntimeWarning, stacklevel=4)
         self.written = time.monotonic()
 
 
 def _plain(leaf: Any) -> np.ndarray:
+    """An array with bytes of its own, which a random key of JAX hasn't."""
     return np.asarray(jr.key_data(leaf) if is_key(leaf) else leaf)

@@ -137,7 +137,10 @@ def simulate_coupled(
 
     Args:
         first, second: as for ``Coupled``.
-        problem, observables, settings: as for ``simulate``.
+        problem: as for ``simulate``.
+        observables: functions of params, as for ``simulate``.
+        settings: as for ``simulate``; but ``until`` and ``accumulate`` get the pair of params, and both results carry
+            what they give.
     """
     if callable(observables):
         pairs = _Pair(observables)

@@ -10,9 +10,10 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib.util
 import os
 import re
-import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -194,10 +195,8 @@ def _libraries() -> tuple[str, ...]:
     Not Equinox's: what ``eqx.filter_jit`` compiles is a wrapper of its own that calls the user's function, in
     ``diffrax.diffeqsolve`` too.
     """
-    names = ("jax", "optax", "sdesgd")
-    found = (sys.modules.get(name) for name in names)
-    files = (getattr(module, "__file__", None) for module in found)
-    return tuple(str(Path(file).parent) + os.sep for file in files if file)
+    found = (importlib.util.find_spec(name) for name in ("jax", "optax", "sdesgd"))
+    return tuple(str(Path(spec.origin).parent) + os.sep for spec in found if spec is not None and spec.origin)
 
 
 def _has_own_cache(jaxpr: core.Jaxpr) -> bool:
@@ -275,6 +274,13 @@ def _feed(out: list[bytes], value: Any, depth: int) -> None:
             _feed(out, constant, depth + 1)
     elif isinstance(value, core.Jaxpr):
         _feed_jaxpr(out, value, depth)
+    elif isinstance(value, np.integer):
+        out.append(repr(int(value)).encode())
+    elif isinstance(value, frozenset):
+        out += sorted(_ADDRESS.sub("", repr(item)).encode() for item in value)
+    elif isinstance(value, types.CodeType):
+        out.append(value.co_code + repr(value.co_names).encode())
+        _feed(out, value.co_consts, depth + 1)
     elif isinstance(value, Tracer):
         out.append(f"traced {id(value)}".encode())
     elif isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
@@ -331,11 +337,8 @@ def _feed_function(out: list[bytes], function: Any, depth: int) -> None:
     """A Python function that a program calls back, by its code and what it closes over."""
     code = function.__code__
     cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if _filled(cell)]
-    out.append(code.co_code + repr(code.co_names).encode())
-    constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
-    out += [c.co_code + repr((c.co_names, c.co_consts)).encode() for c in code.co_consts if hasattr(c, "co_code")]
     kept = [getattr(function, name, None) for name in ("__defaults__", "__kwdefaults__", "__self__")]
-    _feed(out, (constants, cells, *kept), depth + 1)
+    _feed(out, (code, cells, *kept), depth + 1)
 
 
 def _filled(cell: Any) -> bool:

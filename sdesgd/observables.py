@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
 from sdesgd.gradient_covariance import trace_and_norm
 from sdesgd.inputs import as_array, check_positive_integer
 from sdesgd.losses import OF_CLASSES, class_labels
@@ -134,7 +134,11 @@ class Together(eqx.Module):
         found: dict[str, Any] = {}
         for name, function in self.parts.items():
             value = function(params)
-            found |= value if isinstance(value, Mapping) else {name: value}
+            value = value if isinstance(value, Mapping) else {name: value}
+            twice = sorted(set(value) & set(found))
+            if twice:
+                raise InputError(f"two observables have the name {shown(twice[0])}: give each its own")
+            found |= value
         return found if self.names is None else {name: found[name] for name in self.names}
 
 

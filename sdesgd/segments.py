@@ -10,6 +10,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Int, Key, PyTree
 
 from sdesgd import freshness
+from sdesgd.inputs import is_key
 from sdesgd.watch import Watch
 
 
@@ -17,8 +18,8 @@ class Replicas(NamedTuple):
     """What a run carries of its replicas, leading axis R (one replica has none).
 
     arrays: the state of the dynamics, those of its leaves that are arrays. dead: (members,), which have diverged.
-    key: of all steps. stopped: the step at which ``until`` was met, −1 before; None without one. accumulated: of
-    ``accumulate``; None without it.
+    key: the one from which the keys of all steps are made. stopped: the step at which ``until`` was met, −1 before;
+    None without one. accumulated: of ``accumulate``; None without it.
     """
 
     arrays: PyTree
@@ -70,7 +71,7 @@ def segment(
         # The loop is that of the block, so that n is one number for all replicas and not one for each.
         def going(loop):
             n, block = loop
-            return (n < begin + steps) & jnp.any((block.stopped < 0) & ~jnp.any(block.dead, axis=1))
+            return (n < begin + steps) & jnp.any((block.stopped < 0) & ~jnp.all(block.dead, axis=1))
 
         def body(loop):
             n, block = loop
@@ -129,7 +130,10 @@ def _begin(dynamics, problem, watch, start, common, init):
     state = dynamics.init(problem, eqx.combine(start, common))
     params = dynamics.params(state)
     stopped = None if watch.until is None else jnp.where(watch.until(params), 0, jnp.asarray(-1, jnp.int32))
-    return eqx.filter(state, eqx.is_array), stopped, None if init is None else init(params)
+    # Strongly typed, as what an update gives is: else the segment would be compiled for both.
+    strong = lambda x: x if is_key(x) else jnp.asarray(x, jnp.result_type(x))  # noqa: E731
+    carried = None if init is None else jax.tree.map(strong, init(params))
+    return eqx.filter(state, eqx.is_array), stopped, carried
 
 
 def in_blocks(function: Callable, replicas: PyTree, block: int) -> PyTree:

@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-from sdesgd import inputs, sizes
+from sdesgd import freshness, inputs, sizes
 from sdesgd.admission import check_arguments, check_sizes, check_starts, elapsed_time
 from sdesgd.checkpoint import Checkpoint, identity_of
 from sdesgd.divergence import undebugged, warn_diverged
@@ -44,8 +44,8 @@ def simulate(
 
     Replica r at step n draws from ``fold_in(fold_in(key, r), n)``: results don't depend on how the run is cut
     into segments, and a replica doesn't depend on the number of the others (up to the bits that the block
-    size changes). Runs in the dtype of params. What loss, schedule and observables read from outside is seen as it is
-    at this call; a second call compiles nothing unless a program or its constants changed.
+    size changes). The run is in the dtype of params. What loss, schedule and observables read from outside is seen as
+    it is at this call; a second call compiles nothing unless a program or its constants changed.
 
     Ctrl-C ends the run at the next segment (about a quarter of a second) and returns what was saved,
     ``trajectories.interrupted`` set; before the first save, during compilation, it is raised as usual.
@@ -63,7 +63,8 @@ def simulate(
         starts: a start for each replica instead: a pytree like the problem's params in which arrays have a leading
             axis ``replicas``, such as ``final_params`` of an earlier run.
         until: params ↦ bool. A replica for which it holds, at its start or after a whole step, stays where it is from
-            then on, and ``stopped`` of the result says at which step that was. A coupled pair stops together.
+            then on, and ``stopped`` of the result says at which step that was. A coupled pair stops together, and never
+            after one of the two has diverged.
         accumulate: (init, update), for what is counted after every step without being saved. ``init``: what a replica
             carries at first, a pytree of arrays, or a function of its start to one. ``update(carry, params, n)``: what
             it carries after step n = 1, 2, …, of the same shapes and dtypes. A replica that has diverged or stopped
@@ -85,6 +86,7 @@ def simulate(
         RuntimeWarning: replicas diverged; quotes ηλ_max against 2(1+m).
     """
     check_arguments(dynamics, problem, num_steps, replicas, save_every)
+    num_steps, replicas, save_every = int(num_steps), int(replicas), int(save_every)
     key = inputs.as_key(key)
     problem, dynamics = problem.fresh(), dynamics.fresh()
     starts, common = starts_of(problem, replicas, params, starts)
@@ -112,11 +114,11 @@ def simulate(
     if checkpoint is not None:
         identity = identity_of(
             problem=problem,
-            dynamics=dynamics,
+            dynamics=(dynamics, _program(dynamics, problem, state)),
             key=key,
             start=(starts, common),
             functions=(watch, init),
-            sizes=(num_steps, replicas, save_every, blocks),
+            sizes=(num_steps, replicas, save_every, blocks, str(jr.key_impl(key))),
         )
         keeper = Checkpoint(checkpoint, identity, (num_steps, save_every))
         found = keeper.resume(now._replace(key=None), values)
@@ -161,7 +163,10 @@ def simulate(
             if not kept[1]:
                 raise
             interrupted = True
-    write()
+    try:
+        write()
+    except KeyboardInterrupt:
+        interrupted = True
     now, saved, _ = kept
     dead = np.asarray(now.dead)
     result = Trajectories(
@@ -188,6 +193,15 @@ def replica_blocks(dynamics: AbstractDynamics, problem: Problem, replicas: int) 
         return sizes.replica_block(problem.num_parameters, units, problem.num_units, replicas, jax.default_backend())
 
     return block(dynamics.units_per_step(problem)), block(problem.num_units)
+
+
+def _program(dynamics: AbstractDynamics, problem: Problem, state: PyTree) -> freshness.Fresh:
+    """One step as it is traced, a solver or a dynamics of the user's own included."""
+
+    def step(problem, state, key, n):
+        return eqx.filter(dynamics.step(problem, state, key, n), eqx.is_array)
+
+    return freshness.of(step, problem, state, jr.key(0), jnp.asarray(0), what="a step of the dynamics")
 
 
 def _traced(dynamics: AbstractDynamics, dtype) -> AbstractDynamics:

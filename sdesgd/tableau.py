@@ -31,18 +31,22 @@ class Tableau:
         """Σ (b_i c_i)²: what independent draws of a random drift in each stage leave of its variance."""
         return sum((b * c) ** 2 for b, c in zip(self.weights, self.drift, strict=True))
 
+    def of_noise_alone(self) -> list[bool]:
+        """Which stages have no drift."""
+        return [d != 0 and c == 0 for c, d in zip(self.drift, self.diffusion, strict=True)]
+
     def with_contrast(self, size: float) -> "Tableau":
         """The scheme with ``size`` (a − a') h added at each stage of noise alone, a' another draw of a random drift.
 
         The draw a' is of a stage of its own, which follows.
         """
         drift, diffusion, weights, rows, places = [], [], [], [], []
-        for c, d, row, b in zip(self.drift, self.diffusion, self.points, self.weights, strict=True):
+        stages = zip(self.drift, self.diffusion, self.points, self.weights, self.of_noise_alone(), strict=True)
+        for c, d, row, b, contrast in stages:
             wide = [0.0] * len(drift)
             for place, a in zip(places, row, strict=True):
                 for k in place:
                     wide[k] = a
-            contrast = d != 0 and c == 0
             places.append(range(len(drift), len(drift) + 1 + contrast))
             rows += [tuple(wide)] + [(*wide, 0.0)] * contrast
             drift += [size, -size] if contrast else [c]

@@ -7,6 +7,7 @@ an Euler step costs one backward pass. A scheme of several stages is data, a ``T
 import abc
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import diffrax
@@ -198,7 +199,7 @@ class GradientFlowTerm(AbstractFusedTerm):
         # A step of length h = η/m needs covariance h η Cov g_P, of which the drift stages give h² Σ (b_i c_i)².
         contrasted = tableau.with_contrast(math.sqrt((self._draws - tableau.drift_share()) / 2))
         increment = lambda x, c, d, key: self.increment(x, control, c, d, key)  # noqa: E731
-        keys = self._keys([d != 0 for d in tableau.diffusion])
+        keys = self._keys(tableau.of_noise_alone())
         return run(contrasted, y, increment, keys, unrolled=self.is_small)
 
     @property
@@ -246,9 +247,13 @@ def _of_two_parts(drift: Any, drift_part: Callable, diffusion: Any, noise_part: 
     if all(isinstance(c, int | float) for c, _ in parts):
         there = [part() for c, part in parts if c != 0] or [noise_part()]
         return there[0] if len(there) == 1 else jax.tree.map(jnp.add, *there)
-    blank = jax.eval_shape(noise_part)
-    none = lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), blank)  # noqa: E731
-    return jax.tree.map(jnp.add, *(jax.lax.cond(c != 0, part, none) for c, part in parts))
+    shapes = (jax.eval_shape(part) for _, part in parts)
+    blank = jax.tree.map(lambda a, b: jnp.zeros(a.shape, jnp.promote_types(a.dtype, b.dtype)), *shapes)
+
+    def of(part):
+        return jax.tree.map(lambda x, like: x.astype(like.dtype), part(), blank)
+
+    return jax.tree.map(jnp.add, *(jax.lax.cond(c != 0, partial(of, part), lambda: blank) for c, part in parts))
 
 
 class HeavyBallTerm(AbstractFusedTerm):

@@ -99,7 +99,7 @@ class _Writing:
         self.variables[name] = dims, kept, attributes
 
     def add_tree(self, entry: str, prefix: str, tree: PyTree, replicas: int) -> None:
-        """The leaves of a pytree, those of as many rows as there are replicas along their axis."""
+        """Adds the leaves of a pytree; an array with as many rows as there are replicas has their dimension."""
         for number, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(tree)):
             where = jax.tree_util.keystr(path)
             stored = as_stored(leaf, where)
@@ -193,7 +193,7 @@ def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = No
             "interrupted": bool(dataset.attrs["interrupted"]),
             "blocks": (int(dataset.attrs["blocks"][0]), int(dataset.attrs["blocks"][1])),
         }
-        if "stopped" in dataset and "stopped" not in dict(index["values"]):
+        if "stopped" in dataset and dataset["stopped"].dims == ("replica",):
             fields["stopped"] = array("stopped")
 
         def tree(entries: Any, template: PyTree) -> PyTree:

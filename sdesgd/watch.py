@@ -34,7 +34,8 @@ class Watch(NamedTuple):
     def carried(self, carry: PyTree, params: PyTree, n: Array) -> PyTree:
         """What a replica carries after step n, in the dtypes that it had."""
         assert self.update is not None
-        return jax.tree.map(lambda new, old: new.astype(old.dtype), self.update(carry, params, n), carry)
+        cast = lambda new, old: new if inputs.is_key(old) else jnp.asarray(new).astype(old.dtype)  # noqa: E731
+        return jax.tree.map(cast, self.update(carry, params, n), carry)
 
 
 def watched(
@@ -115,10 +116,17 @@ def _accumulator(accumulate: Any, params: PyTree) -> tuple[Callable, Callable, P
     if jax.tree.structure(carry) != jax.tree.structure(after):
         raise InputError("accumulate: update(carry, params, n) gives another structure than carry: return one like it")
     for (path, old), new in zip(before, jax.tree.leaves(after), strict=True):
-        if old.shape != new.shape or not jnp.can_cast(new.dtype, old.dtype, "same_kind"):
+        if old.shape != new.shape or not _castable(new.dtype, old.dtype):
             where = inputs.leaf_name("carry", path)
             raise InputError(f"accumulate: update gives {where} {_told(new)}, and it was {_told(old)}: keep both")
     return first, known, carry
+
+
+def _castable(new: Any, old: Any) -> bool:
+    """Whether a value of one dtype becomes one of the other of the same kind."""
+    if jnp.issubdtype(old, jax.dtypes.prng_key) or jnp.issubdtype(new, jax.dtypes.prng_key):
+        return new == old
+    return bool(jnp.can_cast(new, old, "same_kind"))
 
 
 def _as_carried(path: Any, leaf: Any) -> Array:

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import diffrax
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 import sdesgd as sg
 from sdesgd import checkpoint
 from tests import exact
-from tests.refusals import refused
+from tests.refusals import as_users_run, refused
 
 Q, START = exact.small()
 SETTINGS = dict(num_steps=12, replicas=3, key=jr.key(0), observables={"theta": lambda p: p}, save_every=3)
@@ -96,6 +98,9 @@ def test_a_finished_run_is_read_and_not_run_again(monkeypatch, tmp_path):
         ({"observables": {"theta": lambda p: 2 * p}}, "functions"),
         ({"until": lambda p: p[0] > 5}, "functions"),
         ({"problem": Q.problem(START + 1)}, "problem, start"),
+        ({"key": jr.key(0, impl="unsafe_rbg")}, "key, sizes"),
+        ({"replicas": 2}, "sizes"),
+        ({"num_steps": 3}, "sizes"),
     ],
 )
 def test_another_run_is_refused_by_what_differs(tmp_path, options, words):
@@ -103,6 +108,76 @@ def test_another_run_is_refused_by_what_differs(tmp_path, options, words):
     before = (tmp_path / "a").read_bytes()
     refused(lambda: run(tmp_path / "a", **options), f"with other {words}: name another file")
     assert (tmp_path / "a").read_bytes() == before
+
+
+def test_observables_in_another_order_keep_their_names(tmp_path):
+    functions = {"b": lambda p: p[0], "a": lambda p: p[1]}
+    first = run(tmp_path / "a", observables=functions)
+    again = run(tmp_path / "a", observables=dict(reversed(functions.items())))
+    for name in functions:
+        np.testing.assert_array_equal(again.values[name], first.values[name])
+    assert not np.array_equal(first.values["a"], first.values["b"])
+
+
+def shortened(factor):
+    class Euler(diffrax.Euler):
+        """A user's own solver, of the same name whatever the factor."""
+
+        def step(self, terms, t0, t1, y0, *rest):
+            y1, *others = super().step(terms, t0, t1, y0, *rest)
+            return factor * y1, *others
+
+    return Euler()
+
+
+def test_another_solver_of_the_same_name_is_another_dynamics(tmp_path):
+    run(tmp_path / "a", sg.SDE(0.1, 2, solver=shortened(1.0)))
+    run(tmp_path / "a", sg.SDE(0.1, 2, solver=shortened(1.0)))
+    refused(lambda: run(tmp_path / "a", sg.SDE(0.1, 2, solver=shortened(0.5))), "other dynamics")
+
+
+def test_other_settings_of_jax_are_another_run(tmp_path):
+    """In 32 and 64 bits batches of the same key differ, whatever the dtype of params."""
+    problem = sg.Problem(lambda w, x: (w - x) ** 2, jnp.asarray(0.0, jnp.float32), np.float32([1, 2, 3]))
+    run(tmp_path / "a", sg.SGD(0.1, 1), problem, observables={})
+    with jax.enable_x64(False):
+        refused(lambda: run(tmp_path / "a", sg.SGD(0.1, 1), problem, observables={}), "versions")
+
+
+IDENTITY = """
+import sys, jax, jax.numpy as jnp, numpy as np
+from sdesgd import freshness
+if len(sys.argv) > 1:
+    import optax
+def activation(x):
+    def outer(y):
+        def inner(z):
+            return z if "relu" in {"relu", "tanh", "gelu"} else -z
+        return inner(y)
+    return outer(x)
+@jax.jit
+def loss(p):
+    return activation(p) ** 2
+print(freshness.digest_of([activation, 3.0, jax.nn.relu]), freshness.of(loss, jnp.zeros(3)).known.digest)
+"""
+
+
+def test_a_run_is_known_in_another_process():
+    """Whatever the addresses, the seed of hashes, and what else was imported."""
+    found = set()
+    for seed, *arguments in (("1",), ("2", "optax")):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", IDENTITY, *arguments]
+        found.add(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+    assert len(found) == 1, found
+
+
+def test_numbers_of_numpy_are_the_same_run(tmp_path):
+    run(tmp_path / "a")
+    with as_users_run():
+        dynamics = sg.SGD(0.1, np.int64(2), momentum=0.5)
+        again = run(tmp_path / "a", dynamics, num_steps=np.int64(12), replicas=np.int32(3))
+    assert again.values["theta"].shape == (3, 5, 2)
 
 
 def test_data_that_changed_is_another_problem(tmp_path):
@@ -138,7 +213,16 @@ def test_forged_counts_are_refused(tmp_path):
     run(tmp_path / "a")
     content = (tmp_path / "a").read_bytes()
     magic, header, body = content.split(b"\n", 2)
-    for change in ({"saved": 10**6}, {"saved": -1}, {"done": 13}, {"done": -3}, {"saved": 2}):
+    for change in (
+        {"saved": 10**6},
+        {"saved": -1},
+        {"saved": float("inf")},
+        {"saved": True, "done": False},
+        {"saved": "5"},
+        {"done": 13},
+        {"done": -3},
+        {"saved": 2},
+    ):
         forged = json.dumps(json.loads(header) | change).encode()
         (tmp_path / "a").write_bytes(b"\n".join([magic, forged, body]))
         refused(lambda: run(tmp_path / "a"), "damaged")
@@ -149,13 +233,23 @@ def test_nowhere_to_write_is_refused_before_the_run(tmp_path):
     refused(lambda: run(tmp_path, num_steps=3 * 10**8), "folder")
 
 
-def test_a_copy_that_fails_costs_no_run(monkeypatch, tmp_path):
+@pytest.mark.parametrize("error", [sg.InputError("can't write: disk full"), MemoryError(), OSError("gone")])
+def test_a_copy_that_fails_costs_no_run(monkeypatch, tmp_path, error):
     def full(*_):
-        raise sg.InputError("can't write: disk full")
+        raise error
 
     monkeypatch.setattr("sdesgd.files.write", full)
     with pytest.warns(RuntimeWarning, match="no checkpoint was kept"):
         out = run(tmp_path / "a")
+    assert len(out.step) == 5
+
+
+def test_ctrl_c_while_the_last_copy_is_written_costs_no_run(monkeypatch, tmp_path):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sdesgd.files.write", stopped)
+    out = run(tmp_path / "a")
     assert len(out.step) == 5
 
 

@@ -79,3 +79,8 @@ def test_masks_and_groups_need_a_key():
     assert found["trace_covariance"] > 0
     again = observables.of_problem(problem, jr.key(1))(problem.params)
     assert found["trace_covariance"] != pytest.approx(again["trace_covariance"])
+
+
+def test_one_name_twice_is_refused():
+    twice = observables.Together({"moments": observables.GradientMoments(regression()), "trace_covariance": jnp.sum})
+    refused(lambda: twice(jnp.asarray(W)), "two observables have the name 'trace_covariance'")

@@ -80,6 +80,19 @@ def test_a_scheme_in_one_loop_takes_the_step_of_its_stages_compiled_apart(monkey
     assert products[1] <= products[0] / 2
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_order_two_in_one_loop_takes_half_precision(monkeypatch, momentum):
+    monkeypatch.setattr(sizes, "UNROLLED_WORK", 0)
+    problem = sg.Problem(lambda w, x: jnp.sum(jnp.cos(w - x)), jnp.ones(3, jnp.bfloat16), np.linspace(-1, 1, 6))
+    dynamics = sg.SDE(0.1, 2, order=2, momentum=momentum)
+    settings = dict(num_steps=3, replicas=2, key=jr.key(0), observables={"w": lambda w: w})
+    loop = sg.simulate(dynamics, problem, **settings).values["w"]
+    monkeypatch.setattr(sizes, "UNROLLED_WORK", 10**9)
+    apart = sg.simulate(sg.SDE(0.1, 2, order=2, momentum=momentum), problem, **settings).values["w"]
+    np.testing.assert_allclose(loop, apart, atol=0.03)
+    assert np.isfinite(loop).all()
+
+
 # -- Itô ------------------------------------------------------------------------------------------------------
 
 SLOPES = np.array([0.2, 3.0, 1.0])

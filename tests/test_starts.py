@@ -127,6 +127,30 @@ def test_a_replica_that_diverges_counts_no_more():
     np.testing.assert_array_equal(out.accumulated, finite)
 
 
+@pytest.mark.parametrize("carry", [0.0, lambda p: 0.0, lambda p: jnp.zeros(())])
+def test_python_numbers_are_carried_as_arrays(carry):
+    """An update that gives a number; what is carried at first compiles no second segment."""
+    out = run(accumulate=(carry, lambda c, p, n: 1.0))
+    np.testing.assert_array_equal(out.accumulated, 1.0)
+    with compilations() as names:
+        run(accumulate=(carry, lambda c, p, n: 1.0))
+    assert not names
+
+
+def test_a_predicate_that_never_holds_changes_nothing_where_one_of_a_pair_diverges():
+    """Euler of η = 2.45 on a parabola of λ = 1 diverges, the third-order scheme doesn't."""
+    problem = sg.Problem(lambda p, x: 0.5 * (p - x) ** 2, jnp.asarray(1.0, jnp.float32), np.float32([0.5, -0.5]))
+    pair = sg.Coupled(sg.GaussianSGD(2.45, 2), sg.SDE(2.45, 2))
+    settings = dict(num_steps=400, save_every=20, replicas=2, key=jr.key(0), observables={"p": jnp.stack})
+    runs = []
+    for until in (None, lambda pair: pair[0] > 1e30):
+        with pytest.warns(RuntimeWarning, match="diverged"):
+            runs.append(sg.simulate(pair, problem, until=until, **settings))
+    assert runs[0].diverged.tolist() == [[True, False]] * 2
+    assert len(np.unique(runs[0].values["p"][0, -5:, 1])) == 5
+    np.testing.assert_array_equal(runs[1].values["p"], runs[0].values["p"])
+
+
 def test_one_function_gives_the_observables_of_several():
     """The same numbers, from one pass; also for coupled dynamics."""
     both = {"theta": theta, "norm": lambda p: jnp.sum(p**2)}
