@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax.extend import core
 from jaxtyping import Array, PyTree
 
-from sdesgd.freshness import guarded, programs_within
+from sdesgd.freshness import guarded
+from sdesgd.programs import programs_within
 
 # What JAX leaves in a program where a ``custom_vjp`` met forward mode: it raises only when it is compiled.
 _NO_FORWARD_MODE = "custom_lin"

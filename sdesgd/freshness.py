@@ -9,11 +9,8 @@ program, even of a recreated lambda, compiles nothing.
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import importlib.util
 import os
-import re
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,19 +19,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.extend import core
 from jaxtyping import Array, PyTree
 
 from sdesgd.errors import InputError, one_line
+from sdesgd.programs import digest, programs_within, without_addresses
 
 # Part of the key of JAX's own caches. A user's `jax.jit`, scan body or custom derivative is cached by function object;
 # under another value of this it is traced again.
 _CONTEXT = jax.make_user_context(())
-# Of what a program holds, these are thunks that are new at each trace, and names.
-_SKIPPED = {"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees", "jvp_jaxpr_thunk", "debug_info", "name"}
-_WITHOUT_STATE = {"builtins", "jax", "jaxlib", "numpy"}
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 class _Known:
@@ -102,8 +95,8 @@ def traced(function: Callable, *examples: PyTree, what: str = "the function", re
                     program = jax.make_jaxpr(_differentiated(call, shape))(arrays, dynamic)
                 except Exception:  # a while loop has no reverse mode, and an observable needs none
                     program = jax.make_jaxpr(call)(arrays, dynamic)
-            context = _digest(program)
-    return Fresh(arrays, _Known(rest, treedef, context or _digest(program), context)), shape
+            context = digest(program)
+    return Fresh(arrays, _Known(rest, treedef, context or digest(program), context)), shape
 
 
 def jit(function: Callable) -> Callable:
@@ -212,140 +205,11 @@ def _has_own_cache(jaxpr: core.Jaxpr) -> bool:
     return False
 
 
-def programs_within(jaxpr: core.Jaxpr) -> Iterator[core.Jaxpr]:
-    """The program itself and all that its equations hold: loops, branches, compiled and differentiated functions."""
-    yield jaxpr
-    for equation in jaxpr.eqns:
-        for inner in _inner(equation.params):
-            yield from programs_within(inner)
-
-
-def _inner(params: dict) -> Iterator[core.Jaxpr]:
-    for value in params.values():
-        for item in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(item, core.ClosedJaxpr):
-                yield item.jaxpr
-            elif isinstance(item, core.Jaxpr):
-                yield item
-
-
 def digest_of(tree: PyTree) -> str:
     """Of a pytree: its structure, arrays by their bytes, functions as of this call by their programs."""
     leaves, treedef = jax.tree.flatten(tree, is_leaf=lambda x: isinstance(x, Fresh))
-    written = [_ADDRESS.sub("", str(treedef)).encode()]
-    for leaf in leaves:
-        if isinstance(leaf, Fresh):
-            written.append(leaf.known.digest.encode())
-            _feed(written, leaf.arrays, 0)
-        else:
-            _feed(written, leaf, 0)
-    return hashlib.blake2b(b"\0".join(written), digest_size=16).hexdigest()
-
-
-def _digest(program: core.ClosedJaxpr) -> str:
-    written: list[bytes] = []
-    _feed(written, program, 0)
-    return hashlib.blake2b(b"\0".join(written), digest_size=16).hexdigest()
-
-
-# Values that ``repr`` writes exactly; most of a program's parameters are these.
-_SIMPLE = frozenset((str, int, bool, float, complex, bytes, type(None)))
-
-
-@functools.lru_cache(maxsize=4096)
-def _aval(aval: Any) -> bytes:
-    return aval.str_short().encode()
-
-
-def _feed(out: list[bytes], value: Any, depth: int) -> None:
-    """Writes a value of a program: equations by primitives and variables, constants by their bytes."""
-    if type(value) in _SIMPLE or (type(value) is tuple and all(type(item) in _SIMPLE for item in value)):
-        out.append(repr(value).encode())
-    elif isinstance(value, dict):
-        for name in value:
-            if name not in _SKIPPED:
-                out.append(str(name).encode())
-                _feed(out, value[name], depth + 1)
-    elif depth > 40:
-        raise InputError("the function holds itself: pass one that JAX can trace")
-    elif isinstance(value, core.ClosedJaxpr):
-        _feed_jaxpr(out, value.jaxpr, depth)
-        for constant in value.consts:
-            _feed(out, constant, depth + 1)
-    elif isinstance(value, core.Jaxpr):
-        _feed_jaxpr(out, value, depth)
-    elif isinstance(value, np.integer):
-        out.append(repr(int(value)).encode())
-    elif isinstance(value, frozenset):
-        out += sorted(_ADDRESS.sub("", repr(item)).encode() for item in value)
-    elif isinstance(value, types.CodeType):
-        out.append(value.co_code + repr(value.co_names).encode())
-        _feed(out, value.co_consts, depth + 1)
-    elif isinstance(value, Tracer):
-        out.append(f"traced {id(value)}".encode())
-    elif isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        _feed(out, jax.random.key_data(value), depth + 1)
-    elif isinstance(value, jax.Array | np.ndarray | np.generic):
-        array = np.asarray(value)
-        out.append(f"{array.dtype}{array.shape}".encode())
-        out.append(repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes())
-    elif isinstance(value, tuple | list):
-        out.append(f"({len(value)}".encode())
-        for item in value:
-            _feed(out, item, depth + 1)
-    elif callable(value) and hasattr(value, "__code__"):
-        _feed_function(out, value, depth)
-    elif isinstance(value, functools.partial):
-        _feed(out, (value.func, value.args, value.keywords), depth + 1)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        out.append(type(value).__name__.encode())
-        _feed(out, {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}, depth + 1)
-    elif type(value).__module__.partition(".")[0] not in _WITHOUT_STATE and hasattr(value, "__dict__"):
-        out.append(type(value).__qualname__.encode())  # a user's object, whose method a program calls back
-        _feed(out, vars(value), depth + 1)
-    else:
-        out.append(_ADDRESS.sub("", f"{type(value).__name__}:{value!r}").encode())
-
-
-def _feed_jaxpr(out: list[bytes], jaxpr: core.Jaxpr, depth: int) -> None:
-    numbers: dict[Any, bytes] = {}
-
-    def define(variables: Any) -> None:
-        for variable in variables:
-            numbers[variable] = b"%d" % len(numbers)
-            out.append(_aval(variable.aval))
-
-    def use(variables: Any) -> None:
-        for variable in variables:
-            if type(variable) is core.Literal:
-                value = variable.val
-                out.append(_aval(variable.aval))
-                out.append(repr(value).encode() if type(value) in _SIMPLE else np.asarray(value).tobytes())
-            else:
-                out.append(numbers[variable])
-
-    define((*jaxpr.constvars, *jaxpr.invars))
-    for equation in jaxpr.eqns:
-        out.append(equation.primitive.name.encode())
-        use(equation.invars)
-        define(equation.outvars)
-        _feed(out, equation.params, depth + 1)
-    use(jaxpr.outvars)
-
-
-def _feed_function(out: list[bytes], function: Any, depth: int) -> None:
-    """A Python function that a program calls back, by its code and what it closes over."""
-    code = function.__code__
-    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if _filled(cell)]
-    kept = [getattr(function, name, None) for name in ("__defaults__", "__kwdefaults__", "__self__")]
-    _feed(out, (code, cells, *kept), depth + 1)
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:
-        return False
+    parts = [(leaf.known.digest, leaf.arrays) if isinstance(leaf, Fresh) else leaf for leaf in leaves]
+    return digest(without_addresses(str(treedef)), *parts)
 
 
 def _context_of(args: PyTree) -> contextlib.AbstractContextManager:

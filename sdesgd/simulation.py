@@ -67,8 +67,8 @@ def simulate(
             after one of the two has diverged.
         accumulate: (init, update), for what is counted after every step without being saved. ``init``: what a replica
             carries at first, a pytree of arrays, or a function of its start to one. ``update(carry, params, n)``: what
-            it carries after step n = 1, 2, …, of the same shapes and dtypes. A replica that has diverged or stopped
-            counts no more; the step at which it stops still counts.
+            it carries after step n = 1, 2, …, of the same shapes and dtypes. A replica that has diverged (of a
+            coupled pair one of the two) or stopped counts no more; the step at which it stops still counts.
         checkpoint: a file that holds the state of the run, written every minute, at Ctrl-C and at the end. The same
             call goes on from it after an interruption, a kill −9 too, and gives the same result, bit for bit; after
             the end it gives the result at once.
