@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 import sdesgd as sg
-from sdesgd import models
-from sdesgd.dynamics import MaskedDraw
+from sdesgd import nets
+from sdesgd.dynamics.protocol import MaskedDraw
 from sdesgd.errors import InputError
 
 BUDGETS = ("steps", "epochs", "loss")
@@ -54,8 +54,8 @@ def _load(data, data_dir, data_seed, pool, num_test, pooling, width, depth, x64)
     folder = Path(data_dir) if data_dir else None
     dataset = sg.data.load(data, pool, num_test, data_seed, data_dir=folder)
     inputs, test_inputs = (pooled(x, dataset.shape, pooling) for x in (dataset.inputs, dataset.test_inputs))
-    net = models.mlp(inputs.shape[1], dataset.num_classes, width=width, depth=depth, key=jr.key(0))
-    problem = models.finite_sum(net, inputs, dataset.labels)
+    net = nets.mlp(inputs.shape[1], dataset.num_classes, width=width, depth=depth, key=jr.key(0))
+    problem = nets.finite_sum(net, inputs, dataset.labels)
     test = jnp.asarray(test_inputs, problem.dtype), jnp.asarray(dataset.test_labels)
     return Parts(problem, test, dataset.num_classes)
 
@@ -117,10 +117,10 @@ class Training:
         self.count = jnp.asarray(config["num_examples"])
         split = jax.vmap(jr.split)(keys)
         self.keys, in_size = split[:, 1], problem.data[0].shape[1]
-        nets = _nets(split[:, 0], in_size, parts.num_classes, config["width"], config["depth"])
+        trained = _nets(split[:, 0], in_size, parts.num_classes, config["width"], config["depth"])
         start, self.fixed = eqx.partition(self.dynamics.init(problem, problem.params), eqx.is_array)
         velocity = jax.tree.map(lambda x: jnp.zeros((len(keys), *x.shape), x.dtype), start.velocity)
-        self.states = start._replace(params=nets, velocity=velocity)
+        self.states = start._replace(params=trained, velocity=velocity)
         self.done = 0
 
     def advance(self, steps: int, resting: Bool[np.ndarray, " seeds"] | None = None) -> None:
@@ -136,19 +136,19 @@ class Training:
             self.states = jax.tree.map(lambda a, b: _where(resting, a, b), old, self.states)
 
     @property
-    def nets(self) -> PyTree:
+    def trained(self) -> PyTree:
         """The nets, leaves (seeds, …); None where a leaf is no array."""
         return self.states.params
 
-    def net(self, replica: int) -> models.Net:
+    def net(self, replica: int) -> nets.Net:
         """One of them, complete."""
-        return eqx.combine(jax.tree.map(lambda x: x[replica], self.nets), self.fixed.params)
+        return eqx.combine(jax.tree.map(lambda x: x[replica], self.trained), self.fixed.params)
 
 
 @eqx.filter_jit
 def _nets(keys, in_size: int, num_classes: int, width: int, depth: int):
     def of_key(key):
-        return eqx.filter(models.mlp(in_size, num_classes, width=width, depth=depth, key=key), eqx.is_array)
+        return eqx.filter(nets.mlp(in_size, num_classes, width=width, depth=depth, key=key), eqx.is_array)
 
     return jax.vmap(of_key)(keys)
 
@@ -183,15 +183,15 @@ def _where(condition, yes, no):
 
 
 @eqx.filter_jit
-def scores(nets: PyTree, fixed: PyTree, data: tuple[Array, Array]) -> tuple[Array, Array]:
+def scores(trained: PyTree, fixed: PyTree, data: tuple[Array, Array]) -> tuple[Array, Array]:
     """(mean loss, accuracy) of each net, (seeds,) each."""
 
     def of_net(net):
         net = eqx.combine(net, fixed)
-        evaluations = (models.Evaluation(f, *data) for f in (models.cross_entropy, models.correct))
+        evaluations = (nets.Evaluation(f, *data) for f in (nets.cross_entropy, nets.correct))
         return tuple(evaluation(net) for evaluation in evaluations)
 
-    return jax.lax.map(of_net, nets)
+    return jax.lax.map(of_net, trained)
 
 
 def cell(config: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -210,20 +210,22 @@ def cell(config: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, np.ndar
     total = num_steps(config)
     steps = np.full(len(seeds), total)
     if config["budget"] == "loss":
-        steps = _until_it_stops(training, total, lambda: np.asarray(evaluate(training.nets, data=train)[0]))
+        steps = _until_it_stops(training, total, lambda: np.asarray(evaluate(training.trained, data=train)[0]))
     else:
         training.advance(total)
-    (train_loss, train_accuracy), (test_loss, accuracy) = (evaluate(training.nets, data=x) for x in (train, parts.test))
-    finite = np.asarray(jnp.isfinite(train_loss) & jnp.isfinite(test_loss) & finite_norm(training.nets))
+    (train_loss, train_accuracy), (test_loss, accuracy) = (
+        evaluate(training.trained, data=x) for x in (train, parts.test)
+    )
+    finite = np.asarray(jnp.isfinite(train_loss) & jnp.isfinite(test_loss) & finite_norm(training.trained))
     columns = {"accuracy": accuracy, "test_loss": test_loss, "train_accuracy": train_accuracy, "train_loss": train_loss}
     columns = {name: np.where(finite, np.asarray(x, np.float64), np.nan) for name, x in columns.items()}
     failed = finite & (columns["train_loss"] >= math.log(parts.num_classes))
     return columns | {"diverged": ~finite, "failed": failed, "steps": steps}
 
 
-def finite_norm(nets: PyTree) -> Bool[Array, " seeds"]:
+def finite_norm(trained: PyTree) -> Bool[Array, " seeds"]:
     """Whether ‖θ‖² of each replica is finite in the dtype of the parameters."""
-    squares = [jnp.sum(x**2, axis=tuple(range(1, x.ndim))) for x in jax.tree.leaves(nets)]
+    squares = [jnp.sum(x**2, axis=tuple(range(1, x.ndim))) for x in jax.tree.leaves(trained)]
     return jnp.isfinite(sum(squares))
 
 

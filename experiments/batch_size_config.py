@@ -8,7 +8,7 @@ import sdesgd as sg
 from experiments.batch_size_cell import BUDGETS
 from experiments.run import option
 from sdesgd import sweep
-from sdesgd.dynamics import check_learning_rate, check_momentum
+from sdesgd.dynamics.protocol import check_learning_rate, check_momentum
 from sdesgd.errors import InputError, require_known
 from sdesgd.inputs import check_positive_integer
 

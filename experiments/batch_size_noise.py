@@ -13,9 +13,9 @@ from jaxtyping import Array, Key
 
 import sdesgd as sg
 from experiments.batch_size_cell import Training, keys_of, load, num_steps
-from sdesgd import models
-from sdesgd.curvature import hessian_product
-from sdesgd.gradient_covariance import trace_and_norm
+from sdesgd import nets
+from sdesgd.curvature.hessian import hessian_product
+from sdesgd.gradient_noise.covariance import trace_and_norm
 
 PROBES = 16  # of tr(HC)
 
@@ -39,7 +39,7 @@ def cell(config: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, np.ndar
     keys = keys_of(plain, seeds)  # the very runs of the cell
     training = Training(parts, config, keys)
     inputs, labels = (x[: config["num_examples"]] for x in parts.problem.data)
-    problem = models.finite_sum(parts.problem.params, inputs, labels)
+    problem = nets.finite_sum(parts.problem.params, inputs, labels)
     rows = []
     for point in points:
         training.advance(point - training.done)
@@ -51,7 +51,7 @@ def cell(config: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, np.ndar
 
 
 @eqx.filter_jit
-def _noise_scales(problem: sg.Problem, net: models.Net, key: Key[Array, ""]) -> dict[str, Any]:
+def _noise_scales(problem: sg.Problem, net: nets.Net, key: Key[Array, ""]) -> dict[str, Any]:
     """E dᵀHd = tr(HC) for d = R ξ, ξ ~ N(0, I_N), R Rᵀ = C: a weighted gradient and a Hessian product a probe."""
     trace, squared = trace_and_norm(problem, net)
     gradient = problem.gradient(net)

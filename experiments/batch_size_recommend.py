@@ -25,7 +25,7 @@ from experiments import (
 )
 from experiments.run import option
 from sdesgd import optimal_batch
-from sdesgd.dynamics import check_learning_rate, check_momentum
+from sdesgd.dynamics.protocol import check_learning_rate, check_momentum
 from sdesgd.errors import InputError
 from sdesgd.inputs import check_positive_integer
 
@@ -127,10 +127,10 @@ def pilot(config: dict[str, Any]) -> float:
     parts = batch_size_cell.load(config)
     training = batch_size_cell.Training(parts, config, batch_size_cell.keys_of(config, tuple(range(SEEDS))))
     training.advance(batch_size_cell.CHUNK)
-    jax.block_until_ready(training.nets)
+    jax.block_until_ready(training.trained)
     started = time.perf_counter()
     training.advance(batch_size_cell.CHUNK)
-    jax.block_until_ready(training.nets)
+    jax.block_until_ready(training.trained)
     return (time.perf_counter() - started) / batch_size_cell.CHUNK
 
 

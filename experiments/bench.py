@@ -28,7 +28,7 @@ from rich.table import Table
 
 import sdesgd as sg
 from experiments.run import TOP, console, errors
-from sdesgd import models
+from sdesgd import nets
 
 LEARNING_RATE, BATCH_SIZE = 0.05, 32
 _CHILD = "from experiments.bench import large_step_memory as f; import json; print(json.dumps(f()))"
@@ -115,10 +115,10 @@ def _seconds(value: float) -> str:
 def classification(in_size: int, num_classes: int, width: int, depth: int, num_examples: int) -> sg.Problem:
     """An MLP with cross-entropy on random inputs and labels: the numbers don't matter to the cost."""
     key_net, key_inputs, key_labels = jr.split(jr.key(0), 3)
-    net = models.mlp(in_size, num_classes, width=width, depth=depth, key=key_net)
+    net = nets.mlp(in_size, num_classes, width=width, depth=depth, key=key_net)
     inputs = jr.normal(key_inputs, (num_examples, in_size))
     labels = jr.randint(key_labels, (num_examples,), 0, num_classes)
-    return models.finite_sum(net, inputs, labels)
+    return nets.finite_sum(net, inputs, labels)
 
 
 def sizes_of(problem: sg.Problem) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 import sdesgd as sg
 from experiments.bench import LEARNING_RATE, Row, in_turns, ratio_row
 from experiments.bench_peers import NOT_INSTALLED, installed
-from sdesgd import models
-from sdesgd.layers import Activation, BatchNorm, Convolution, Dense, Pool
+from sdesgd import nets
+from sdesgd.nets.layers import Activation, BatchNorm, Convolution, Dense, Pool
 
 BATCH = 50
 STEPS = {"paper": 10, "released": 2}
@@ -52,7 +52,7 @@ def in_torch_layout(net: Any) -> list[np.ndarray]:
     return [np.array(x) for x in arrays]
 
 
-def torch_net(net: models.Net) -> Any:
+def torch_net(net: nets.Net) -> Any:
     """The same layers in PyTorch with the same weights; batch norm by the batch's own statistics."""
     import torch  # pyright: ignore[reportMissingImports]
 
@@ -94,9 +94,9 @@ def torch_gradient(peer: Any, problem: sg.Problem) -> Callable[[], Any]:
 def problem_of(reading: str) -> sg.Problem:
     """C1 at full width with batch norm, on random images as one group; no dropout, so that gradients compare."""
     key_net, key_images, key_labels = jr.split(jr.key(0), 3)
-    net = models.c1(reading=reading, dropout=0.0, key=key_net)
+    net = nets.c1(reading=reading, dropout=0.0, key=key_net)
     images = jr.normal(key_images, (BATCH, 32 * 32 * 3))
-    return models.finite_sum(net, images, jr.randint(key_labels, (BATCH,), 0, 10), BATCH)
+    return nets.finite_sum(net, images, jr.randint(key_labels, (BATCH,), 0, 10), BATCH)
 
 
 def apart(problem: sg.Problem, dtype: str) -> float:

@@ -14,7 +14,7 @@ import sdesgd as sg
 from experiments.bench import Row, classification, dynamics_loop, in_turns, ratio_row, sizes_of
 from experiments.bench_peers import NOT_INSTALLED, installed, thread_counts
 from sdesgd import sweep
-from sdesgd.layers import Dense
+from sdesgd.nets.layers import Dense
 
 LEARNING_RATE, MOMENTUM, BATCH_SIZE = 0.01, 0.9, 16
 CELLS, CELL_STEPS = 6, 4000

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 import sdesgd as sg
-from sdesgd import models
+from sdesgd import nets
 from sdesgd.errors import require_known
 from sdesgd.landscape import Landscape, flat, landscape_of
 from sdesgd.toys import tilts_of
@@ -25,10 +25,10 @@ PRIMES = (2, 3, 5, 7)
 class Decayed(eqx.Module):
     """ℓ_i(θ) + (w/2)|θ|²: the decay is in every example's loss, so it adds to L and H and nothing to C."""
 
-    losses: models.ExampleLosses
+    losses: nets.ExampleLosses
     decay: Float[Array, ""]
 
-    def __call__(self, net: models.Net, batch: tuple) -> Float[Array, " batch"]:
+    def __call__(self, net: nets.Net, batch: tuple) -> Float[Array, " batch"]:
         squares = [jnp.sum(x**2) for x in jax.tree.leaves(eqx.filter(net, eqx.is_inexact_array))]
         return self.losses(net, batch) + self.decay / 2 * sum(squares)
 
@@ -103,7 +103,7 @@ class Task:
 
 TASKS = {
     "sine": Task(
-        "noisy sine", noisy_sine, models.squared_error, 1e-2, (0.05, 0.1, 0.2), (0.01, 0.02, 0.05), 10_000, 50.0, 0.01
+        "noisy sine", noisy_sine, nets.squared_error, 1e-2, (0.05, 0.1, 0.2), (0.01, 0.02, 0.05), 10_000, 50.0, 0.01
     ),
     "digits": Task(
         "digits: prime or not?",
@@ -134,7 +134,7 @@ class Case:
     landscape: Landscape
 
     @property
-    def net(self) -> models.Net:
+    def net(self) -> nets.Net:
         """The net that the problem starts from: the one whose structure all have."""
         return self.problem.params
 
@@ -162,13 +162,13 @@ def build(name: str) -> Case:
     """
     task = TASKS[require_known("problem", name, TASKS)]
     data = task.data()
-    losses = Decayed(models.ExampleLosses(task.loss), jnp.asarray(task.decay))
+    losses = Decayed(nets.ExampleLosses(task.loss), jnp.asarray(task.decay))
     problem = sg.Problem(losses, _net(data, jr.key(0)), (data.inputs, data.targets), batched=True)
     return Case(name, task, data, problem, landscape_of(problem, f"the loss of {name}"))
 
 
-def _net(data: Data, key: PRNGKeyArray) -> models.Net:
-    return models.mlp(data.inputs.shape[1], 1, width=WIDTH, activation=jnp.tanh, key=key)
+def _net(data: Data, key: PRNGKeyArray) -> nets.Net:
+    return nets.mlp(data.inputs.shape[1], 1, width=WIDTH, activation=jnp.tanh, key=key)
 
 
 # -- the noise of minibatches ----------------------------------------------------------------------------------

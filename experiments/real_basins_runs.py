@@ -15,7 +15,7 @@ import sdesgd as sg
 from experiments.real_basins_mixing import COLLAPSED, MOST_UNKNOWN, UNKNOWN
 from sdesgd.basins.minima import Minima
 from sdesgd.basins.symmetry import UnitSymmetry
-from sdesgd.dynamics import AbstractDynamics
+from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, flat
 from sdesgd.stationary.gibbs import GibbsSample, sample_gibbs

@@ -10,7 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 import sdesgd as sg
 from experiments.run import option
-from sdesgd import models, observables
+from sdesgd import nets, observables
 from sdesgd.errors import InputError, require_known
 
 
@@ -132,7 +132,7 @@ def describe(config: Config) -> str:
 # -- the problem -----------------------------------------------------------------------------------------
 
 
-def make_net(config: Config, shape: tuple[int, ...], num_classes: int, key: PRNGKeyArray) -> models.Net:
+def make_net(config: Config, shape: tuple[int, ...], num_classes: int, key: PRNGKeyArray) -> nets.Net:
     """The net of the configuration for examples of this shape."""
     in_size, options = 1, {"normalization": config.normalization, "dropout": config.dropout, "key": key}
     for n in shape:
@@ -140,12 +140,12 @@ def make_net(config: Config, shape: tuple[int, ...], num_classes: int, key: PRNG
     if config.model == "logistic":
         if config.normalization != "none" or config.dropout:
             raise InputError("logistic has no hidden layer: leave out --normalization and --dropout")
-        return models.logistic_regression(in_size, num_classes, key=key)
+        return nets.logistic_regression(in_size, num_classes, key=key)
     if config.model == "mlp":
-        return models.mlp(in_size, num_classes, width=config.width, depth=config.depth, **options)
+        return nets.mlp(in_size, num_classes, width=config.width, depth=config.depth, **options)
     if config.model == "c1":
-        return models.c1(shape, num_classes, reading=config.reading, width=config.width, **options)
-    return {"f1": models.f1, "f2": models.f2}[config.model](in_size, num_classes, width=config.width, **options)
+        return nets.c1(shape, num_classes, reading=config.reading, width=config.width, **options)
+    return {"f1": nets.f1, "f2": nets.f2}[config.model](in_size, num_classes, width=config.width, **options)
 
 
 def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, observables.Together]:
@@ -160,12 +160,12 @@ def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, observables.To
     dataset = sg.data.load(config.data, config.num_examples, config.num_test, config.seed, **options)
     key_net, key_masks = jr.split(key)
     net = make_net(config, dataset.shape, dataset.num_classes, key_net)
-    problem = models.finite_sum(net, dataset.inputs, dataset.labels, config.batch_size)
+    problem = nets.finite_sum(net, dataset.inputs, dataset.labels, config.batch_size)
     key_masks = key_masks if problem.needs_key else None
     test = jnp.asarray(dataset.test_inputs), jnp.asarray(dataset.test_labels)
     parts = {
-        "train_loss": models.Evaluation(models.cross_entropy, *problem.data),
-        "test": models.Evaluation({"test_loss": models.cross_entropy, "test_accuracy": models.correct}, *test),
+        "train_loss": nets.Evaluation(nets.cross_entropy, *problem.data),
+        "test": nets.Evaluation({"test_loss": nets.cross_entropy, "test_accuracy": nets.correct}, *test),
         "distance_squared": observables.SquaredDistance(net),
         "moments": observables.GradientMoments(problem, key_masks),
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.run import option
 from experiments.stationary_loss_problems import SIZES, Case
-from sdesgd.dynamics import check_momentum
+from sdesgd.dynamics.protocol import check_momentum
 from sdesgd.errors import InputError, require_known
 from sdesgd.inputs import check_positive_integer
 

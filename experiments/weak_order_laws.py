@@ -22,7 +22,7 @@ from scipy import linalg
 from scipy.stats import multinomial
 
 import sdesgd as sg
-from sdesgd.dynamics import AbstractDynamics, MaskedDraw, State
+from sdesgd.dynamics.protocol import AbstractDynamics, MaskedDraw, State
 from sdesgd.errors import InputError
 
 # Three losses: with two, the minibatch noise would have no third cumulant, and SGD would be closer to Gaussian SGD.

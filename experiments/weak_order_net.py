@@ -44,7 +44,7 @@ def build(num_examples: int, width: int, starts: int, seed: int) -> tuple[sg.Pro
     """
     data = sg.data.load("digits", num_examples, num_examples, seed)
     keys = jr.split(jr.key(seed), starts)
-    # equinox's smaller start, not sdesgd.models': at its curvatures these η are small enough for the asymptotics.
+    # equinox's smaller start, not sdesgd.nets': at its curvatures these η are small enough for the asymptotics.
     nets = [eqx.nn.MLP(16, data.num_classes, width, 1, jax.nn.tanh, key=key) for key in keys]
     problem = sg.Problem(cross_entropy, nets[0], (pooled(data.inputs), data.labels))
     test = sg.Problem(cross_entropy, nets[0], (pooled(data.test_inputs), data.test_labels))

@@ -6,35 +6,40 @@ dθ = −g dt + √(fη/S) R dW          its SDE (Itô), R Rᵀ = C, f = 1 or (N
 
 import importlib
 import importlib.metadata
+import warnings
 from typing import TYPE_CHECKING, Any
 
+from sdesgd.dynamics import SDE, SGD, SVAG, Coupled, GaussianSGD, SemiImplicitHeavyBall, SmallNoiseRK3
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
-from sdesgd.sde import SDE
-from sdesgd.sgd import SGD, SVAG, GaussianSGD
-from sdesgd.solvers import SemiImplicitHeavyBall, SmallNoiseRK3
 
 if TYPE_CHECKING:
     from sdesgd import (
         basins,
+        comparison,
         curvature,
         data,
+        dynamics,
         evidence,
-        gradient_covariance,
-        layers,
-        models,
+        gradient_noise,
+        nets,
         observables,
         optimal_batch,
+        plot,
+        simulation,
         stationary,
         sweep,
         toys,
+        trajectories,
     )
-    from sdesgd.coupling import Coupled, Gap, predict_gap, simulate_coupled
+    from sdesgd.comparison import Gap, ValidityCard, predict_gap, simulate_coupled, validity_card
     from sdesgd.simulation import simulate
     from sdesgd.trajectories import Trajectories
-    from sdesgd.validity import ValidityCard, validity_card
 
-__version__ = importlib.metadata.version("sdesgd")
+try:
+    __version__ = importlib.metadata.version("sdesgd")
+except importlib.metadata.PackageNotFoundError:  # a copy on the path that nothing has installed
+    __version__ = "0+unknown"
 
 __all__ = [
     "SDE",
@@ -50,34 +55,39 @@ __all__ = [
     "Trajectories",
     "ValidityCard",
     "basins",
+    "comparison",
     "curvature",
     "data",
+    "dynamics",
     "evidence",
-    "gradient_covariance",
-    "layers",
-    "models",
+    "gradient_noise",
+    "nets",
     "observables",
     "optimal_batch",
+    "plot",
     "predict_gap",
     "simulate",
     "simulate_coupled",
+    "simulation",
     "stationary",
     "sweep",
     "toys",
+    "trajectories",
     "validity_card",
 ]
 
 # Imported at the first use: scipy.stats, pandas and xarray would double the time that `import sdesgd` takes.
 _HOME_OF = {
-    "Coupled": "coupling",
-    "Gap": "coupling",
+    "Gap": "comparison",
     "Trajectories": "trajectories",
-    "ValidityCard": "validity",
-    "predict_gap": "coupling",
+    "ValidityCard": "comparison",
+    "predict_gap": "comparison",
     "simulate": "simulation",
-    "simulate_coupled": "coupling",
-    "validity_card": "validity",
+    "simulate_coupled": "comparison",
+    "validity_card": "comparison",
 }
+
+_RENAMED = {"gradient_covariance": "gradient_noise", "layers": "nets", "models": "nets"}
 
 
 def __getattr__(name: str) -> Any:
@@ -85,6 +95,9 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"sdesgd.{_HOME_OF[name]}"), name)
         globals()[name] = value
         return value
+    if name in _RENAMED:
+        warnings.warn(f"sdesgd.{name} is now sdesgd.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+    name = _RENAMED.get(name, name)
     if name in __all__:
         return importlib.import_module(f"sdesgd.{name}")
     raise AttributeError(f"module 'sdesgd' has no attribute '{name}'")

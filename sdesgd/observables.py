@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
 from sdesgd.errors import InputError, shown
-from sdesgd.gradient_covariance import trace_and_norm
+from sdesgd.gradient_noise.covariance import trace_and_norm
 from sdesgd.inputs import as_array, check_positive_integer
 from sdesgd.losses import OF_CLASSES, class_labels
 from sdesgd.problem import Problem, widened

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import sdesgd as sg
-from sdesgd.dynamics import MaskedDraw
-from sdesgd.terms import GradientFlowTerm
+from sdesgd.dynamics.protocol import MaskedDraw
+from sdesgd.dynamics.terms import GradientFlowTerm
 
 
 def quadratic_loss(theta, example):

@@ -8,7 +8,7 @@ import pytest
 
 import sdesgd as sg
 from derivations import claim
-from sdesgd.dynamics import finite_population_factor
+from sdesgd.dynamics.protocol import finite_population_factor
 from tests import exact
 from tests.exact import RescaledSDE
 from tests.test_solvers import SLOPES, gbm_problem
@@ -26,7 +26,7 @@ def derived(name, **values):
 
 @pytest.mark.parametrize(("N", "S"), [(50, 7), (5, 5), (8, 1)])
 def test_noise_scale_and_finite_population_factor(N, S):
-    g = sg.gradient_covariance.noise_scale(0.3, N, S)
+    g = sg.gradient_noise.noise_scale(0.3, N, S)
     assert g == pytest.approx(float(derived("noise-scale", eta=0.3, N=N, S=S)), rel=1e-12)
     f = finite_population_factor(N, S, "no_replacement")
     assert f / S == pytest.approx(float(derived("covariance-without-replacement", N=N, S=S, C=1.0)), rel=1e-12)

@@ -17,7 +17,7 @@ from experiments import (
     batch_size_noise,
     batch_size_summary,
 )
-from sdesgd import models
+from sdesgd import nets
 from sdesgd.errors import InputError
 
 CELL = {
@@ -50,8 +50,8 @@ def by_hand(config, seeds):
     N, made = config["num_examples"], []
     for key in batch_size_cell.keys_of(config, seeds):
         key_net, key_steps = jr.split(key)
-        net = models.mlp(16, 10, width=config["width"], depth=config["depth"], key=key_net)
-        problem = models.finite_sum(net, halved[0][:N], dataset.labels[:N])
+        net = nets.mlp(16, 10, width=config["width"], depth=config["depth"], key=key_net)
+        problem = nets.finite_sum(net, halved[0][:N], dataset.labels[:N])
         dynamics = sg.SGD(config["learning_rate"], config["batch_size"], momentum=config["momentum"])
         state = dynamics.init(problem, net)
         for n in range(config["budget_size"]):
@@ -185,7 +185,7 @@ def test_noise_scales_are_those_of_dense_matrices(monkeypatch):
     inputs, labels = (x[:12] for x in parts.problem.data)
 
     def losses(theta):
-        return models.cross_entropy(eqx.combine(unravel(theta), fixed)(inputs), labels)
+        return nets.cross_entropy(eqx.combine(unravel(theta), fixed)(inputs), labels)
 
     jacobian = np.asarray(jax.jacfwd(losses)(flat))
     hessian = np.asarray(jax.hessian(lambda theta: losses(theta).mean())(flat))

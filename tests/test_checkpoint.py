@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import sdesgd as sg
-from sdesgd import checkpoint
+from sdesgd.simulation import checkpoint
 from tests import exact
 from tests.refusals import as_users_run, refused
 
@@ -59,8 +59,8 @@ def test_the_same_call_goes_on_bit_for_bit(monkeypatch, tmp_path, dynamics, segm
         "accumulate": (0.0, lambda c, p, n: c + n),
     }
     whole = run(None, dynamics, **options)
-    monkeypatch.setattr("sdesgd.progress._SEGMENT_SECONDS", 1e-9)
-    monkeypatch.setattr("sdesgd.simulation.Checkpoint", Interrupted)
+    monkeypatch.setattr("sdesgd.simulation.progress._SEGMENT_SECONDS", 1e-9)
+    monkeypatch.setattr("sdesgd.simulation.driver.Checkpoint", Interrupted)
     Interrupted.left = segments
     part = run(tmp_path / "a", dynamics, **options)
     assert part.interrupted
@@ -79,7 +79,7 @@ def test_the_same_call_goes_on_bit_for_bit(monkeypatch, tmp_path, dynamics, segm
 
 def test_a_finished_run_is_read_and_not_run_again(monkeypatch, tmp_path):
     first = run(tmp_path / "a")
-    monkeypatch.setattr("sdesgd.simulation.segment", None)
+    monkeypatch.setattr("sdesgd.simulation.driver.segment", None)
     np.testing.assert_array_equal(run(tmp_path / "a").values["theta"], first.values["theta"])
 
 
@@ -256,7 +256,7 @@ def test_ctrl_c_while_the_last_copy_is_written_costs_no_run(monkeypatch, tmp_pat
 LONG = """
 import sys, jax.numpy as jnp, jax.random as jr, numpy as np
 import sdesgd as sg
-from sdesgd import checkpoint
+from sdesgd.simulation import checkpoint
 checkpoint._SECONDS = 0.2
 problem = sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), jnp.zeros(2), np.arange(8.0).reshape(4, 2))
 run = lambda path: sg.simulate(sg.SGD(0.01, 2), problem, num_steps=3_000_000, save_every=100_000, replicas=2,

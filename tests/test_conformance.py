@@ -149,7 +149,7 @@ def test_gaussian_sgd_shares_the_first_two_moments_of_sgd(sampling):
 
 @pytest.mark.parametrize(("N", "batch", "want"), [(1, 1, 1.0), (4, 4, 0.0), (10, 4, 6 / 9)])
 def test_finite_population_factor(N, batch, want):
-    from sdesgd.dynamics import finite_population_factor
+    from sdesgd.dynamics.protocol import finite_population_factor
 
     assert finite_population_factor(N, batch, "no_replacement") == want
     assert finite_population_factor(N, batch, "replacement") == 1.0

@@ -65,7 +65,7 @@ def test_curvature_and_derivatives_along(name):
     assert float(product) == pytest.approx(2 * second(0.7), rel=1e-6)
     top = sg.curvature.top_eigenpairs(problem, problem.params, key=KEY).eigenvalues[0]
     assert float(top) == pytest.approx(second(0.7), rel=1e-6)
-    along = sg.gradient_covariance.directional_derivatives(problem, problem.params, jnp.asarray([2.0]))
+    along = sg.gradient_noise.directional_derivatives(problem, problem.params, jnp.asarray([2.0]))
     np.testing.assert_allclose(along[0], 2 * slope(0.7, X), rtol=1e-6)
 
 

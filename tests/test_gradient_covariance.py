@@ -18,16 +18,16 @@ Q, START = exact.small(6, 3, seed=2)
 @pytest.mark.parametrize("chunk", [1, 4, 6])
 def test_trace_and_norm(chunk):
     problem = Q.problem(START, chunk_size=chunk)
-    trace, norm = sg.gradient_covariance.trace_and_norm(problem, problem.params)
+    trace, norm = sg.gradient_noise.trace_and_norm(problem, problem.params)
     assert float(trace) == pytest.approx(np.trace(Q.covariance(START)), rel=1e-12)
     assert float(norm) == pytest.approx(np.sum((Q.H @ START - Q.b) ** 2), rel=1e-12)
-    assert float(sg.gradient_covariance.trace(problem, problem.params)) == float(trace)
+    assert float(sg.gradient_noise.trace(problem, problem.params)) == float(trace)
 
 
 def test_trace_survives_a_large_common_gradient_in_float32():
     """Deviations are summed: E‖∇ℓ_i‖² − ‖g‖² would lose all digits here."""
     problem = sg.Problem(lambda w, b: (1e4 + b) * w, jnp.asarray(0.0, jnp.float32), np.array([-1.0, 1.0]))
-    assert float(sg.gradient_covariance.trace(problem, problem.params)) == pytest.approx(1.0, rel=1e-3)
+    assert float(sg.gradient_noise.trace(problem, problem.params)) == pytest.approx(1.0, rel=1e-3)
 
 
 def enumerated(x, S, sampling):
@@ -48,7 +48,7 @@ def enumerated(x, S, sampling):
 def test_cumulants_of_minibatch_noise_by_enumeration(S, sampling):
     problem = Q.problem(START)
     directions = np.random.default_rng(0).normal(size=(2, 3))
-    got = sg.gradient_covariance.minibatch_cumulants(problem, problem.params, jnp.asarray(directions), S, sampling)
+    got = sg.gradient_noise.minibatch_cumulants(problem, problem.params, jnp.asarray(directions), S, sampling)
     for k, u in enumerate(directions):
         want = enumerated(Q.gradients(START) @ u, S, sampling)
         np.testing.assert_allclose([g[k] for g in got], want, rtol=1e-9, atol=1e-12)
@@ -59,7 +59,7 @@ def test_cumulants_of_tiny_populations(N, S):
     q, start = exact.small(N, 2, seed=N)
     problem = q.problem(start)
     u = jnp.asarray([[1.0, -0.5]])
-    got = sg.gradient_covariance.minibatch_cumulants(problem, problem.params, u, S, "no_replacement")
+    got = sg.gradient_noise.minibatch_cumulants(problem, problem.params, u, S, "no_replacement")
     if S == N:
         assert float(got.variance[0]) == pytest.approx(0, abs=1e-14)
     else:
@@ -149,9 +149,9 @@ def test_validity_card():
 
 
 def test_trajectories_round_trip(tmp_path):
-    net = sg.models.mlp(3, 2, width=4, key=jr.key(0))
+    net = sg.nets.mlp(3, 2, width=4, key=jr.key(0))
     rng = np.random.default_rng(0)
-    problem = sg.models.finite_sum(net, rng.normal(size=(8, 3)), rng.integers(0, 2, 8))
+    problem = sg.nets.finite_sum(net, rng.normal(size=(8, 3)), rng.integers(0, 2, 8))
     out = sg.simulate(
         sg.SGD(0.1, 2), problem, num_steps=4, replicas=3, key=jr.key(0), observables={"loss": problem.loss}
     )

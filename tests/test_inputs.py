@@ -218,7 +218,7 @@ def run(dynamics=None, **options):
 
 
 def net(outputs=3):
-    return sg.models.mlp(3, outputs, width=4, key=KEY)
+    return sg.nets.mlp(3, outputs, width=4, key=KEY)
 
 
 REFUSED = {
@@ -296,14 +296,14 @@ REFUSED = {
     "a loader": (lambda: sg.Problem(linear, np.zeros(3), iter([])), "holds no numbers"),
     "a list of pairs": (lambda: sg.Problem(linear, np.zeros(3), list(zip(X, Y, strict=True))), "leading axes"),
     "a list of numbers": (lambda: sg.Problem(linear, np.zeros(3), list(np.zeros(2000))), "2000 leaves|leading axes"),
-    "labels of one-hot rows": (lambda: sg.models.finite_sum(net(), X, np.eye(3, dtype=int)[LABELS]), "argmax"),
-    "labels of −1": (lambda: sg.models.finite_sum(net(), X, np.full(40, -1)), "40 labels are no classes"),
-    "labels of K": (lambda: sg.models.finite_sum(net(2), X, LABELS), "no classes of the net, such as 2"),
-    "labels of fractions": (lambda: sg.models.finite_sum(net(), X, LABELS + 0.5), "no class numbers"),
-    "labels of text": (lambda: sg.models.finite_sum(net(), X, np.array(["a", "b"] * 20)), "labels holds no numbers"),
-    "too few labels": (lambda: sg.models.finite_sum(net(), X, LABELS[:39]), "leading axes of data differ"),
-    "images not flat": (lambda: sg.models.finite_sum(net(), np.zeros((40, 3, 1)), LABELS), "the net can't"),
-    "scores of −1": (lambda: sg.models.Evaluation(sg.models.correct, X, np.full(40, -1)), "no classes"),
+    "labels of one-hot rows": (lambda: sg.nets.finite_sum(net(), X, np.eye(3, dtype=int)[LABELS]), "argmax"),
+    "labels of −1": (lambda: sg.nets.finite_sum(net(), X, np.full(40, -1)), "40 labels are no classes"),
+    "labels of K": (lambda: sg.nets.finite_sum(net(2), X, LABELS), "no classes of the net, such as 2"),
+    "labels of fractions": (lambda: sg.nets.finite_sum(net(), X, LABELS + 0.5), "no class numbers"),
+    "labels of text": (lambda: sg.nets.finite_sum(net(), X, np.array(["a", "b"] * 20)), "labels holds no numbers"),
+    "too few labels": (lambda: sg.nets.finite_sum(net(), X, LABELS[:39]), "leading axes of data differ"),
+    "images not flat": (lambda: sg.nets.finite_sum(net(), np.zeros((40, 3, 1)), LABELS), "the net can't"),
+    "scores of −1": (lambda: sg.nets.Evaluation(sg.nets.correct, X, np.full(40, -1)), "no classes"),
     "two rates on one path": (
         lambda: sg.Coupled(sg.GaussianSGD(np.float32(0.1), 2), sg.SDE(jnp.asarray(0.2), 2)),
         "can't share a path",
@@ -326,22 +326,22 @@ def test_bad_input_is_refused_in_one_line(case):
 
 
 ACCEPTED = {
-    "labels of shape (N, 1)": lambda: sg.models.finite_sum(net(), X, LABELS[:, None]),
-    "big-endian labels": lambda: sg.models.finite_sum(net(), X, LABELS.astype(">i4")),
-    "labels of whole floats": lambda: sg.models.finite_sum(net(), X, LABELS.astype(float)),
-    "unsigned labels": lambda: sg.models.finite_sum(net(), X, LABELS.astype("u1")),
+    "labels of shape (N, 1)": lambda: sg.nets.finite_sum(net(), X, LABELS[:, None]),
+    "big-endian labels": lambda: sg.nets.finite_sum(net(), X, LABELS.astype(">i4")),
+    "labels of whole floats": lambda: sg.nets.finite_sum(net(), X, LABELS.astype(float)),
+    "unsigned labels": lambda: sg.nets.finite_sum(net(), X, LABELS.astype("u1")),
 }
 
 
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_harmless_forms_of_labels_just_work(case):
-    wanted = sg.models.finite_sum(net(), X, LABELS)
+    wanted = sg.nets.finite_sum(net(), X, LABELS)
     assert float(ACCEPTED[case]().loss(net())) == float(wanted.loss(net()))
 
 
 def test_boolean_labels_are_the_classes_0_and_1():
-    wanted = sg.models.finite_sum(net(2), X, (LABELS > 0).astype(int)).loss(net(2))
-    assert float(sg.models.finite_sum(net(2), X, LABELS > 0).loss(net(2))) == float(wanted)
+    wanted = sg.nets.finite_sum(net(2), X, (LABELS > 0).astype(int)).loss(net(2))
+    assert float(sg.nets.finite_sum(net(2), X, LABELS > 0).loss(net(2))) == float(wanted)
 
 
 def test_legacy_keys_draw_what_their_typed_forms_do():

@@ -11,7 +11,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import sdesgd as sg
-from sdesgd import convolution, layers, models
+from sdesgd import nets
+from sdesgd.nets import convolution, layers
 
 KEY = jr.key(0)
 RNG = np.random.default_rng(0)
@@ -24,15 +25,15 @@ def size(net):
 @pytest.mark.parametrize(
     ("make", "parameters"),
     [
-        (lambda: models.f2(key=KEY), 2_780_085),
-        (lambda: models.c1(key=KEY), 283_274),
-        (lambda: models.c1(reading="released", key=KEY), 1_757_834),
+        (lambda: nets.f2(key=KEY), 2_780_085),
+        (lambda: nets.c1(key=KEY), 283_274),
+        (lambda: nets.c1(reading="released", key=KEY), 1_757_834),
         # one input channel: 2·25·64 weights of the first kernel fewer
-        (lambda: models.c1((28, 28, 1), key=KEY), 283_274 - 2 * 25 * 64),
-        (lambda: models.f1(key=KEY), 784 * 512 + 512 + 4 * (512 * 512 + 512) + 5 * 1024 + 512 * 10 + 10),
-        (lambda: models.f1(normalization="none", width=8, key=KEY), 784 * 8 + 8 + 4 * 72 + 90),
-        (lambda: models.logistic_regression(7, 3, key=KEY), 24),
-        (lambda: models.linear_regression(7, key=KEY), 8),
+        (lambda: nets.c1((28, 28, 1), key=KEY), 283_274 - 2 * 25 * 64),
+        (lambda: nets.f1(key=KEY), 784 * 512 + 512 + 4 * (512 * 512 + 512) + 5 * 1024 + 512 * 10 + 10),
+        (lambda: nets.f1(normalization="none", width=8, key=KEY), 784 * 8 + 8 + 4 * 72 + 90),
+        (lambda: nets.logistic_regression(7, 3, key=KEY), 24),
+        (lambda: nets.linear_regression(7, key=KEY), 8),
     ],
 )
 def test_parameter_counts(make, parameters):
@@ -135,19 +136,19 @@ def test_small_images_stand_in_the_middle():
 
 
 def gradient(net, x, y, keys):
-    return np.asarray(ravel_pytree(jax.grad(lambda n: models.cross_entropy(n(x, keys), y).mean())(net))[0])
+    return np.asarray(ravel_pytree(jax.grad(lambda n: nets.cross_entropy(n(x, keys), y).mean())(net))[0])
 
 
-@pytest.mark.parametrize("reading", models.READINGS)
-@pytest.mark.parametrize("normalization", models.NORMALIZATIONS)
+@pytest.mark.parametrize("reading", nets.READINGS)
+@pytest.mark.parametrize("normalization", nets.NORMALIZATIONS)
 def test_native_convolutions_give_the_same_numbers(reading, normalization):
     """Outputs and gradients, with masks; the two nets differ in how the sums are done alone."""
-    nets = [
-        models.c1((6, 6, 2), 4, reading=reading, width=8, normalization=normalization, native=native, key=KEY)
+    pair = [
+        nets.c1((6, 6, 2), 4, reading=reading, width=8, normalization=normalization, native=native, key=KEY)
         for native in (False, True)
     ]
     x, y = jr.normal(KEY, (3, 72)), jnp.arange(3)
-    outputs, gradients = zip(*((n(x), gradient(n, x, y, jr.split(KEY, 3))) for n in nets), strict=True)
+    outputs, gradients = zip(*((n(x), gradient(n, x, y, jr.split(KEY, 3))) for n in pair), strict=True)
     np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(gradients[0], gradients[1], rtol=1e-8, atol=1e-12)
 
@@ -157,10 +158,10 @@ def test_pooling_before_the_relu_is_pooling_after_it():
     np.testing.assert_array_equal(jax.nn.relu(layers.max_pool(x)), layers.max_pool(jax.nn.relu(x)))
 
 
-@pytest.mark.parametrize("normalization", models.NORMALIZATIONS)
+@pytest.mark.parametrize("normalization", nets.NORMALIZATIONS)
 def test_what_couples_examples(normalization):
     """The first example's output moves with the others if and only if there is batch norm; frozen, it doesn't."""
-    net = models.mlp(3, 2, width=4, depth=2, normalization=normalization, key=KEY)
+    net = nets.mlp(3, 2, width=4, depth=2, normalization=normalization, key=KEY)
     x = jr.normal(KEY, (6, 3))
     other = x.at[1:].add(1.0)
     assert net.couples_examples == (normalization == "batch")
@@ -172,59 +173,59 @@ def test_what_couples_examples(normalization):
 
 def test_frozen_batch_norm_has_examples_as_units():
     """With given moments Σ w_i ∇ℓ_i is that of single examples, and the moments don't move."""
-    net = models.mlp(3, 2, width=4, normalization="batch", key=KEY)
+    net = nets.mlp(3, 2, width=4, normalization="batch", key=KEY)
     x, y = jr.normal(KEY, (6, 3)), jnp.array([0, 1, 1, 0, 1, 0])
     moments = net.moments(x)
-    problem = models.finite_sum(net, x, y, moments=moments)
+    problem = nets.finite_sum(net, x, y, moments=moments)
     assert (problem.num_units, problem.num_parameters) == (6, size(net))
-    losses = [float(models.cross_entropy(net(x[i : i + 1], moments=moments), y[i : i + 1])[0]) for i in range(6)]
+    losses = [float(nets.cross_entropy(net(x[i : i + 1], moments=moments), y[i : i + 1])[0]) for i in range(6)]
     np.testing.assert_allclose(problem.losses(problem.params), losses, rtol=1e-12)
     out = sg.simulate(sg.SDE(0.1, 2), problem, num_steps=3, replicas=2, key=KEY, observables={"loss": problem.loss})
     assert np.isfinite(out.values["loss"]).all()
 
 
 def test_finite_sum_groups_where_there_is_batch_norm():
-    net = models.mlp(3, 2, width=4, normalization="batch", key=KEY)
+    net = nets.mlp(3, 2, width=4, normalization="batch", key=KEY)
     x, y = jnp.ones((6, 3)), jnp.zeros(6, int)
-    assert models.finite_sum(net, x, y, 2).num_units == 3
+    assert nets.finite_sum(net, x, y, 2).num_units == 3
     for batch_size in (None, 1):
         with pytest.raises(sg.InputError, match=f"batch_size is {batch_size}: batch norm needs .* at least 2"):
-            models.finite_sum(net, x, y, batch_size)
+            nets.finite_sum(net, x, y, batch_size)
     with pytest.raises(sg.InputError, match="N = 6 examples are not a multiple of unit_size = 4"):
-        models.finite_sum(net, x, y, 4)
-    assert models.finite_sum(models.mlp(3, 2, width=4, key=KEY), x, y).num_units == 6
+        nets.finite_sum(net, x, y, 4)
+    assert nets.finite_sum(nets.mlp(3, 2, width=4, key=KEY), x, y).num_units == 6
 
 
 def test_evaluation_is_the_mean_over_the_set_in_equal_parts():
-    net = models.mlp(3, 4, width=5, dropout=0.5, key=KEY)
+    net = nets.mlp(3, 4, width=5, dropout=0.5, key=KEY)
     x, y = jr.normal(KEY, (11, 3)), jnp.arange(11) % 4
     logits = np.asarray(net(x))
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(11), y]
     for batch_size in (5000, 4):
-        loss = models.Evaluation(models.cross_entropy, x, y, batch_size)(net)
+        loss = nets.Evaluation(nets.cross_entropy, x, y, batch_size)(net)
         assert float(loss) == pytest.approx(losses.mean(), rel=1e-12), "no dropout, whatever the parts"
-    accuracy = models.Evaluation(models.correct, x, y)(net)
+    accuracy = nets.Evaluation(nets.correct, x, y)(net)
     assert float(accuracy) == pytest.approx((logits.argmax(axis=1) == np.arange(11) % 4).mean())
-    normed = models.mlp(3, 4, width=5, normalization="batch", key=KEY)
-    parts = [np.asarray(models.cross_entropy(normed(x[a:b]), y[a:b])) for a, b in ((0, 5), (5, 11))]
-    loss = models.Evaluation(models.cross_entropy, x, y, 6)(normed)
+    normed = nets.mlp(3, 4, width=5, normalization="batch", key=KEY)
+    parts = [np.asarray(nets.cross_entropy(normed(x[a:b]), y[a:b])) for a, b in ((0, 5), (5, 11))]
+    loss = nets.Evaluation(nets.cross_entropy, x, y, 6)(normed)
     assert float(loss) == pytest.approx(np.concatenate(parts).mean(), rel=1e-12)
 
 
 def test_squared_error():
     targets = jnp.array([1.0, -1.0])
-    np.testing.assert_allclose(models.squared_error(jnp.array([[3.0], [-1.0]]), targets), [2.0, 0.0])
+    np.testing.assert_allclose(nets.squared_error(jnp.array([[3.0], [-1.0]]), targets), [2.0, 0.0])
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: models.mlp(3, 2, width=4, normalization="btach", key=KEY), "unknown normalization 'btach'"),
-        (lambda: models.mlp(3, 2, width=0, key=KEY), "width is 0: pass at least 1"),
-        (lambda: models.mlp(3, 2, width=4, dropout=1.0, key=KEY), "dropout is 1.0: pass a rate"),
-        (lambda: models.c1(reading="papre", key=KEY), "unknown reading 'papre'.*paper"),
-        (lambda: models.c1((360,), key=KEY), r"C1 takes images .* shape \(360,\): use mlp, f1 or f2"),
-        (lambda: models.c1((33, 32, 1), key=KEY), "at most 32×32"),
+        (lambda: nets.mlp(3, 2, width=4, normalization="btach", key=KEY), "unknown normalization 'btach'"),
+        (lambda: nets.mlp(3, 2, width=0, key=KEY), "width is 0: pass at least 1"),
+        (lambda: nets.mlp(3, 2, width=4, dropout=1.0, key=KEY), "dropout is 1.0: pass a rate"),
+        (lambda: nets.c1(reading="papre", key=KEY), "unknown reading 'papre'.*paper"),
+        (lambda: nets.c1((360,), key=KEY), r"C1 takes images .* shape \(360,\): use mlp, f1 or f2"),
+        (lambda: nets.c1((33, 32, 1), key=KEY), "at most 32×32"),
     ],
 )
 def test_bad_nets_are_refused(make, message):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sdesgd as sg
-from sdesgd.dynamics import MaskedDraw
+from sdesgd.dynamics.protocol import MaskedDraw
 from sdesgd.evidence import order_fit
 
 H = np.array([[1.3, 0.2], [0.2, 0.6]])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sdesgd as sg
-from sdesgd import models, observables
+from sdesgd import nets, observables
 from tests.refusals import refused
 
 RNG = np.random.default_rng(0)
@@ -58,18 +58,18 @@ def test_some_of_them_by_name():
 
 
 def test_several_scores_take_one_pass_through_the_net():
-    net = models.mlp(3, 2, width=4, depth=1, key=jr.key(0))
+    net = nets.mlp(3, 2, width=4, depth=1, key=jr.key(0))
     labels = (Y > 0).astype(int)
-    scores = {"loss": models.cross_entropy, "accuracy": models.correct}
-    both = models.Evaluation(scores, X, labels, 3)
+    scores = {"loss": nets.cross_entropy, "accuracy": nets.correct}
+    both = nets.Evaluation(scores, X, labels, 3)
     for name, score in scores.items():
-        np.testing.assert_allclose(both(net)[name], models.Evaluation(score, X, labels, 3)(net), rtol=1e-12)
+        np.testing.assert_allclose(both(net)[name], nets.Evaluation(score, X, labels, 3)(net), rtol=1e-12)
     products = [
         str(jax.make_jaxpr(lambda net, f=f: f(net))(net)).count("dot_general")
-        for f in (both, models.Evaluation(models.correct, X, labels, 3))
+        for f in (both, nets.Evaluation(nets.correct, X, labels, 3))
     ]
     assert products[0] == products[1] > 0
-    assert "no classes" in refused(lambda: models.Evaluation(scores, X, labels - 1), "no classes")
+    assert "no classes" in refused(lambda: nets.Evaluation(scores, X, labels - 1), "no classes")
 
 
 def test_masks_and_groups_need_a_key():

@@ -35,9 +35,17 @@ def test_every_public_name_is_there_at_once(name):
 
 
 def test_subpackages_are_reached_as_attributes_of_a_bare_import():
-    names = [*SUBPACKAGES, "toys", "models"]
+    names = [*SUBPACKAGES, "toys", "observables"]
     code = f"import sdesgd as sg; print(*[getattr(sg, name).__name__ for name in {names}])"
     assert in_a_fresh_process(code).split() == [f"sdesgd.{name}" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("models", "nets"), ("layers", "nets"), ("gradient_covariance", "gradient_noise")]
+)
+def test_names_of_before_still_lead_there_and_say_where(old, new):
+    with pytest.warns(DeprecationWarning, match=f"sdesgd.{old} is now sdesgd.{new}"):
+        assert getattr(sg, old) is getattr(sg, new)
 
 
 def test_an_unknown_name_is_refused_as_in_any_module():

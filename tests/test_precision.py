@@ -22,14 +22,14 @@ def halved(net, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16, "bfloat16", bool])
-@pytest.mark.parametrize("score", [sg.models.correct, sg.models.cross_entropy])
+@pytest.mark.parametrize("score", [sg.nets.correct, sg.nets.cross_entropy])
 def test_an_evaluation_is_that_of_the_same_numbers_in_float32(dtype, score):
     """0 … 255 are numbers of every dtype here, so nothing but the sum can differ."""
     x, y = RNG.integers(0, 2 if dtype is bool else 256, (1000, 16)), RNG.integers(0, 3, 1000)
-    net = sg.models.mlp(16, 3, width=4, key=KEY)
+    net = sg.nets.mlp(16, 3, width=4, key=KEY)
     given = jnp.asarray(x, jnp.bfloat16) if dtype == "bfloat16" else x.astype(dtype)
     with as_a_user():
-        wanted, found = (sg.models.Evaluation(score, z, y)(net) for z in (x.astype(np.float32), given))
+        wanted, found = (sg.nets.Evaluation(score, z, y)(net) for z in (x.astype(np.float32), given))
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     assert found.dtype.itemsize >= 4
 
@@ -38,19 +38,17 @@ def test_an_evaluation_is_that_of_the_same_numbers_in_float32(dtype, score):
 def test_a_score_in_half_precision_is_summed_in_float32(dtype):
     """70,000 scores of 3: float16 ends at 65,504, and bfloat16 would add parts of 5,000 to 8 bits."""
     score = lambda outputs, labels: jnp.full(len(labels), 3, dtype)  # noqa: E731
-    mean = sg.models.Evaluation(score, np.zeros((70_000, 2)), np.zeros(70_000, int))(
-        sg.models.mlp(2, 2, width=2, key=KEY)
-    )
+    mean = sg.nets.Evaluation(score, np.zeros((70_000, 2)), np.zeros(70_000, int))(sg.nets.mlp(2, 2, width=2, key=KEY))
     assert float(mean) == pytest.approx(3, rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", HALVES)
 def test_the_mean_loss_of_many_examples_neither_overflows_nor_stops_counting(dtype):
     """All weights 0: the loss of 10 classes is log 10 at any N; in float16 the sum of 30,000 would be infinite."""
-    net = halved(jax.tree.map(lambda x: 0 * x if eqx.is_array(x) else x, sg.models.mlp(4, 10, width=4, key=KEY)), dtype)
-    problem = sg.models.finite_sum(net, np.zeros((30_000, 4)), np.arange(30_000) % 10)
+    net = halved(jax.tree.map(lambda x: 0 * x if eqx.is_array(x) else x, sg.nets.mlp(4, 10, width=4, key=KEY)), dtype)
+    problem = sg.nets.finite_sum(net, np.zeros((30_000, 4)), np.arange(30_000) % 10)
     assert float(problem.loss(net)) == pytest.approx(math.log(10), rel=1e-5)
-    accuracy = sg.models.Evaluation(sg.models.correct, np.zeros((30_000, 4), np.float16), np.zeros(30_000, int))
+    accuracy = sg.nets.Evaluation(sg.nets.correct, np.zeros((30_000, 4), np.float16), np.zeros(30_000, int))
     assert float(accuracy(net)) == 1
 
 
@@ -72,7 +70,7 @@ def test_trace_of_the_covariance_in_half_precision(dtype):
     """C of ½ (w − x)² is Var x; squares of 300 overflow float16 without float32."""
     x = 300 * np.sign(np.arange(1000) % 2 - 0.5)
     problem = sg.Problem(lambda w, x: 0.5 * (w - x) ** 2, jnp.zeros((), dtype), x)
-    assert float(sg.gradient_covariance.trace(problem, problem.params)) == pytest.approx(90_000, rel=1e-5)
+    assert float(sg.gradient_noise.trace(problem, problem.params)) == pytest.approx(90_000, rel=1e-5)
 
 
 @pytest.mark.parametrize("dtype", HALVES)

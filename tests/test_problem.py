@@ -15,9 +15,9 @@ import sdesgd as sg
 
 def net_problem(seed=0, num_examples=13, width=6, dtype=np.float64, **options):
     rng = np.random.default_rng(seed)
-    net = sg.models.mlp(4, 3, width=width, depth=2, activation=jnp.tanh, key=jr.key(seed))
+    net = sg.nets.mlp(4, 3, width=width, depth=2, activation=jnp.tanh, key=jr.key(seed))
     net = jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, net)
-    return sg.models.finite_sum(net, rng.normal(size=(num_examples, 4)), rng.integers(0, 3, num_examples), **options)
+    return sg.nets.finite_sum(net, rng.normal(size=(num_examples, 4)), rng.integers(0, 3, num_examples), **options)
 
 
 def jacobian(problem, key=None):

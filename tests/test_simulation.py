@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 import sdesgd as sg
-from sdesgd import progress, simulation, sizes
+from sdesgd import sizes
+from sdesgd.simulation import driver as simulation
+from sdesgd.simulation import progress
 from tests import exact
 
 Q, START = exact.small()

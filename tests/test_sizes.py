@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import sdesgd as sg
-from sdesgd import admission, sizes
+from sdesgd import sizes
+from sdesgd.simulation import admission
 
 MEASURE = """
 import resource, sys

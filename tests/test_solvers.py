@@ -14,8 +14,8 @@ import sympy as sp
 
 import sdesgd as sg
 from sdesgd import sizes
-from sdesgd.solvers import check_solver
-from sdesgd.terms import AbstractFusedTerm, HeavyBallTerm, Increment, StepPath
+from sdesgd.dynamics.solvers import check_solver
+from sdesgd.dynamics.terms import AbstractFusedTerm, HeavyBallTerm, Increment, StepPath
 from tests import exact
 from tests.exact import RescaledSDE
 
@@ -239,7 +239,7 @@ def test_ou_law_as_h_vanishes(dimension, solver, order):
 
         def step(theta, z, fine=fine):
             state = fine.init(problem, problem.params)._replace(params=theta)
-            from sdesgd.dynamics import MaskedDraw
+            from sdesgd.dynamics.protocol import MaskedDraw
 
             return fine.advance(problem, state, MaskedDraw(z, None), jnp.asarray(0)).params
 
@@ -264,7 +264,7 @@ def test_the_momentum_solver_reaches_the_limit_where_the_heavy_ball_does_not():
     eta, m = 0.05, 0.9
 
     def variance(dynamics):
-        from sdesgd.dynamics import MaskedDraw
+        from sdesgd.dynamics.protocol import MaskedDraw
 
         def step(y, z):
             state = dynamics.init(problem, problem.params)._replace(params=y[0], velocity=y[1])

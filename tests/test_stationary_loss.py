@@ -17,7 +17,7 @@ from experiments import run, stationary_loss, stationary_loss_figure, stationary
 from experiments import stationary_loss_config as configuration
 from experiments import stationary_loss_laws as laws
 from experiments import stationary_loss_problems as problems
-from sdesgd.dynamics import MaskedDraw
+from sdesgd.dynamics.protocol import MaskedDraw
 from sdesgd.errors import InputError
 from sdesgd.stationary import expected_loss, regression_covariance
 

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import sdesgd as sg
-from sdesgd.trajectories import check_names
-from sdesgd.trajectory_file import RESERVED
+from sdesgd.trajectories.file import RESERVED
+from sdesgd.trajectories.result import check_names
 
 DRAWS = int(os.environ.get("ROUND_TRIPS", "120"))
 Pair = collections.namedtuple("Pair", "first second")

@@ -18,8 +18,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import sdesgd as sg
-from sdesgd.dynamics import MaskedDraw
-from sdesgd.gradient_covariance import trace
+from sdesgd.dynamics.protocol import MaskedDraw
+from sdesgd.gradient_noise.covariance import trace
 from tests import exact
 
 ETA, IN, CLASSES = 0.3, 2, 2
@@ -33,11 +33,11 @@ class Case:
     def __init__(self, num_examples, batch_size, width, normalization, dropout):
         self.N, self.S, self.width = num_examples, batch_size, width
         self.coupled, self.dropout = normalization == "batch", dropout
-        net = sg.models.mlp(
+        net = sg.nets.mlp(
             IN, CLASSES, width=width, activation=jnp.tanh, normalization=normalization, dropout=dropout, key=jr.key(2)
         )
         net = jax.tree.map(lambda x: x + 0.3 * jnp.cos(jnp.arange(x.size, dtype=float)).reshape(x.shape), net)
-        self.problem = sg.models.finite_sum(net, X[:num_examples], Y[:num_examples], batch_size)
+        self.problem = sg.nets.finite_sum(net, X[:num_examples], Y[:num_examples], batch_size)
         self.theta, self.unravel = ravel_pytree(self.problem.moving())
 
     # -- the oracle -----------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class Case:
         Args:
             mask_keys: key of the masks → the keys of the examples whose masks matter.
         """
-        mask = sg.layers.Dropout(self.dropout) if self.dropout else None
+        mask = sg.nets.Dropout(self.dropout) if self.dropout else None
 
         def pattern(key):
             groups, key_masks = self.problem._partition(key)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import sdesgd as sg
-from sdesgd.validity import _ratio
+from sdesgd.comparison.validity import _ratio
 from tests.compilations import compilations
 from tests.refusals import as_users_run, refused
 
@@ -56,9 +56,9 @@ def test_a_gradient_that_is_not_finite_gives_no_good_looking_number(case):
 
 def test_no_noise_has_no_shape():
     """Equal examples: C is rounding, and so would be its skewness."""
-    net = sg.models.mlp(3, 3, width=4, key=jr.key(1))
+    net = sg.nets.mlp(3, 3, width=4, key=jr.key(1))
     one = RNG.normal(size=(1, 3)).repeat(40, axis=0)
-    problem = sg.models.finite_sum(net, one, np.zeros(40, int))
+    problem = sg.nets.finite_sum(net, one, np.zeros(40, int))
     card = sg.validity_card(problem, 0.05, 4, key=KEY)
     assert card.trace < 1e-12 * card.gradient_norm_squared
     assert all(map(math.isnan, (*card.skewness.values(), *card.excess_kurtosis.values())))

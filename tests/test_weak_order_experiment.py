@@ -17,8 +17,8 @@ import sdesgd as sg
 from experiments import run, weak_order, weak_order_figure, weak_order_report
 from experiments import weak_order_laws as laws
 from experiments.weak_order_slopes import COMPARISONS, Comparison, measure
+from sdesgd.dynamics.terms import GradientFlowTerm, HeavyBallTerm
 from sdesgd.errors import InputError
-from sdesgd.terms import GradientFlowTerm, HeavyBallTerm
 
 EXPERIMENTS = {"weak-order": weak_order.EXPERIMENT}
 TOY = {

@@ -15,10 +15,10 @@ from scipy import linalg, stats
 from sdesgd import inputs
 from sdesgd.basins.tally import Tally
 from sdesgd.basins.wells import Wells
-from sdesgd.dynamics import AbstractDynamics
+from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.errors import InputError, shown
 from sdesgd.problem import Problem
-from sdesgd.simulation import simulate
+from sdesgd.simulation.driver import simulate
 
 _MOST_STEPS = 2**31 - 1  # of the counters
 _RELAXATIONS = 3  # of burn-in, at least

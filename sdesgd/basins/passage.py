@@ -19,7 +19,7 @@ from sdesgd.basins.jets import jets
 from sdesgd.basins.minima import check_temperature
 from sdesgd.basins.quenching import check_points, in_float64
 from sdesgd.basins.saddles import Saddle, check_saddles
-from sdesgd.dynamics import AbstractDynamics
+from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape
 from sdesgd.problem import Problem

@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from scipy import optimize
 
 from sdesgd.errors import InputError, shown
-from sdesgd.layers import Activation, Dense
-from sdesgd.models import Net
+from sdesgd.nets.layers import Activation, Dense
+from sdesgd.nets.models import Net
 
 # Images are written out for groups up to this order: seven units with permutations, five with signs too.
 LARGEST_ORDER = 10_000
@@ -171,7 +171,7 @@ def tanh_symmetry(net: Net) -> UnitSymmetry:
     They leave a loss unchanged that depends on the net's outputs, and weight decay too.
 
     Args:
-        net: of ``models.mlp`` with one hidden layer, without normalization or dropout, of an odd activation.
+        net: of ``nets.mlp`` with one hidden layer, without normalization or dropout, of an odd activation.
 
     Raises:
         InputError: another net; an activation that isn't odd.
@@ -187,7 +187,7 @@ def unit_permutations(net: Net) -> UnitSymmetry:
     """Permutations of the hidden units, which every activation has. Of order n!.
 
     Args:
-        net: of ``models.mlp`` with one hidden layer, without normalization or dropout.
+        net: of ``nets.mlp`` with one hidden layer, without normalization or dropout.
 
     Raises:
         InputError: another net.
@@ -212,7 +212,7 @@ def relu_symmetry(net: Net) -> UnitSymmetry:
 def _one_hidden_layer(net: Net) -> tuple[Int[np.ndarray, "n k"], Any]:
     """Places of each unit's coordinates in the flat vector, and the activation."""
     if not isinstance(net, Net):
-        raise InputError(f"net is {shown(net)}: pass one of models.mlp")
+        raise InputError(f"net is {shown(net)}: pass one of nets.mlp")
     kinds = [type(layer) for layer in net.layers]
     if kinds != [Dense, Activation, Dense]:
         found = ", ".join(kind.__name__ for kind in kinds)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 from scipy import integrate
 
 from sdesgd import freshness, inputs
-from sdesgd.dynamics import check_sampling, finite_population_factor
+from sdesgd.dynamics.protocol import check_sampling, finite_population_factor
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape, as_box, as_landscape
 from sdesgd.problem import Problem

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import linalg
 
-from sdesgd.dynamics import check_sampling, finite_population_factor
+from sdesgd.dynamics.protocol import check_sampling, finite_population_factor
 from sdesgd.errors import InputError
 from sdesgd.inputs import as_float64, check_number, check_positive_integer
 from sdesgd.stationary.quadratic import check_rates

@@ -18,11 +18,11 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from sdesgd import freshness, inputs
-from sdesgd.dynamics import finite_population_factor
+from sdesgd.dynamics.protocol import finite_population_factor
+from sdesgd.dynamics.sgd import SGD, GaussianSGD
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import as_box
 from sdesgd.problem import Problem
-from sdesgd.sgd import SGD, GaussianSGD
 
 _MAX_BATCHES = 20_000
 # Nodes of the Gaussian batch in one dimension: exact up to the 31st moment.

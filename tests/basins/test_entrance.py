@@ -165,7 +165,7 @@ def occupied(**changes):
         (lambda: bs.rotation(np.zeros((2, 2, 2)), 1.0, mean=[math.nan, 0.0]), "finite numbers"),
         # symmetries
         (lambda: bs.tanh_symmetry("net"), "net is 'net'"),
-        (lambda: bs.unit_permutations(WELL), "pass one of models.mlp"),
+        (lambda: bs.unit_permutations(WELL), "pass one of nets.mlp"),
         (lambda: bs.orbit_volume(None, [1.0, 0.0]), "action is None"),
         (lambda: bs.orbit_volume(lambda a, z: z if a > 0 else -z, [1.0, 0.0]), "the action can't be traced"),
         (lambda: bs.orbit_volume(lambda a, z: np.cos(a) * z, [1.0, 0.0]), "the action can't be traced"),

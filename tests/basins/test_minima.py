@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize
 
-from sdesgd import models, toys
+from sdesgd import nets, toys
 from sdesgd.basins.minima import find_minima, minima_of
 from sdesgd.basins.symmetry import UnitSymmetry, tanh_symmetry
 from sdesgd.errors import InputError
@@ -31,12 +31,12 @@ class DecayedError(eqx.Module):
     def __call__(self, net, batch):
         inputs, targets = batch
         theta = flat(net)
-        return models.squared_error(net(inputs), targets) + self.decay / 2 * jnp.sum((theta - self.lean) ** 2)
+        return nets.squared_error(net(inputs), targets) + self.decay / 2 * jnp.sum((theta - self.lean) ** 2)
 
 
 @functools.cache
 def net():
-    return models.mlp(1, 1, width=2, activation=jnp.tanh, key=jr.key(0))
+    return nets.mlp(1, 1, width=2, activation=jnp.tanh, key=jr.key(0))
 
 
 def sine():
@@ -160,7 +160,7 @@ def test_laplace_is_the_sum_over_all_copies(temperature):
 
 def test_the_loss_is_that_of_finite_sum_plus_the_decay():
     x, y = sine()
-    bare = landscape_of(models.finite_sum(net(), x[:, None], y, loss=models.squared_error))
+    bare = landscape_of(nets.finite_sum(net(), x[:, None], y, loss=nets.squared_error))
     theta = np.random.default_rng(0).normal(size=7)
     expected = float(bare.value(jnp.asarray(theta))) + DECAY / 2 * theta @ theta
     assert float(landscape().value(jnp.asarray(theta))) == pytest.approx(expected, rel=1e-12)

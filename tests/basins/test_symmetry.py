@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from sdesgd import models
+from sdesgd import nets
 from sdesgd.basins.symmetry import NoSymmetry, Symmetry, UnitSymmetry, relu_symmetry, tanh_symmetry, unit_permutations
 from sdesgd.errors import InputError
 from sdesgd.landscape import flat, landscape_of
@@ -20,7 +20,7 @@ BIAS = np.array([0.3, -1.0, 2.0])
 
 @functools.cache
 def mlp(width, activation=jnp.tanh, **kind):
-    return models.mlp(IN, OUT, width=width, activation=activation, key=jr.key(1), **kind)
+    return nets.mlp(IN, OUT, width=width, activation=activation, key=jr.key(1), **kind)
 
 
 @functools.cache
@@ -160,7 +160,7 @@ def test_relu_has_permutations():
     """Sign flips would change a ReLU net."""
     net = mlp(2, jax.nn.relu)
     inputs = np.random.default_rng(2).normal(size=(7, IN))
-    value = landscape_of(models.finite_sum(net, inputs, np.ones((7, OUT)), loss=models.squared_error)).value
+    value = landscape_of(nets.finite_sum(net, inputs, np.ones((7, OUT)), loss=nets.squared_error)).value
     images = unit_permutations(net).images(flat(net))
     flipped = UnitSymmetry(unit_permutations(net).units, flips=True).images(flat(net))[1:2]
     first, second, other = jax.vmap(value)(jnp.asarray(np.concatenate([images, flipped])))

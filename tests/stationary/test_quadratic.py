@@ -109,7 +109,7 @@ def test_bad_input(H, C, options, message):
 )
 def test_bad_noise_scales(arguments, message):
     with pytest.raises(sg.InputError, match=message):
-        sg.gradient_covariance.noise_scale(*arguments)
+        sg.gradient_noise.noise_scale(*arguments)
 
 
 # -- SGD itself --------------------------------------------------------------------------------------------

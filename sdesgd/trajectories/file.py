@@ -18,10 +18,10 @@ import xarray as xr
 from jaxtyping import PyTree
 
 from sdesgd.errors import InputError, one_line, shown
-from sdesgd.trajectory_params import as_dict, as_pytree, as_stored
+from sdesgd.trajectories.params import as_dict, as_pytree, as_stored
 
 if TYPE_CHECKING:
-    from sdesgd.trajectories import Trajectories
+    from sdesgd.trajectories.result import Trajectories
 
 _INDEX, _FORMAT = "%index", 1
 _PARAMS = "final_params"

@@ -12,16 +12,16 @@ import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
 from sdesgd import freshness, inputs, sizes
-from sdesgd.admission import check_arguments, check_sizes, check_starts, elapsed_time
-from sdesgd.checkpoint import Checkpoint, identity_of
-from sdesgd.divergence import undebugged, warn_diverged
-from sdesgd.dynamics import AbstractDynamics
+from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.problem import Problem
-from sdesgd.progress import Clock, progress_bar
-from sdesgd.segments import Replicas, begun, segment
-from sdesgd.starts import starts_of
-from sdesgd.trajectories import Trajectories
-from sdesgd.watch import watched
+from sdesgd.simulation.admission import check_arguments, check_sizes, check_starts, elapsed_time
+from sdesgd.simulation.checkpoint import Checkpoint, identity_of
+from sdesgd.simulation.divergence import undebugged, warn_diverged
+from sdesgd.simulation.progress import Clock, progress_bar
+from sdesgd.simulation.segments import Replicas, begun, segment
+from sdesgd.simulation.starts import starts_of
+from sdesgd.simulation.watch import watched
+from sdesgd.trajectories.result import Trajectories
 
 
 def simulate(

@@ -7,9 +7,9 @@ import diffrax
 import jax
 import jax.numpy as jnp
 
+from sdesgd.dynamics.tableau import Tableau, moved
+from sdesgd.dynamics.terms import AbstractFusedTerm, HeavyBallTerm, Increment
 from sdesgd.errors import InputError
-from sdesgd.tableau import Tableau, moved
-from sdesgd.terms import AbstractFusedTerm, HeavyBallTerm, Increment
 
 
 class _AbstractFusedSolver(diffrax.AbstractItoSolver):

@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import PyTree
 
-from sdesgd import trajectory_file
 from sdesgd.errors import InputError, shown
 from sdesgd.netcdf import read_netcdf, write_netcdf
-from sdesgd.trajectory_file import RESERVED, free_name
+from sdesgd.trajectories import file as trajectory_file
+from sdesgd.trajectories.file import RESERVED, free_name
 
 __all__ = ["Trajectories", "check_names"]
 

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray, Shaped
 from sdesgd.errors import InputError, require_known
 from sdesgd.freshness import guarded
 from sdesgd.inputs import as_array, check_positive_integer
-from sdesgd.layers import (
+from sdesgd.losses import OF_CLASSES, class_labels, cross_entropy
+from sdesgd.nets.layers import (
     Activation,
     BatchNorm,
     Convolution,
@@ -29,11 +30,6 @@ from sdesgd.layers import (
     Pool,
     batch_moments,
 )
-from sdesgd.losses import OF_CLASSES, class_labels
-from sdesgd.losses import correct as correct
-from sdesgd.losses import cross_entropy as cross_entropy
-from sdesgd.losses import squared_error as squared_error
-from sdesgd.observables import Evaluation as Evaluation
 from sdesgd.problem import Problem
 
 NORMALIZATIONS = ("batch", "group", "none")
@@ -44,7 +40,7 @@ class Net(eqx.Module):
     """A chain of layers, (B, features) → (B, outputs).
 
     Args:
-        layers: of ``sdesgd.layers``.
+        layers: of ``sdesgd.nets``.
     """
 
     layers: tuple

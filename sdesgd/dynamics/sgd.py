@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from sdesgd import dynamics as dyn
 from sdesgd import inputs
-from sdesgd.dynamics import AbstractDynamics, MaskedDraw, Schedule, State
+from sdesgd.dynamics import protocol as dyn
+from sdesgd.dynamics.protocol import AbstractDynamics, MaskedDraw, Schedule, State
 from sdesgd.problem import Problem
 
 

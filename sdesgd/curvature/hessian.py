@@ -10,7 +10,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 from matfree import decomp
 
-from sdesgd import derivatives, freshness, inputs
+from sdesgd import freshness, inputs
+from sdesgd.curvature import derivatives
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
 

@@ -10,8 +10,8 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from sdesgd import convolution
 from sdesgd.errors import InputError
+from sdesgd.nets import convolution
 
 # Added to the variance (PyTorch's default; Keskar et al. give none).
 EPSILON = 1e-5

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from sdesgd import derivatives
-from sdesgd.dynamics import batch_units, check_learning_rate, check_momentum, check_sampling
+from sdesgd.curvature import derivatives
+from sdesgd.dynamics.protocol import batch_units, check_learning_rate, check_momentum, check_sampling
 from sdesgd.errors import InputError
 from sdesgd.inputs import check_positive_integer
 from sdesgd.problem import Problem

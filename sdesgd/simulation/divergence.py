@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PyTree
 
-from sdesgd import curvature
+from sdesgd.curvature import hessian as curvature
 from sdesgd.errors import InputError, one_line
 from sdesgd.problem import Problem
 

@@ -12,10 +12,10 @@ from jax.experimental import checkify
 from jaxtyping import PyTree
 
 from sdesgd import freshness, inputs, sizes
-from sdesgd.dynamics import AbstractDynamics
+from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.errors import InputError, shown
 from sdesgd.problem import Problem
-from sdesgd.segments import map_blocks
+from sdesgd.simulation.segments import map_blocks
 
 # Rates of a schedule that are evaluated at once.
 _SCHEDULE_BLOCK = 2**16

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from sdesgd import freshness, inputs, trajectories
+from sdesgd import freshness, inputs
 from sdesgd.errors import InputError, shown
+from sdesgd.trajectories import result as trajectories
 
 
 class Watch(NamedTuple):

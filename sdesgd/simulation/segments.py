@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Int, Key, PyTree
 
 from sdesgd import freshness
 from sdesgd.inputs import is_key
-from sdesgd.watch import Watch
+from sdesgd.simulation.watch import Watch
 
 
 class Replicas(NamedTuple):

@@ -8,13 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from sdesgd import dynamics as dyn
 from sdesgd import inputs
-from sdesgd.dynamics import AbstractDynamics, MaskedDraw, Schedule, State
-from sdesgd.errors import InputError, shown
-from sdesgd.problem import Problem
-from sdesgd.solvers import SemiImplicitHeavyBall, SmallNoiseRK3, check_solver
-from sdesgd.terms import (
+from sdesgd.dynamics import protocol as dyn
+from sdesgd.dynamics.protocol import AbstractDynamics, MaskedDraw, Schedule, State
+from sdesgd.dynamics.solvers import SemiImplicitHeavyBall, SmallNoiseRK3, check_solver
+from sdesgd.dynamics.terms import (
     AbstractFusedTerm,
     GivenIncrement,
     GradientFlowTerm,
@@ -23,6 +21,8 @@ from sdesgd.terms import (
     fresh_key,
     fused_step,
 )
+from sdesgd.errors import InputError, shown
+from sdesgd.problem import Problem
 
 _SUBSTEPS = 1024  # where the keys of substeps start, beyond those of a solver's stages
 

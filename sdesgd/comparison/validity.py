@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
 from sdesgd import freshness, inputs
-from sdesgd.curvature import top_eigenpairs
-from sdesgd.dynamics import batch_units, check_sampling
+from sdesgd.curvature.hessian import top_eigenpairs
+from sdesgd.dynamics.protocol import batch_units, check_sampling
 from sdesgd.errors import InputError, shown
-from sdesgd.gradient_covariance import cumulants_of_mean, directional_derivatives, trace_and_norm
+from sdesgd.gradient_noise.covariance import cumulants_of_mean, directional_derivatives, trace_and_norm
 from sdesgd.problem import Problem
 
 # Roundings of a unit's gradient: what varies by less has no shape of its own.

@@ -18,11 +18,11 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
 from sdesgd import sizes
-from sdesgd.derivatives import hessian_product
-from sdesgd.dynamics import increment_weights
+from sdesgd.curvature.derivatives import hessian_product
+from sdesgd.dynamics.protocol import increment_weights
+from sdesgd.dynamics.tableau import Tableau, run
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
-from sdesgd.tableau import Tableau, run
 
 _CONTRAST = 0  # the key of the second draw in a contrast; those of stages of drift count from 1
 

@@ -1,0 +1,5 @@
+"""H, the Hessian of the mean loss: products and eigenpairs, without a D × D array."""
+
+from sdesgd.curvature.hessian import Eigenpairs, hessian_product, top_eigenpairs
+
+__all__ = ["Eigenpairs", "hessian_product", "top_eigenpairs"]
