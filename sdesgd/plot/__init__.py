@@ -1,1 +1,8 @@
-"""Figures as functions of a result."""
+"""Figures of results. ``result.plot()`` draws the whole figure; the functions here draw on axes of one's own.
+
+``style`` holds the colour, line and marker of each kind of run, so that SGD looks the same everywhere.
+"""
+
+from sdesgd.plot.style import Look, figure, look, settled
+
+__all__ = ["Look", "figure", "look", "settled"]

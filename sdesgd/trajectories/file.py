@@ -23,9 +23,9 @@ from sdesgd.trajectories.params import as_dict, as_pytree, as_stored
 if TYPE_CHECKING:
     from sdesgd.trajectories.result import Trajectories
 
-_INDEX, _FORMAT = "%index", 1
+INDEX, _FORMAT = "%index", 1
 _PARAMS = "final_params"
-_FORGED = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError, MemoryError)
+FORGED = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError, MemoryError)
 RESERVED = (
     "time",
     "step",
@@ -52,7 +52,7 @@ def packed(trajectories: "Trajectories") -> xr.Dataset:
         InputError: a name of an observable or a leaf of params that can't be kept.
     """
     table = trajectories.to_xarray()
-    writing = _Writing(table.sizes)
+    writing = Writing(table.sizes)
     for name, variable in table.variables.items():
         file_name = str(name) if name in RESERVED else writing.free(escaped(str(name)))
         dims = [writing.dims.get(dim) or writing.dimension(str(dim)) for dim in map(str, variable.dims)]
@@ -64,17 +64,17 @@ def packed(trajectories: "Trajectories") -> xr.Dataset:
         writing.index["accumulated"] = []
         writing.add_tree("accumulated", "accumulated", trajectories.accumulated, len(trajectories.diverged))
     text = np.frombuffer(json.dumps(writing.index).encode(), np.uint8)
-    return xr.Dataset(writing.variables | {_INDEX: ((f"{_INDEX}_0",), text)}, attrs=table.attrs)
+    return xr.Dataset(writing.variables | {INDEX: ((f"{INDEX}_0",), text)}, attrs=table.attrs)
 
 
-class _Writing:
+class Writing:
     """The variables of a file and what is said of them."""
 
     def __init__(self, sizes: Mapping[Any, int]):
         self.variables: dict[str, Any] = {}
         self.index: _Entry = {"format": _FORMAT, "dtypes": {}, "values": [], "leaves": []}
         self.dims = {"replica": "replica", "time": "time"}
-        self._taken = {*RESERVED, _INDEX, f"{_INDEX}_0"}
+        self._taken = {*RESERVED, INDEX, f"{INDEX}_0"}
 
     def free(self, name: str) -> str:
         """The name, or one like it that no variable or dimension has."""
@@ -178,12 +178,12 @@ def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = No
         InputError: another dataset; a template that doesn't fit.
     """
     try:
-        index = json.loads(dataset[_INDEX].values.tobytes()) if _INDEX in dataset else _old_index(dataset)
+        index = json.loads(dataset[INDEX].values.tobytes()) if INDEX in dataset else _old_index(dataset)
         if index["format"] != _FORMAT:
             raise InputError(f"{path} has format {index['format']}: read it with the version of sdesgd that wrote it")
 
         def array(name: str) -> np.ndarray:
-            return _restored(dataset[name].values, index["dtypes"].get(name))
+            return restored(dataset[name].values, index["dtypes"].get(name))
 
         fields: _Entry = {
             "time": array("time"),
@@ -203,7 +203,7 @@ def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = No
         fields["final_params"] = tree(index["leaves"], template)
         if "accumulated" in index:
             fields["accumulated"] = tree(index["accumulated"], carried)
-    except _FORGED as error:
+    except FORGED as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
@@ -213,7 +213,8 @@ def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = No
     return fields
 
 
-def _restored(array: np.ndarray, how: Mapping[str, Any] | None) -> np.ndarray:
+def restored(array: np.ndarray, how: Mapping[str, Any] | None) -> np.ndarray:
+    """An array in the dtype in which it was given to ``Writing.add``."""
     if how is None:
         return array
     name = how["dtype"]
