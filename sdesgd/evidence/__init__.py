@@ -31,15 +31,21 @@ from sdesgd.evidence.estimates import (
     rate_difference,
     unpaired_difference,
 )
+from sdesgd.evidence.group_sequential import GroupSequential, Look
+from sdesgd.evidence.margins import Margin
 from sdesgd.evidence.multiplicity import holm, max_t
 from sdesgd.evidence.outcome import Verdict
 from sdesgd.evidence.slopes import OrderFit, order_fit
+from sdesgd.evidence.spending import nominal_levels, pocock_spending
 from sdesgd.evidence.two_sample import EnergyTest, energy_test
 
 __all__ = [
     "EnergyTest",
     "Equivalence",
     "Estimate",
+    "GroupSequential",
+    "Look",
+    "Margin",
     "OrderFit",
     "RateDifference",
     "Verdict",
@@ -50,9 +56,11 @@ __all__ = [
     "in_reference_deviations",
     "max_t",
     "mean",
+    "nominal_levels",
     "order_fit",
     "paired_difference",
     "paired_equivalence_test",
+    "pocock_spending",
     "rate_difference",
     "replicas_needed",
     "replicas_to_detect",

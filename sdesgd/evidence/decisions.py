@@ -122,11 +122,11 @@ def _verdicts(
     seed: int | None,
 ) -> dict[str, Verdict]:
     require_known("method", method, ("max_t", "holm"))
-    arms = _checked(given)
+    arms = checked(given)
     tests = {name: equivalence_test(*pair, margin=margin, alpha=alpha) for name, pair in arms.items()}
     lost = lost_replicas(arms, diverged)
     divergence = rates(lost)
-    reasons = _reasons(arms)
+    reasons = why_nothing(arms)
     # What carries no evidence is in no family: the common start, and observables with nothing to compare.
     common = {name: common_constant(*pair) | (reasons[name] is not None) for name, pair in arms.items()}
     # Means and rates of divergence are two families and share alpha between them.
@@ -154,7 +154,7 @@ def _verdicts(
     for name, pair in arms.items():
         corrected_p = np.minimum(families * p_values[name], 1.0)
         bad = not_finite(pair, lost)
-        judged = _judge(pair, common[name], tests[name], corrected_p, divergence, method, reasons[name], bad)
+        judged = judge(pair, common[name], tests[name], corrected_p, divergence, method, reasons[name], bad)
         judged = dataclasses.replace(judged, says_diverged=diverged is not None, one_path=one_path(*pair))
         if judged.kind == "inconclusive" and judged.reason is None:
             needed = _replicas_to_decide(judged, pair, hypotheses)
@@ -163,13 +163,13 @@ def _verdicts(
     return verdicts
 
 
-def _reasons(arms: Arms) -> dict[str, str | None]:
+def why_nothing(arms: Arms) -> dict[str, str | None]:
     """For each observable why nothing is compared, if so."""
     otherwise = SAME_NUMBERS if are_the_same_numbers(list(arms.values())) else None
     return {name: why_nothing_is_compared(*pair) or otherwise for name, pair in arms.items()}
 
 
-def _judge(
+def judge(
     pair: tuple[np.ndarray, np.ndarray],
     common: NDArray[np.bool_],
     equivalence: Equivalence,
@@ -178,9 +178,13 @@ def _judge(
     method: str,
     reason: str | None,
     bad: NotFinite | None,
+    difference_level: float | None = None,
 ) -> Verdict:
-    """The rule for one observable, its p-values corrected beforehand."""
-    alpha = equivalence.alpha
+    """The rule for one observable, its p-values corrected beforehand.
+
+    difference_level: of the difference test, where it isn't that of the equivalence tests.
+    """
+    alpha = equivalence.alpha if difference_level is None else difference_level
     rates_differ = divergence is not None and divergence.p_value <= alpha
     if reason is not None and not rates_differ:
         return nothing_compared(reason, pair, equivalence, divergence, method)
@@ -230,7 +234,7 @@ def _replicas_to_decide(judged: Verdict, pair: tuple[np.ndarray, np.ndarray], hy
     return int(np.ceil(needed)) if np.isfinite(needed) else None
 
 
-def _checked(given: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Arms:
+def checked(given: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Arms:
     """The arms as arrays of the dtype they came in, which says what rounding is."""
     arms = {}
     for name, pair in given.items():
@@ -259,7 +263,7 @@ def _max_t_p_values(
     reference, other = (
         np.concatenate([pair[side][:, ~common[name]] for name, pair in arms.items()], axis=1) for side in (0, 1)
     )
-    return _deal_out(max_t(reference, other, permutations=permutations, seed=seed), common)
+    return deal_out(max_t(reference, other, permutations=permutations, seed=seed), common)
 
 
 def _holm_p_values(arms: Arms, common: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.float64]]:
@@ -267,10 +271,10 @@ def _holm_p_values(arms: Arms, common: dict[str, NDArray[np.bool_]]) -> dict[str
         difference_p_values(unpaired_difference(other, reference))[~common[name]]
         for name, (reference, other) in arms.items()
     ]
-    return _deal_out(holm(np.concatenate(raw)), common)
+    return deal_out(holm(np.concatenate(raw)), common)
 
 
-def _deal_out(p_values: NDArray[np.float64], common: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.float64]]:
+def deal_out(p_values: NDArray[np.float64], common: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.float64]]:
     """One family's p-values back to each observable's times, NaN at the common start."""
     dealt, start = {}, 0
     for name, mask in common.items():

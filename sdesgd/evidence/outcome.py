@@ -29,8 +29,9 @@ class Verdict:
     `reason` says why nothing could be decided whatever the number of replicas: "nothing moved", "no noise", "same
     numbers" or "not finite" (see `verdict`); None otherwise. `not_finite` counts what was left out because it is not
     finite, though its replica has not diverged. `says_diverged` tells whether divergence was passed to `verdict`, or
-    judged by values that are not finite. `one_path` is the arm, "reference" or "other", whose replicas agree at every
-    time while those of the other arm don't.
+    judged by values that are not finite. `difference_level` is the level that `difference_p_values` were held against,
+    where it isn't alpha: at one look of several. `one_path` is the arm, "reference" or "other", whose replicas agree
+    at every time while those of the other arm don't.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Verdict:
     not_finite: NotFinite | None = None
     says_diverged: bool = True
     one_path: str | None = None
+    difference_level: float | None = None
 
     def sentence(self) -> str:
         """The verdict, the numbers behind it and what it conditions on, in one sentence."""
@@ -65,7 +67,7 @@ class Verdict:
             return f"Inconclusive at a margin of {self.margin:g}"
         found = []
         smallest = smallest_p_value(self.difference_p_values)
-        if smallest <= self.alpha:
+        if smallest <= (self.alpha if self.difference_level is None else self.difference_level):
             time = int(np.nanargmin(self.difference_p_values))
             found.append(f"the means, most clearly at time index {time} (corrected p = {smallest:.2g})")
         if self.divergence is not None and self.divergence.p_value <= self.alpha:
