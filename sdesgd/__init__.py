@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         toys,
         trajectories,
     )
-    from sdesgd.comparison import Gap, ValidityCard, predict_gap, simulate_coupled, validity_card
+    from sdesgd.comparison import Comparison, Gap, ValidityCard, compare, predict_gap, simulate_coupled, validity_card
     from sdesgd.simulation import simulate
     from sdesgd.trajectories import Trajectories
 
@@ -46,6 +46,7 @@ __all__ = [
     "SDE",
     "SGD",
     "SVAG",
+    "Comparison",
     "Coupled",
     "Gap",
     "GaussianSGD",
@@ -56,6 +57,7 @@ __all__ = [
     "Trajectories",
     "ValidityCard",
     "basins",
+    "compare",
     "comparison",
     "curvature",
     "data",
@@ -80,6 +82,8 @@ __all__ = [
 
 # Imported at the first use: scipy.stats, pandas and xarray would double the time that `import sdesgd` takes.
 _HOME_OF = {
+    "Comparison": "comparison",
+    "compare": "comparison",
     "Gap": "comparison",
     "Trajectories": "trajectories",
     "ValidityCard": "comparison",

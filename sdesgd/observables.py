@@ -14,6 +14,14 @@ from sdesgd.inputs import as_array, check_positive_integer
 from sdesgd.losses import OF_CLASSES, class_labels
 from sdesgd.problem import Problem, widened
 
+# Of the observables that every problem has: name → label with units.
+LABELS = {
+    "loss": "loss L(θ)",
+    "distance_squared": "‖θ−θ₀‖²",
+    "gradient_norm_squared": "‖g‖²",
+    "trace_covariance": "tr C",
+}
+
 
 class Evaluation(eqx.Module):
     """The mean over a data set of ``score(outputs, labels)``: an observable of the net, or several from one pass.

@@ -1,6 +1,21 @@
-"""SGD against its SDE: the gap that can be predicted before SGD is run, and the card that says why there is one."""
+"""SGD against its SDE: ``compare``, the gap that can be predicted before SGD is run, and the card that says why."""
 
 from sdesgd.comparison.gap import Gap, gap_between, predict_gap, simulate_coupled
+from sdesgd.comparison.protocol import compare
+from sdesgd.comparison.result import Comparison, Design, GapEstimate, Setting, WorstGap
 from sdesgd.comparison.validity import ValidityCard, validity_card
 
-__all__ = ["Gap", "ValidityCard", "gap_between", "predict_gap", "simulate_coupled", "validity_card"]
+__all__ = [
+    "Comparison",
+    "Design",
+    "Gap",
+    "GapEstimate",
+    "Setting",
+    "ValidityCard",
+    "WorstGap",
+    "compare",
+    "gap_between",
+    "predict_gap",
+    "simulate_coupled",
+    "validity_card",
+]

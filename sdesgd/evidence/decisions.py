@@ -157,7 +157,7 @@ def _verdicts(
         judged = judge(pair, common[name], tests[name], corrected_p, divergence, method, reasons[name], bad)
         judged = dataclasses.replace(judged, says_diverged=diverged is not None, one_path=one_path(*pair))
         if judged.kind == "inconclusive" and judged.reason is None:
-            needed = _replicas_to_decide(judged, pair, hypotheses)
+            needed = replicas_to_decide(judged, pair, hypotheses)
             judged = dataclasses.replace(judged, replicas_needed=needed)
         verdicts[name] = judged
     return verdicts
@@ -217,7 +217,7 @@ def judge(
     )
 
 
-def _replicas_to_decide(judged: Verdict, pair: tuple[np.ndarray, np.ndarray], hypotheses: int) -> int | None:
+def replicas_to_decide(judged: Verdict, pair: tuple[np.ndarray, np.ndarray], hypotheses: int) -> int | None:
     """Replicas an arm at the worst time's difference; the observed variances stand in for equal ones."""
     if not np.isfinite(judged.standardized_difference):
         return None
