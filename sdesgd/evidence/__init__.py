@@ -35,6 +35,7 @@ from sdesgd.evidence.group_sequential import GroupSequential, Look
 from sdesgd.evidence.margins import Margin
 from sdesgd.evidence.multiplicity import holm, max_t
 from sdesgd.evidence.outcome import Verdict
+from sdesgd.evidence.simultaneous import simultaneous_level
 from sdesgd.evidence.slopes import OrderFit, order_fit
 from sdesgd.evidence.spending import nominal_levels, pocock_spending
 from sdesgd.evidence.two_sample import EnergyTest, energy_test
@@ -64,6 +65,7 @@ __all__ = [
     "rate_difference",
     "replicas_needed",
     "replicas_to_detect",
+    "simultaneous_level",
     "unpaired_difference",
     "verdict",
 ]
