@@ -14,6 +14,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from sdesgd import inputs
 from sdesgd import observables as ready
 from sdesgd.comparison import judgement
+from sdesgd.comparison import replicas as sharing
 from sdesgd.comparison.cost import gradients_per_replica
 from sdesgd.comparison.ensembles import Ensemble, Keep, Runs
 from sdesgd.comparison.gap import simulate_coupled

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sdesgd.evidence import equivalence_test, nominal_levels, simultaneous_level, unpaired_difference
-from tests.refusals import refused
+from sdesgd.evidence import nominal_levels, simultaneous_level
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
