@@ -37,10 +37,11 @@ class Config:
     momentum: float = option(0.0, "Heavy-ball momentum m.")
     num_steps: int = option(60, "SGD steps.")
     save_every: int = option(5, "Steps between saves; must divide the steps.")
-    replicas: int = option(128, "Independent runs of each arm.")
-    check_replicas: int = option(32, "Runs of the check of the SDE's step h against h/2.")
-    substeps: int = option(1, "SDE solver steps a SGD step.")
-    svag_ell: int = option(4, "SVAG's ℓ; 0 leaves the arm out.")
+    replicas: str = option("decide", "Independent runs of each arm, or decide: as many as the verdicts need.")
+    max_minutes: float = option(10.0, "With --replicas decide, the minutes after which no further runs are begun.")
+    check_replicas: int = option(8, "Pairs of runs that check the SDE's step h against h/2.")
+    substeps: int = option(1, "SDE solver steps per step of SGD.")
+    svag_ell: int = option(0, "SVAG's ℓ, for a further arm between SGD and the SDE; 0 leaves it out.")
     observables: str = option("all", "Comma-separated names of what to compare, or all.")
     margin: float = option(0.5, "Equivalence margin, in SGD's standard deviations.")
     seed: int = option(0, "Seed of the start, the subset of the data and all runs.")
@@ -71,7 +72,7 @@ _DENSE_ON_CPU: dict[str, Any] = {
     "batch_size": 32,
     "num_steps": 24,
     "save_every": 4,
-    "replicas": 80,
+    "replicas": "80",
     "check_replicas": 48,
     "substeps": 2,
 }
@@ -87,10 +88,9 @@ _ON_CPU: dict[str, dict[str, Any]] = {
         "batch_size": 16,
         "num_steps": 12,
         "save_every": 4,
-        "replicas": 76,
+        "replicas": "76",
         "check_replicas": 20,
         "substeps": 2,
-        "svag_ell": 2,
     },
 }
 # Full width, the paper's small batch; as many examples as there are, in whole batches.

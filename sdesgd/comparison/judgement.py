@@ -41,13 +41,19 @@ def coupled(one: Trajectories, other: Trajectories, name: str, sgd: np.ndarray) 
         sgd: (replicas, T), whose standard deviation is the unit.
     """
     difference = evidence.paired_difference(one.values[name], other.values[name])
-    return GapEstimate(*(np.asarray(x, float) for x in evidence.in_reference_deviations(difference, sgd)))
+    return _estimate(*evidence.in_reference_deviations(difference, sgd))
 
 
 def _independent(sgd: np.ndarray, other: np.ndarray) -> GapEstimate:
     """SGD − other; the library's test is of other − SGD, with an interval of level 1 − 2·alpha."""
     test = evidence.equivalence_test(sgd, other, alpha=_LEVEL / 2)
-    return GapEstimate(*(np.asarray(-x, float) for x in (test.standardized, test.high, test.low)))
+    return _estimate(-test.standardized, -test.high, -test.low)
+
+
+def _estimate(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> GapEstimate:
+    """NaN throughout where there is no standard deviation to divide by, as at the common start."""
+    known = np.isfinite(mean)
+    return GapEstimate(*(np.where(known, np.asarray(x, float), np.nan) for x in (mean, low, high)))
 
 
 def worst_gaps(

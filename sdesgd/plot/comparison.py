@@ -18,13 +18,14 @@ _TITLES = {"equivalent": "equivalent", "different": "DIFFERENT", "inconclusive":
 
 
 def figure_of(result: "Comparison") -> Figure:
-    """Rows of three observables, each above its gap.
+    """Rows of two or three observables, each above its gap.
 
     Args:
         result: of ``sg.compare``.
     """
     names, setting = list(result.labels), result.setting
-    columns, rows = min(3, len(names)), math.ceil(len(names) / 3)
+    columns = 2 if len(names) in (2, 4) else min(3, len(names))
+    rows = math.ceil(len(names) / columns)
     figure = style.figure(max(7.0, 4.33 * columns), 1.3 + 4.9 * rows)
     axes = figure.subplots(2 * rows, columns, height_ratios=[1, 1.1] * rows, sharex=True, squeeze=False)
     for k in range(rows * columns):
