@@ -166,9 +166,7 @@ class WithGroupNorm(eqx.Module):
 def test_equinox_group_norm():
     keys = jr.split(jr.key(1))
     net = in_float32(
-        WithGroupNorm(
-            eqx.nn.Linear(IN, 4, key=keys[0]), eqx.nn.GroupNorm(2, 4), eqx.nn.Linear(4, CLASSES, key=keys[1])
-        )
+        WithGroupNorm(eqx.nn.Linear(IN, 4, key=keys[0]), eqx.nn.GroupNorm(2, 4), eqx.nn.Linear(4, CLASSES, key=keys[1]))
     )
 
     def by_hand(k):

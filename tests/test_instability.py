@@ -118,6 +118,11 @@ def test_noise_from_an_exact_minimum_is_not_called_unstable():
     out = quiet(parabola(start=0.0), sg.SGD(0.1, 2), 200)
     assert (out.values["loss"][:, -1] > 0).all()
     assert out.values["loss"][:, 0].max() == 0
+    # Gradients of 10¹⁰ at the start carry θ as far as they did, up the loss too.
+    loud = sg.Problem(lambda w, x: 0.5 * w**2 + 1e12 * x * w, jnp.asarray(0.0, jnp.float32), SLOPES)
+    out = quiet(loud, sg.SGD(0.1, 2), 20)
+    assert (np.abs(out.values["theta"][:, -1]) > 1e9).all()
+    assert (out.values["loss"][:, -1] > 1e17).all(), "up from 0"
 
 
 def test_a_loss_that_gives_nan_far_away_does_not_end_the_run():

@@ -80,7 +80,9 @@ def test_any_collective_outside_its_axis_is_met_so_in_an_observable_too():
 
 
 def test_a_loss_of_a_group_or_a_batch_that_gets_one_example_is_told_which_option_it_needs():
-    line = refused(lambda: sg.Problem(of_group, NET, (X, Y)), "can't take one example .*takes a group: pass unit_size=S")
+    line = refused(
+        lambda: sg.Problem(of_group, NET, (X, Y)), "can't take one example .*takes a group: pass unit_size=S"
+    )
     assert "batched" not in line
     of_batch = lambda w, batch: (batch[0] @ w)[:, None].sum(axis=1) - batch[1]  # noqa: E731
     refused(lambda: sg.Problem(of_batch, jnp.ones(3), (X, Y)), "takes a batch: pass batched=True")
@@ -169,7 +171,7 @@ def test_no_loss_that_is_of_its_examples_is_suspected(loss, data, options):
 
 
 def test_a_custom_derivative_is_what_counts():
-    """Straight through a sign, whose own derivative is 0; and one that forgets the example, though the value doesn't."""
+    """Straight through a sign, whose own derivative is 0; and one that forgets the example, unlike the value."""
 
     def signs(w, x):
         return jnp.sum(jnp.sign(w) * x)

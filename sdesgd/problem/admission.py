@@ -1,19 +1,17 @@
-"""What a problem's loss is asked when the problem is made: its shape, its gradient, and whether it is of its examples.
-
-All by tracing: nothing is computed.
-"""
+"""What a problem looks at before it takes a loss, a chunk size or other params; by tracing, so nothing is computed."""
 
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jax.interpreters import partial_eval
 from jaxtyping import PyTree
 
-from sdesgd import freshness
-from sdesgd.errors import InputError, one_line
+from sdesgd import freshness, inputs, sizes
+from sdesgd.errors import InputError, one_line, shown
 from sdesgd.problem.precision import widened
 from sdesgd.programs import deviates_from_a_mean_of_one
 
@@ -59,8 +57,44 @@ def check_loss(problem: "Problem", unit: PyTree, keys: Any) -> None:
     if problem.num_units > 1 and not _used_inputs(gradient):
         _warn(
             f"the gradient of per_example_loss doesn't depend on the example: it is the same for all "
-            f"{problem.num_units}, C = 0, and SGD has no gradient noise; does the loss read its second argument?"
+            f"{problem.num_units}, so SGD has no gradient noise (C = 0). Does the loss read its second argument? If "
+            "this is meant, pass a single example as data"
         )
+
+
+def as_chunk_size(problem: "Problem", chunk_size: Any, unit: PyTree, keys: Any) -> int:
+    """Units of one backward pass, at most all; None: from the shapes.
+
+    Raises:
+        InputError: no positive integer.
+    """
+    if chunk_size is None:
+        per_unit = sizes.activation_bytes(
+            lambda p, batch: problem._losses(eqx.combine(p, problem.params), *batch), problem.moving(), (unit, keys)
+        )
+        chunk_size = sizes.chunk_size(problem.num_units, per_unit)
+    if not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1:
+        raise InputError(f"chunk_size is {shown(chunk_size)}: pass a positive number of units, or None")
+    return min(chunk_size, problem.num_units)
+
+
+def check_alike(own: PyTree, other: PyTree) -> None:
+    """Whether the moving leaves of other params can take the place of a problem's own.
+
+    Raises:
+        InputError: another structure, shape or dtype; NaN or infinity.
+    """
+    want, got = (jax.eval_shape(lambda p: p, moving) for moving in (own, other))
+    if jax.tree.structure(want) != jax.tree.structure(got):
+        raise InputError("params has another structure than the problem's params: start from the same net")
+    pairs = zip(jax.tree_util.tree_leaves_with_path(want), jax.tree.leaves(got), strict=True)
+    for (path, wanted), given in pairs:
+        if (wanted.shape, wanted.dtype) != (given.shape, given.dtype):
+            raise InputError(
+                f"{inputs.leaf_name('params', path)} has shape {given.shape} and dtype {given.dtype}, the problem's"
+                f" has {wanted.shape} and {wanted.dtype}: start from the same net"
+            )
+    inputs.check_finite(other, "params", "start from finite parameters")
 
 
 def _warn(text: str) -> None:

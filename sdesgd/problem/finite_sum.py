@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from sdesgd import freshness, inputs, sizes
-from sdesgd.errors import InputError, shown
+from sdesgd import freshness, inputs
+from sdesgd.errors import InputError
 from sdesgd.problem import admission
 from sdesgd.problem.precision import wide_dtype, widened
 
@@ -20,12 +20,10 @@ class Problem(eqx.Module):
 
     L(θ) = (1/N) Σ_{i≤N} ℓ_i(θ),   weighted_gradient(θ, w) = ∇_θ Σ_i w_i ℓ_i(θ)
 
-    ``help(sdesgd.problem)`` shows how to write the loss for each kind of net (equinox, flax, pure functions).
-
-    A *unit* of the sum is one example; or, where examples are coupled (batch norm), a group of
-    ``unit_size`` examples. With a ``key`` the groups are a random partition of the data, without one they
-    are taken in the order of the data. The D×N matrix of per-unit gradients is never formed: a weighted
-    gradient is one backward pass, accumulated over chunks of units.
+    ``help(sdesgd.problem)`` shows the loss of each kind of net. A *unit* of the sum is one example; or, where examples
+    are coupled (batch norm), a group of ``unit_size`` examples. With a ``key`` the groups are a random partition of the
+    data, without one they are taken in the order of the data. The D×N matrix of per-unit gradients is never formed: a
+    weighted gradient is one backward pass, accumulated over chunks of units.
 
     Assumptions: ℓ_i is differentiable in the inexact-array leaves of ``params``; only those move. Each leaf keeps its
     dtype, but nothing is computed in less than float32: half-precision parameters are rounded after each step, and
@@ -83,15 +81,7 @@ class Problem(eqx.Module):
         example = self._gather(jnp.zeros((1, unit_size), int) if unit_size > 1 else jnp.zeros(1, int))
         keys = jr.split(jr.key(0), 1) if stochastic else None
         admission.check_loss(self, example, keys)
-        if chunk_size is None:
-            leaves = (example, keys)
-            per_unit = sizes.activation_bytes(
-                lambda p, batch: self._losses(eqx.combine(p, self.params), *batch), self.moving(), leaves
-            )
-            chunk_size = sizes.chunk_size(self.num_units, per_unit)
-        if not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1:
-            raise InputError(f"chunk_size is {shown(chunk_size)}: pass a positive number of units, or None")
-        self.chunk_size = min(chunk_size, self.num_units)
+        self.chunk_size = admission.as_chunk_size(self, chunk_size, example, keys)
 
     def fresh(self) -> "Problem":
         """The problem with its loss as it is now: what it reads from outside is seen, and known to the compiler.
@@ -157,17 +147,7 @@ class Problem(eqx.Module):
             InputError: they differ, or hold NaN or infinity.
         """
         params = inputs.as_params(params, warn=False)
-        want, got = (jax.eval_shape(lambda p: p, self.moving(p)) for p in (self.params, params))
-        if jax.tree.structure(want) != jax.tree.structure(got):
-            raise InputError("params has another structure than the problem's params: start from the same net")
-        pairs = zip(jax.tree_util.tree_leaves_with_path(want), jax.tree.leaves(got), strict=True)
-        for (path, wanted), given in pairs:
-            if (wanted.shape, wanted.dtype) != (given.shape, given.dtype):
-                raise InputError(
-                    f"{inputs.leaf_name('params', path)} has shape {given.shape} and dtype {given.dtype}, the problem's"
-                    f" has {wanted.shape} and {wanted.dtype}: start from the same net"
-                )
-        inputs.check_finite(self.moving(params), "params", "start from finite parameters")
+        admission.check_alike(self.moving(), self.moving(params))
         return params
 
     # -- means -----------------------------------------------------------------------------------------
