@@ -53,7 +53,7 @@ def deviates_from_a_mean_of_one(jaxpr: core.Jaxpr) -> bool:
     return _deviates(jaxpr, {})
 
 
-def _deviates(jaxpr: core.Jaxpr, source: dict[Any, tuple[Any, bool]]) -> bool:
+def _deviates(jaxpr: Any, source: dict[Any, tuple[Any, bool]]) -> bool:
     """``source``: variable → (the one whose values it has, whether as a mean)."""
 
     def of(atom: Any) -> tuple[Any, bool]:
@@ -63,7 +63,7 @@ def _deviates(jaxpr: core.Jaxpr, source: dict[Any, tuple[Any, bool]]) -> bool:
         name, ins, outs = equation.primitive.name, equation.invars, equation.outvars
         if name == "sub":
             (minuend, _), (subtrahend, as_mean) = of(ins[0]), of(ins[1])
-            if minuend is subtrahend and as_mean and ins[0].aval.size == ins[1].aval.size:
+            if minuend is subtrahend and as_mean and _size(ins[0]) == _size(ins[1]):
                 return True
         elif _keeps_values(equation):
             source[outs[0]] = of(ins[0])
@@ -71,7 +71,7 @@ def _deviates(jaxpr: core.Jaxpr, source: dict[Any, tuple[Any, bool]]) -> bool:
             source[outs[0]] = of(ins[0])[0], True
         for inner in _inner(equation.params):
             called = name in _CALLS and len(inner.invars) == len(ins)
-            within = dict(zip(inner.invars, map(of, ins), strict=True)) if called else {}
+            within: dict[Any, tuple[Any, bool]] = dict(zip(inner.invars, map(of, ins), strict=True)) if called else {}
             if _deviates(inner, within):
                 return True
             if called:
@@ -86,7 +86,11 @@ def _keeps_values(equation: Any) -> bool:
     name = equation.primitive.name
     if name in _SUMS and not all(isinstance(axis, int | np.integer) for axis in equation.params["axes"]):
         return False
-    return name in _SAME_VALUES | _SUMS and equation.invars[0].aval.size == equation.outvars[0].aval.size
+    return name in _SAME_VALUES | _SUMS and _size(equation.invars[0]) == _size(equation.outvars[0])
+
+
+def _size(atom: Any) -> int:
+    return atom.aval.size
 
 
 def _is_variable(atom: Any) -> bool:

@@ -120,7 +120,7 @@ def validity_card(
         return _numbers(gram, traces, along, kept, size, (sampling, of_shape), eps)
 
     values, errors = _jackknife(numbers, len(traces))
-    _warn_without_noise(problem, *values[1:3], eps)
+    _warn_without_noise(problem, float(values[1]), float(values[2]), eps)
     eigenvalue = float(top.eigenvalues[0])
     return ValidityCard(
         stability=float(learning_rate) * eigenvalue / (2 * (1 + float(momentum))),
