@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import importlib.util
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from sdesgd.programs import digest, programs_within, without_addresses
 # Part of the key of JAX's own caches. A user's `jax.jit`, scan body or custom derivative is cached by function object;
 # under another value of this it is traced again.
 _CONTEXT = jax.make_user_context(())
+_UNBOUND_AXIS = re.compile(r"unbound axis name:? *['\"]?([^\s'\".]+)")
 
 
 class _Known:
@@ -140,6 +142,12 @@ def guarded(what: str, remedy: str = "", fault: str = "can't be traced by JAX") 
         raise
     except Exception as error:
         # Whatever a user's code raises is a user's to mend; the cause keeps the traceback.
+        axis = _UNBOUND_AXIS.search(str(error)) if isinstance(error, NameError) else None
+        if axis is not None:
+            raise InputError(
+                f"{what} reads the axis '{axis[1]}', which nothing in it binds: batch norm couples examples, so let it "
+                f"take a group of them (a problem's loss by unit_size=S) and vmap over it with axis_name='{axis[1]}'"
+            ) from error
         text = one_line(str(error).split("\n")[0].removesuffix("."), 110)
         remedy = remedy or "use jax.numpy in it, and no float(), no `if` and no NumPy on what it is given"
         raise InputError(f"{what} {fault} ({type(error).__name__}: {text}): {remedy}") from error

@@ -39,6 +39,64 @@ def _inner(params: dict) -> Iterator[core.Jaxpr]:
                 yield item
 
 
+# These keep values, in their order, where the number of elements stays the same; of sums those over axes of length one.
+_SAME_VALUES = {"broadcast_in_dim", "reshape", "squeeze", "expand_dims", "convert_element_type", "copy"}
+_SUMS = {"reduce_sum", "psum"}
+_CALLS = {"jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call"}
+
+
+def deviates_from_a_mean_of_one(jaxpr: core.Jaxpr) -> bool:
+    """Whether a program subtracts from some array its mean over axes of length one, which leaves 0.
+
+    Only what is certain counts: reshapes, sums over axes of length one and a division by 1 lie between the two.
+    """
+    return _deviates(jaxpr, {})
+
+
+def _deviates(jaxpr: Any, source: dict[Any, tuple[Any, bool]]) -> bool:
+    """``source``: variable → (the one whose values it has, whether as a mean)."""
+
+    def of(atom: Any) -> tuple[Any, bool]:
+        return (atom, False) if type(atom) is core.Literal else source.get(atom, (atom, False))
+
+    for equation in jaxpr.eqns:
+        name, ins, outs = equation.primitive.name, equation.invars, equation.outvars
+        if name == "sub":
+            (minuend, _), (subtrahend, as_mean) = of(ins[0]), of(ins[1])
+            if minuend is subtrahend and as_mean and _size(ins[0]) == _size(ins[1]):
+                return True
+        elif _keeps_values(equation):
+            source[outs[0]] = of(ins[0])
+        elif name == "div" and type(ins[1]) is core.Literal and np.ndim(ins[1].val) == 0 and ins[1].val == 1:
+            source[outs[0]] = of(ins[0])[0], True
+        for inner in _inner(equation.params):
+            called = name in _CALLS and len(inner.invars) == len(ins)
+            within: dict[Any, tuple[Any, bool]] = dict(zip(inner.invars, map(of, ins), strict=True)) if called else {}
+            if _deviates(inner, within):
+                return True
+            if called:
+                # A variable of its own may stand for another value in another call.
+                outside = {id(of(atom)[0]) for atom in ins}
+                ends = ((out, within.get(v)) for out, v in zip(outs, inner.outvars, strict=True) if _is_variable(v))
+                source |= {out: end for out, end in ends if end is not None and id(end[0]) in outside}
+    return False
+
+
+def _keeps_values(equation: Any) -> bool:
+    name = equation.primitive.name
+    if name in _SUMS and not all(isinstance(axis, int | np.integer) for axis in equation.params["axes"]):
+        return False
+    return name in _SAME_VALUES | _SUMS and _size(equation.invars[0]) == _size(equation.outvars[0])
+
+
+def _size(atom: Any) -> int:
+    return atom.aval.size
+
+
+def _is_variable(atom: Any) -> bool:
+    return type(atom) is not core.Literal
+
+
 def digest(*values: Any) -> str:
     """Of programs, arrays by their bytes, and plain values; the same in every process."""
     written: list[bytes] = []

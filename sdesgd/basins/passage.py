@@ -23,6 +23,7 @@ from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape
 from sdesgd.problem import Problem
+from sdesgd.simulation.segments import all_finite
 from sdesgd.stationary.quadratic import as_symmetric
 
 _LANES = (64, 1024)  # passages that run side by side, at least and at most
@@ -298,7 +299,8 @@ def _segment(dynamics, problem, target, start, fixed, carry, key, max_steps):
     def step(state, job_key, n):
         new = dynamics.step(problem, eqx.combine(state, fixed), jr.fold_in(job_key, n), n)
         theta = ravel_pytree(eqx.filter(dynamics.params(new), eqx.is_inexact_array))[0]
-        return eqx.filter(new, eqx.is_array), jnp.asarray(target(theta), bool), jnp.all(jnp.isfinite(theta))
+        arrays = eqx.filter(new, eqx.is_array)
+        return arrays, jnp.asarray(target(theta), bool), all_finite(arrays)
 
     def advance(loop):
         count, (states, keys, job, n, following, steps, censored, lost) = loop

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 from typing import Any
 
 import jax
@@ -85,6 +86,9 @@ def validity_card(
     Raises:
         InputError: fewer than three draws; a schedule, or a rate or momentum out of range; reshuffled epochs; params of
             another structure or not finite; no key; params of less than 32 bits.
+
+    Warns:
+        RuntimeWarning: the gradients of all examples are equal up to rounding, and not 0.
     """
     if not isinstance(problem, Problem):
         raise InputError(f"problem is {shown(problem)}: pass a Problem")
@@ -116,6 +120,7 @@ def validity_card(
         return _numbers(gram, traces, along, kept, size, (sampling, of_shape), eps)
 
     values, errors = _jackknife(numbers, len(traces))
+    _warn_without_noise(problem, float(values[1]), float(values[2]), eps)
     eigenvalue = float(top.eigenvalues[0])
     return ValidityCard(
         stability=float(learning_rate) * eigenvalue / (2 * (1 + float(momentum))),
@@ -125,6 +130,17 @@ def validity_card(
         draws=len(traces),
         standard_errors=_named(errors) if problem.needs_key else {},
     )
+
+
+def _warn_without_noise(problem: Problem, trace: float, norm: float, eps: float) -> None:
+    """Where gradients are equal but not all 0, as at an interpolating minimum; masks differ for one example too."""
+    if not problem.needs_key and problem.num_units > 1 and norm > 0 and trace <= (_ROUNDINGS * eps) ** 2 * norm:
+        warnings.warn(
+            f"the gradients of all {problem.num_units} examples are equal up to rounding (tr C = {trace:.2g}), so SGD "
+            "has no gradient noise: do the examples differ, and does the loss read them?",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 @freshness.jit

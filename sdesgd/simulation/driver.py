@@ -16,7 +16,7 @@ from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.problem import Problem
 from sdesgd.simulation.admission import check_arguments, check_sizes, check_starts, elapsed_time
 from sdesgd.simulation.checkpoint import Checkpoint, identity_of
-from sdesgd.simulation.divergence import undebugged, warn_diverged
+from sdesgd.simulation.divergence import undebugged, warn_diverged, warn_unstable
 from sdesgd.simulation.progress import Clock, progress_bar
 from sdesgd.simulation.segments import Replicas, begun, segment
 from sdesgd.simulation.starts import starts_of
@@ -83,7 +83,8 @@ def simulate(
             functions or sizes.
 
     Warns:
-        RuntimeWarning: replicas diverged; quotes ηλ_max against 2(1+m).
+        RuntimeWarning: replicas diverged, or are unstable: finite, but 10⁶ times further from their start than its
+            size and gradients explain, and up the loss; quotes ηλ_max against 2(1+m).
     """
     check_arguments(dynamics, problem, num_steps, replicas, save_every)
     num_steps, replicas, save_every = int(num_steps), int(replicas), int(save_every)
@@ -180,9 +181,12 @@ def simulate(
         stopped=None if now.stopped is None else np.asarray(now.stopped),
         accumulated=now.accumulated,
     )
-    if dead.any():
-        with undebugged():
+    with undebugged():
+        if dead.any():
             warn_diverged(given, problem, first, np.any(dead, axis=1))
+        else:
+            members = result.final_params if num_members > 1 else (result.final_params,)
+            warn_unstable(given, problem, starts, common, members, time_of_save[-1])
     return result
 
 

@@ -26,7 +26,7 @@ class Trajectories:
         step: (T,) SGD steps.
         values: name → (R, T, ...); NaN after a replica diverged.
         final_params: pytree, leading axis R; the last finite ones. After ``load`` without a template: a dict by path.
-        diverged: (R,) bool.
+        diverged: (R,) bool, whether ‖θ‖² left the finite numbers of the dtype of θ: ‖θ‖ > 1.8e19 in float32.
         interrupted: whether the run was cut short; the arrays then hold what was saved.
         blocks: replicas that stepped together, and that were observed together (it changes the bits).
         stopped: (R,) int, the first step at which ``until`` held, 0 for the start; −1 if never, or without one.

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from sdesgd import freshness, inputs, sizes
-from sdesgd.errors import InputError, shown
+from sdesgd import freshness, inputs
+from sdesgd.errors import InputError
+from sdesgd.problem import admission
+from sdesgd.problem.precision import wide_dtype, widened
 
 
 class Problem(eqx.Module):
@@ -18,10 +20,10 @@ class Problem(eqx.Module):
 
     L(θ) = (1/N) Σ_{i≤N} ℓ_i(θ),   weighted_gradient(θ, w) = ∇_θ Σ_i w_i ℓ_i(θ)
 
-    A *unit* of the sum is one example; or, where examples are coupled (batch norm), a group of
-    ``unit_size`` examples. With a ``key`` the groups are a random partition of the data, without one they
-    are taken in the order of the data. The D×N matrix of per-unit gradients is never formed: a weighted
-    gradient is one backward pass, accumulated over chunks of units.
+    ``help(sdesgd.problem)`` shows the loss of each kind of net. A *unit* of the sum is one example; or, where examples
+    are coupled (batch norm), a group of ``unit_size`` examples. With a ``key`` the groups are a random partition of the
+    data, without one they are taken in the order of the data. The D×N matrix of per-unit gradients is never formed: a
+    weighted gradient is one backward pass, accumulated over chunks of units.
 
     Assumptions: ℓ_i is differentiable in the inexact-array leaves of ``params``; only those move. Each leaf keeps its
     dtype, but nothing is computed in less than float32: half-precision parameters are rounded after each step, and
@@ -43,10 +45,12 @@ class Problem(eqx.Module):
     Raises:
         InputError: empty data, leading axes that differ, NaN or infinity in data or params, values that aren't numbers
             or that the cast would change, N not a multiple of the unit, a loss of the wrong shape or that JAX can't
-            trace or differentiate, no parameter that could move.
+            trace or differentiate, batch norm of single examples, no parameter that could move.
 
     Warns:
         UserWarning: numbers in params that will not move.
+        RuntimeWarning: the gradient of the loss doesn't depend on the example; a mean over a single number is taken
+            from that number, as by batch norm of a group of one.
     """
 
     per_example_loss: Callable
@@ -76,20 +80,8 @@ class Problem(eqx.Module):
         self.chunk_size = self.num_units  # a value for the tracing below
         example = self._gather(jnp.zeros((1, unit_size), int) if unit_size > 1 else jnp.zeros(1, int))
         keys = jr.split(jr.key(0), 1) if stochastic else None
-        with freshness.guarded("per_example_loss", _LOSS_REMEDY):
-            shape = jax.eval_shape(lambda: self._losses(self.params, example, keys))
-        _check_loss(shape, batched)
-        with freshness.guarded("per_example_loss", _GRADIENT_REMEDY, "can't be differentiated"):
-            jax.eval_shape(lambda: self._gradient(self.params, jnp.ones(1, self.wide), example, keys))
-        if chunk_size is None:
-            leaves = (example, keys)
-            per_unit = sizes.activation_bytes(
-                lambda p, batch: self._losses(eqx.combine(p, self.params), *batch), self.moving(), leaves
-            )
-            chunk_size = sizes.chunk_size(self.num_units, per_unit)
-        if not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1:
-            raise InputError(f"chunk_size is {shown(chunk_size)}: pass a positive number of units, or None")
-        self.chunk_size = min(chunk_size, self.num_units)
+        admission.check_loss(self, example, keys)
+        self.chunk_size = admission.as_chunk_size(self, chunk_size, example, keys)
 
     def fresh(self) -> "Problem":
         """The problem with its loss as it is now: what it reads from outside is seen, and known to the compiler.
@@ -109,7 +101,7 @@ class Problem(eqx.Module):
         keys = jax.eval_shape(lambda: jr.split(jr.key(0), 1) if self.batched else jr.key(0))
         params = widened(self.params)
         arguments = (params, example, keys) if self.stochastic else (params, example)
-        known = freshness.of(self.per_example_loss, *arguments, what="per_example_loss", remedy=_LOSS_REMEDY)
+        known = freshness.of(self.per_example_loss, *arguments, what="per_example_loss", remedy=admission.REMEDY)
         return freshness.replaced(self, per_example_loss=known)
 
     # -- sizes -----------------------------------------------------------------------------------------
@@ -155,17 +147,7 @@ class Problem(eqx.Module):
             InputError: they differ, or hold NaN or infinity.
         """
         params = inputs.as_params(params, warn=False)
-        want, got = (jax.eval_shape(lambda p: p, self.moving(p)) for p in (self.params, params))
-        if jax.tree.structure(want) != jax.tree.structure(got):
-            raise InputError("params has another structure than the problem's params: start from the same net")
-        pairs = zip(jax.tree_util.tree_leaves_with_path(want), jax.tree.leaves(got), strict=True)
-        for (path, wanted), given in pairs:
-            if (wanted.shape, wanted.dtype) != (given.shape, given.dtype):
-                raise InputError(
-                    f"{inputs.leaf_name('params', path)} has shape {given.shape} and dtype {given.dtype}, the problem's"
-                    f" has {wanted.shape} and {wanted.dtype}: start from the same net"
-                )
-        inputs.check_finite(self.moving(params), "params", "start from finite parameters")
+        admission.check_alike(self.moving(), self.moving(params))
         return params
 
     # -- means -----------------------------------------------------------------------------------------
@@ -183,7 +165,7 @@ class Problem(eqx.Module):
 
         def part(units, keys, _):
             losses = self._losses(params, units, keys)
-            return jnp.sum(losses, dtype=_wide(losses.dtype))
+            return jnp.sum(losses, dtype=wide_dtype(losses.dtype))
 
         return self._accumulate(part, key) / self.num_units
 
@@ -286,7 +268,7 @@ class Problem(eqx.Module):
 
         def weighted_loss(moving):
             losses = self._losses(eqx.combine(moving, params), units, keys)
-            return jnp.vdot(weights, losses.astype(_wide(losses.dtype)))
+            return jnp.vdot(weights, losses.astype(wide_dtype(losses.dtype)))
 
         return jax.grad(weighted_loss)(widened(self.moving(params)))
 
@@ -307,7 +289,7 @@ class Problem(eqx.Module):
         if full == 1 and chunk == self.num_units:
             return one(0, chunk)
         add = lambda sum_, x: sum_ + x.astype(sum_.dtype)  # noqa: E731
-        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, _wide(x.dtype)), jax.eval_shape(lambda: one(0, chunk)))
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, wide_dtype(x.dtype)), jax.eval_shape(lambda: one(0, chunk)))
         total, _ = jax.lax.scan(
             lambda sum_, k: (jax.tree.map(add, sum_, one(k * chunk, chunk)), None),
             zeros,
@@ -315,37 +297,3 @@ class Problem(eqx.Module):
         )
         rest = self.num_units - full * chunk
         return jax.tree.map(add, total, one(full * chunk, rest)) if rest else total
-
-
-_GRADIENT_REMEDY = "use lax.scan for a loop of a fixed number of steps, or give the function a jax.custom_vjp"
-_LOSS_REMEDY = (
-    "make it differentiable JAX code of (params, example), with jax.numpy in place of NumPy, float() and `if`"
-)
-
-
-def widened(params: PyTree) -> PyTree:
-    """The floating leaves in float32 at least: half precision would overflow, round to one side, or stop counting."""
-    narrow = lambda x: eqx.is_inexact_array(x) and x.dtype != _wide(x.dtype)  # noqa: E731
-    return jax.tree.map(lambda x: x.astype(_wide(x.dtype)) if narrow(x) else x, params)
-
-
-def _wide(dtype: jnp.dtype) -> jnp.dtype:
-    """What to compute and sum with for numbers of a dtype."""
-    return jnp.promote_types(dtype, jnp.float32) if jnp.issubdtype(dtype, jnp.floating) else dtype
-
-
-def _check_loss(shape: Any, batched: bool) -> None:
-    got = getattr(shape, "shape", None)
-    wanted = (1,)
-    if got != wanted and batched:
-        raise InputError(
-            f"with batched=True the loss must map a batch of B examples to shape (B,), but for B = 1 it gave {got}: "
-            "return one loss an example, not their mean"
-        )
-    if got != wanted:
-        raise InputError(
-            f"per_example_loss must return a scalar, but it returned shape {got and got[1:]}: reduce it, or pass "
-            "batched=True if it maps a batch to a vector of losses"
-        )
-    if not jnp.issubdtype(shape.dtype, jnp.floating):
-        raise InputError(f"per_example_loss returned dtype {shape.dtype}: return a floating-point loss")
