@@ -19,7 +19,7 @@ from experiments import run, sgd_vs_sde_figure, sgd_vs_sde_report
 from experiments.sgd_vs_sde_problem import Config, build, chosen, implied
 from sdesgd import evidence
 from sdesgd.errors import InputError
-from sdesgd.simulation.driver import replica_blocks
+from sdesgd.simulation import replica_blocks
 
 
 def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:

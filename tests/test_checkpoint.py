@@ -79,7 +79,7 @@ def test_the_same_call_goes_on_bit_for_bit(monkeypatch, tmp_path, dynamics, segm
 
 def test_a_finished_run_is_read_and_not_run_again(monkeypatch, tmp_path):
     first = run(tmp_path / "a")
-    monkeypatch.setattr("sdesgd.simulation.driver.segment", None)
+    monkeypatch.setattr("sdesgd.simulation.plan.segment", None)
     np.testing.assert_array_equal(run(tmp_path / "a").values["theta"], first.values["theta"])
 
 

@@ -147,7 +147,7 @@ class Checkpoint:
             files.write(self.path, b"".join([_MAGIC, json.dumps(header).encode(), b"\n", body]))
             self.done = done
         except (InputError, MemoryError, OSError) as error:
-            warnings.warn(f"no checkpoint was kept: {error}", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"no checkpoint was kept: {error}", RuntimeWarning, stacklevel=5)
         self.written = time.monotonic()
 
 

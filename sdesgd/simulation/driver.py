@@ -1,26 +1,22 @@
-"""Replicas of any dynamics → Trajectories: keys, blocks, segments, divergence, progress, interruption."""
+"""Replicas of any dynamics → Trajectories."""
 
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-from sdesgd import freshness, inputs, sizes
+from sdesgd import freshness
 from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.problem import Problem
-from sdesgd.simulation.admission import check_arguments, check_sizes, check_starts, elapsed_time
 from sdesgd.simulation.checkpoint import Checkpoint, identity_of
 from sdesgd.simulation.divergence import undebugged, warn_diverged
-from sdesgd.simulation.progress import Clock, progress_bar
-from sdesgd.simulation.segments import Replicas, begun, segment
-from sdesgd.simulation.starts import starts_of
-from sdesgd.simulation.watch import watched
+from sdesgd.simulation.loop import Run
+from sdesgd.simulation.plan import Plan, planned
 from sdesgd.trajectories.result import Trajectories
 
 
@@ -85,128 +81,67 @@ def simulate(
     Warns:
         RuntimeWarning: replicas diverged; quotes ηλ_max against 2(1+m).
     """
-    check_arguments(dynamics, problem, num_steps, replicas, save_every)
-    num_steps, replicas, save_every = int(num_steps), int(replicas), int(save_every)
-    key = inputs.as_key(key)
-    problem, dynamics = problem.fresh(), dynamics.fresh()
-    starts, common = starts_of(problem, replicas, params, starts)
-    for name in ("learning_rate", "momentum"):
-        inputs.check_representable(name, getattr(dynamics, name, 0.0), problem.wide)
-    step = np.arange(1 + num_steps // save_every) * save_every
-    time_of_save = elapsed_time(dynamics.learning_rate, step)
-    given, dynamics = dynamics, _traced(dynamics, problem.wide)
-    first = eqx.combine(jax.tree.map(lambda x: x[0], starts), common)
-    state = dynamics.init(problem, first)
-    fixed = eqx.filter(state, eqx.is_array, inverse=True)
-    num_members = len(dynamics.members(state))
-    watch, init, rows, counted = watched(observables, until, accumulate, dynamics.params(state), num_members)
-    blocks = replica_blocks(dynamics, problem, replicas)
-    capacity = sizes.saves_of_a_call(len(step), replicas * sum(x.size * x.dtype.itemsize for x in rows.values()))
-    check_sizes(dynamics, problem, state, counted, replicas, len(step), rows, blocks)
-    check_starts(problem, starts, common, blocks[1])
-    own = begun(dynamics, problem, watch, starts, common, init, blocks[0])
-    own = jax.tree.map(lambda x: jnp.broadcast_to(x, (replicas, *x.shape[1:])), own)
-    keys = jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(replicas))
-    now = Replicas(own[0], jnp.zeros((replicas, num_members), bool), keys, *own[1:])
-    values = {name: np.empty((replicas, len(step), *row.shape), row.dtype) for name, row in rows.items()}
-    saved, clock = 0, Clock(num_steps, save_every, capacity)
+    plan = planned(
+        dynamics,
+        problem,
+        num_steps=num_steps,
+        replicas=replicas,
+        first_replica=0,
+        save_every=save_every,
+        key=key,
+        observables=observables,
+        params=params,
+        starts=starts,
+        until=until,
+        accumulate=accumulate,
+    )
     keeper = None
     if checkpoint is not None:
-        identity = identity_of(
-            problem=problem,
-            dynamics=(dynamics, _program(dynamics, problem, state)),
-            key=key,
-            start=(starts, common),
-            functions=(watch, init),
-            sizes=(num_steps, replicas, save_every, blocks, str(jr.key_impl(key))),
-        )
-        keeper = Checkpoint(checkpoint, identity, (num_steps, save_every))
-        found = keeper.resume(now._replace(key=None), values)
-        if found is not None:
-            (now, saved, clock.done), keys = found, now.key
-            now = now._replace(key=keys)
-
-    def advanced(now, first, saves, steps, observing):
-        bounds = jnp.asarray([first, saves, steps, int(observing)])
-        return segment(dynamics, problem, watch, fixed, now, bounds, capacity, blocks)
-
-    def keep(table, count):
-        for name, rows in table.items():
-            values[name][:, saved : saved + count] = np.asarray(rows)[:, :count]
-        return saved + count
-
-    interrupted, kept = False, (now, saved, clock.done)  # assigned at once, so that Ctrl-C finds what belongs together
-
-    def write():
-        if keeper is not None:
-            keeper.write(kept[0]._replace(key=None), values, *kept[1:])
-
-    with progress_bar(progress, num_steps) as advance_bar, undebugged():
-        try:
-            if not saved:
-                now, table = advanced(now, 0, 1, 0, True)
-                saved = keep(table, 1)
-                kept = now, saved, 0
-            while clock.done < num_steps:
-                saves, steps = clock.plan()
-                on_save = (clock.done + saves * steps) % save_every == 0
-                now, table = jax.block_until_ready(advanced(now, clock.done, saves, steps, on_save))
-                clock.advance(saves, steps)
-                if on_save:
-                    saved = keep(table, saves)
-                del table
-                kept = now, saved, clock.done
-                advance_bar(clock.done)
-                if keeper is not None and keeper.due():
-                    write()
-        except KeyboardInterrupt:
-            if not kept[1]:
-                raise
-            interrupted = True
-    try:
-        write()
-    except KeyboardInterrupt:
-        interrupted = True
-    now, saved, _ = kept
-    dead = np.asarray(now.dead)
-    result = Trajectories(
-        time=time_of_save[:saved],
-        step=step[:saved],
-        values={name: array[:, :saved] for name, array in values.items()},
-        final_params=dynamics.params(eqx.combine(now.arrays, fixed)),
-        diverged=dead[:, 0] if num_members == 1 else dead,
-        interrupted=interrupted,
-        blocks=blocks,
-        stopped=None if now.stopped is None else np.asarray(now.stopped),
-        accumulated=now.accumulated,
-    )
-    if dead.any():
+        keeper = Checkpoint(checkpoint, _identity(plan), (plan.num_steps, plan.save_every))
+    run = Run(plan, keeper)
+    run.go(progress)
+    result = _result(run)
+    if result.diverged.any():
         with undebugged():
-            warn_diverged(given, problem, first, np.any(dead, axis=1))
+            gone = np.any(result.diverged.reshape(len(result.diverged), -1), axis=1)
+            warn_diverged(plan.given, plan.problem, plan.first_start, gone)
     return result
 
 
-def replica_blocks(dynamics: AbstractDynamics, problem: Problem, replicas: int) -> tuple[int, int]:
-    """Replicas that step together, and that are observed together: functions of shapes and platform."""
+def _result(run: Run) -> Trajectories:
+    plan, (now, saved, _) = run.plan, run.stand
+    dead = np.asarray(now.dead)
+    return Trajectories(
+        time=plan.time[:saved],
+        step=plan.step[:saved],
+        values={name: array[:, :saved] for name, array in run.values.items()},
+        final_params=plan.params(now),
+        diverged=dead[:, 0] if plan.num_members == 1 else dead,
+        interrupted=run.interrupted,
+        blocks=plan.blocks,
+        stopped=None if now.stopped is None else np.asarray(now.stopped),
+        accumulated=now.accumulated,
+    )
 
-    def block(units: int) -> int:
-        return sizes.replica_block(problem.num_parameters, units, problem.num_units, replicas, jax.default_backend())
 
-    return block(dynamics.units_per_step(problem)), block(problem.num_units)
+def _identity(plan: Plan) -> dict[str, str]:
+    """What the run is known by."""
+    return identity_of(
+        problem=plan.problem,
+        dynamics=(plan.dynamics, _program(plan)),
+        key=plan.key,
+        start=(plan.starts, plan.common),
+        functions=(plan.watch, plan.init),
+        sizes=(plan.num_steps, len(plan.keys), plan.save_every, plan.blocks, str(jr.key_impl(plan.key))),
+    )
 
 
-def _program(dynamics: AbstractDynamics, problem: Problem, state: PyTree) -> freshness.Fresh:
+def _program(plan: Plan) -> freshness.Fresh:
     """One step as it is traced, a solver or a dynamics of the user's own included."""
+    state = plan.dynamics.init(plan.problem, plan.first_start)
 
     def step(problem, state, key, n):
-        return eqx.filter(dynamics.step(problem, state, key, n), eqx.is_array)
+        return eqx.filter(plan.dynamics.step(problem, state, key, n), eqx.is_array)
 
-    return freshness.of(step, problem, state, jr.key(0), jnp.asarray(0), what="a step of the dynamics")
-
-
-def _traced(dynamics: AbstractDynamics, dtype) -> AbstractDynamics:
-    """Numbers as arrays of this dtype, so that new values don't recompile. An exact 0 (no momentum) stays
-    a Python number: it is structure, nothing is carried for it."""
-    number = lambda x: isinstance(x, float | np.floating | np.ndarray) and np.ndim(x) == 0 and x != 0  # noqa: E731
-    convert = lambda x: jnp.asarray(x, dtype) if number(x) else x  # noqa: E731
-    return jax.tree.map(convert, dynamics)
+    arguments = plan.problem, state, jr.key(0), jnp.asarray(0)
+    return freshness.of(step, *arguments, what="a step of the dynamics")
