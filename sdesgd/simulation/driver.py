@@ -4,19 +4,18 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import equinox as eqx
-import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-from sdesgd import freshness
 from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.problem import Problem
-from sdesgd.simulation.checkpoint import Checkpoint, identity_of
+from sdesgd.simulation.checkpoint import Checkpoint
+from sdesgd.simulation.display import Display
 from sdesgd.simulation.divergence import undebugged, warn_diverged
+from sdesgd.simulation.extension import check_extends, joined, replicas_before
+from sdesgd.simulation.identity import checkpoint_identity, identity_of
 from sdesgd.simulation.loop import Run
-from sdesgd.simulation.plan import Plan, planned
+from sdesgd.simulation.plan import planned
 from sdesgd.trajectories.result import Trajectories
 
 
@@ -34,6 +33,7 @@ def simulate(
     until: Callable[[PyTree], Any] | None = None,
     accumulate: tuple[Any, Callable[[PyTree, PyTree, Any], PyTree]] | None = None,
     checkpoint: str | os.PathLike | None = None,
+    extend: Trajectories | None = None,
     progress: str = "",
 ) -> Trajectories:
     """Independent replicas of a dynamics, with observables saved along the way.
@@ -43,8 +43,8 @@ def simulate(
     size changes). The run is in the dtype of params. What loss, schedule and observables read from outside is seen as
     it is at this call; a second call compiles nothing unless a program or its constants changed.
 
-    Ctrl-C ends the run at the next segment (about a quarter of a second) and returns what was saved,
-    ``trajectories.interrupted`` set; before the first save, during compilation, it is raised as usual.
+    Ctrl-C and SIGTERM end the run at the next segment (about a quarter of a second) and return what was saved,
+    ``trajectories.interrupted`` set; before the first save, during compilation, KeyboardInterrupt is raised.
 
     Args:
         dynamics: ``SGD``, ``GaussianSGD``, ``SVAG``, ``SDE``, ….
@@ -65,10 +65,14 @@ def simulate(
             carries at first, a pytree of arrays, or a function of its start to one. ``update(carry, params, n)``: what
             it carries after step n = 1, 2, …, of the same shapes and dtypes. A replica that has diverged (of a
             coupled pair one of the two) or stopped counts no more; the step at which it stops still counts.
-        checkpoint: a file that holds the state of the run, written every minute, at Ctrl-C and at the end. The same
-            call goes on from it after an interruption, a kill −9 too, and gives the same result, bit for bit; after
-            the end it gives the result at once.
-        progress: a label; shows a bar with the time left where stderr is a terminal. Empty: none.
+        checkpoint: a file that holds the state of the run, written every minute, at an interruption and at the end.
+            The same call goes on from it after an interruption, a kill −9 too, and gives the same result, bit for bit;
+            after the end it gives the result at once.
+        extend: an earlier result of the same call with fewer replicas: only the others are computed, and the result
+            holds all, as one call would have given them (up to the bits that the block size changes). With ``starts``,
+            give those of all replicas. Where it is interrupted, the result is the earlier one, ``interrupted`` set.
+        progress: a label; shows a bar with the time left where stderr is a terminal, and else prints a line after ten
+            seconds and one a minute. Empty: none.
 
     Raises:
         InputError: bad sizes, or more than fits into this machine's memory; a start of another structure than the
@@ -76,39 +80,45 @@ def simulate(
             ``accumulate`` that changes shapes or dtypes; functions that JAX can't trace; an observable that doesn't
             return an array, or whose name a file can't hold; a rate that is 0 or infinite in the dtype of params; a
             checkpoint that is damaged, that can't be written, or of a run with another problem, dynamics, key, start,
-            functions or sizes.
+            functions or sizes; an ``extend`` of another run, of more replicas, or interrupted.
 
     Warns:
         RuntimeWarning: replicas diverged; quotes ηλ_max against 2(1+m).
     """
-    plan = planned(
-        dynamics,
-        problem,
-        num_steps=num_steps,
-        replicas=replicas,
-        first_replica=0,
-        save_every=save_every,
-        key=key,
-        observables=observables,
-        params=params,
-        starts=starts,
-        until=until,
-        accumulate=accumulate,
-    )
-    keeper = None
-    if checkpoint is not None:
-        keeper = Checkpoint(checkpoint, _identity(plan), (plan.num_steps, plan.save_every))
-    run = Run(plan, keeper)
-    run.go(progress)
-    result = _result(run)
+    with Display(progress) as display:
+        plan = planned(
+            dynamics,
+            problem,
+            num_steps=num_steps,
+            replicas=replicas,
+            first_replica=replicas_before(extend, replicas),
+            save_every=save_every,
+            key=key,
+            observables=observables,
+            params=params,
+            starts=starts,
+            until=until,
+            accumulate=accumulate,
+        )
+        identity = identity_of(plan)
+        if extend is not None:
+            check_extends(plan, extend)
+            if len(extend.diverged) == replicas:
+                return extend
+        keeper = None
+        if checkpoint is not None:
+            keeper = Checkpoint(checkpoint, checkpoint_identity(plan, identity), (plan.num_steps, plan.save_every))
+        run = Run(plan, keeper)
+        run.go(display)
+    result = _result(run, identity)
     if result.diverged.any():
         with undebugged():
             gone = np.any(result.diverged.reshape(len(result.diverged), -1), axis=1)
             warn_diverged(plan.given, plan.problem, plan.first_start, gone)
-    return result
+    return result if extend is None else joined(extend, result)
 
 
-def _result(run: Run) -> Trajectories:
+def _result(run: Run, identity: dict[str, str]) -> Trajectories:
     plan, (now, saved, _) = run.plan, run.stand
     dead = np.asarray(now.dead)
     return Trajectories(
@@ -121,27 +131,5 @@ def _result(run: Run) -> Trajectories:
         blocks=plan.blocks,
         stopped=None if now.stopped is None else np.asarray(now.stopped),
         accumulated=now.accumulated,
+        identity=identity,
     )
-
-
-def _identity(plan: Plan) -> dict[str, str]:
-    """What the run is known by."""
-    return identity_of(
-        problem=plan.problem,
-        dynamics=(plan.dynamics, _program(plan)),
-        key=plan.key,
-        start=(plan.starts, plan.common),
-        functions=(plan.watch, plan.init),
-        sizes=(plan.num_steps, len(plan.keys), plan.save_every, plan.blocks, str(jr.key_impl(plan.key))),
-    )
-
-
-def _program(plan: Plan) -> freshness.Fresh:
-    """One step as it is traced, a solver or a dynamics of the user's own included."""
-    state = plan.dynamics.init(plan.problem, plan.first_start)
-
-    def step(problem, state, key, n):
-        return eqx.filter(plan.dynamics.step(problem, state, key, n), eqx.is_array)
-
-    arguments = plan.problem, state, jr.key(0), jnp.asarray(0)
-    return freshness.of(step, *arguments, what="a step of the dynamics")

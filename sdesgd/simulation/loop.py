@@ -5,15 +5,17 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from sdesgd.interruption import Interruptions
 from sdesgd.simulation.checkpoint import Checkpoint
+from sdesgd.simulation.display import Display
 from sdesgd.simulation.divergence import undebugged
 from sdesgd.simulation.plan import Plan
-from sdesgd.simulation.progress import Clock, progress_bar
+from sdesgd.simulation.progress import Clock
 from sdesgd.simulation.segments import Replicas
 
 
 class Stand(NamedTuple):
-    """How far a run is: one value, assigned at once, so that Ctrl-C finds what belongs together."""
+    """How far a run is: one value, assigned at once, so that an interruption finds what belongs together."""
 
     replicas: Replicas
     saved: int
@@ -42,34 +44,38 @@ class Run:
             self.stand = Stand(found[0]._replace(key=plan.keys), *found[1:])
             self.clock.done = self.stand.done
 
-    def go(self, label: str) -> None:
+    def go(self, display: Display) -> None:
         """To the end, or to an interruption; whichever comes, the checkpoint is written.
 
         Args:
-            label: of the progress bar.
+            display: says how far it is.
 
         Raises:
             KeyboardInterrupt: before the first save.
         """
-        with progress_bar(label, self.plan.num_steps) as show, undebugged():
+        with Interruptions() as interruptions:
             try:
-                self._steps(show)
+                with undebugged():
+                    self._steps(display, interruptions)
             except KeyboardInterrupt:
                 if not self.stand.saved:
                     raise
                 self.interrupted = True
-        try:
-            self._write()
-        except KeyboardInterrupt:
-            self.interrupted = True
+            try:
+                self._write()
+            except KeyboardInterrupt:
+                self.interrupted = True
 
-    def _steps(self, show) -> None:
+    def _steps(self, display: Display, interruptions: Interruptions) -> None:
         clock = self.clock
         if not self.stand.saved:
             replicas, table = self.plan.advanced(self.stand.replicas, 0, 1, 0, True)
             self._fill(table, 1)
+            jax.block_until_ready(replicas)
             self.stand = Stand(replicas, 1, 0)
+            display.show(0, self.plan.num_steps)
         while clock.done < self.plan.num_steps:
+            interruptions.check()
             saves, steps = clock.plan()
             on_save = (clock.done + saves * steps) % self.plan.save_every == 0
             call = self.plan.advanced(self.stand.replicas, clock.done, saves, steps, on_save)
@@ -79,7 +85,7 @@ class Run:
                 self._fill(table, saves)
             del table, call
             self.stand = Stand(replicas, self.stand.saved + on_save * saves, clock.done)
-            show(clock.done)
+            display.show(clock.done, self.plan.num_steps)
             if self.checkpoint is not None and self.checkpoint.due():
                 self._write()
 

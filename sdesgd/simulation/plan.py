@@ -26,10 +26,11 @@ class Plan:
     Attributes:
         dynamics, problem: as they are now, numbers as arrays. given: the dynamics as the user gave it.
         watch, init: the functions of params, and what a replica carries at first.
-        starts, common: leaves of the starts that are arrays, leading axis 1 or that of the replicas; the others.
+        starts, common: leaves of the starts that are arrays, those of replicas left out too, leading axis 1 or R; the
+            other leaves.
         fixed: leaves of the state that aren't arrays.
         num_members: dynamics that run together.
-        key: of the run. keys: of its replicas.
+        key: of the run. first_replica: those before it are left out. keys: of the others.
         step, time: of the saves, (T,).
         save_every: steps between them.
         rows: name → shape and dtype of an observable.
@@ -47,7 +48,8 @@ class Plan:
     fixed: PyTree
     num_members: int
     key: PRNGKeyArray
-    keys: Key[Array, " R"]
+    first_replica: int
+    keys: Key[Array, " new"]
     step: np.ndarray
     time: np.ndarray
     save_every: int
@@ -60,6 +62,10 @@ class Plan:
         """SGD steps of the run."""
         return int(self.step[-1])
 
+    def starts_before(self, replica: int) -> PyTree:
+        """Of ``starts``, those of the replicas before this one."""
+        return _rows(self.starts, 0, replica)
+
     @property
     def first_start(self) -> PyTree:
         """The params from which its first replica starts."""
@@ -68,13 +74,13 @@ class Plan:
     def begun(self) -> Replicas:
         """The replicas at their starts."""
         count = len(self.keys)
-        arguments = self.watch, self.starts, self.common, self.init, self.blocks[0]
-        own = begun(self.dynamics, self.problem, *arguments)
+        starts = _rows(self.starts, self.first_replica, self.first_replica + count)
+        own = begun(self.dynamics, self.problem, self.watch, starts, self.common, self.init, self.blocks[0])
         own = jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape[1:])), own)
         return Replicas(own[0], jnp.zeros((count, self.num_members), bool), self.keys, *own[1:])
 
     def tables(self) -> dict[str, np.ndarray]:
-        """name → (R, T, …), to be filled."""
+        """name → (new, T, …), to be filled."""
         shape = len(self.keys), len(self.step)
         return {name: np.empty((*shape, *row.shape), row.dtype) for name, row in self.rows.items()}
 
@@ -130,9 +136,7 @@ def planned(
     new = replicas - first_replica
     blocks = replica_blocks(dynamics, problem, new)
     check_sizes(dynamics, problem, state, counted, replicas, len(step), rows, blocks)
-    if jax.tree.leaves(starts)[0].shape[0] > 1:
-        starts = jax.tree.map(lambda x: x[first_replica:], starts)
-    check_starts(problem, starts, common, blocks[1])
+    check_starts(problem, _rows(starts, first_replica, replicas), common, blocks[1])
     return Plan(
         dynamics=dynamics,
         problem=problem,
@@ -144,6 +148,7 @@ def planned(
         fixed=eqx.filter(state, eqx.is_array, inverse=True),
         num_members=num_members,
         key=key,
+        first_replica=first_replica,
         keys=jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(first_replica, replicas)),
         step=step,
         time=time,
@@ -161,6 +166,11 @@ def replica_blocks(dynamics: AbstractDynamics, problem: Problem, replicas: int) 
         return sizes.replica_block(problem.num_parameters, units, problem.num_units, replicas, jax.default_backend())
 
     return block(dynamics.units_per_step(problem)), block(problem.num_units)
+
+
+def _rows(starts: PyTree, first: int, end: int) -> PyTree:
+    """Starts of some replicas; a common one is that of all."""
+    return jax.tree.map(lambda x: x if x.shape[0] == 1 else x[first:end], starts)
 
 
 def _traced(dynamics: AbstractDynamics, dtype) -> AbstractDynamics:
