@@ -1,5 +1,6 @@
 """SIGTERM, which batch systems send, is Ctrl-C: a run returns what it has, a command says so and ends with 143."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -60,13 +61,11 @@ def test_a_run_returns_what_it_has_and_keeps_its_state(tmp_path, number):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_command_says_what_is_kept_and_ends_with_the_status_of_the_signal(tmp_path, number, status):
     """In the middle of its first stage, which would take hours."""
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from experiments.__main__ import main; sys.exit(main(sys.argv[1:]))"
-    )
-    sizes = "--data digits --num-examples 24 --num-test 20 --width 3 --num-steps 100000000 --save-every 100000000"
+    sizes = "--data digits --num-examples 24 --num-test 20 --width 3 --num-steps 100000000 --save-every 1000000"
     options = ["sgd-vs-sde", *sizes.split(), "--replicas", "2", "--results", tmp_path]
-    process = started("-c", code, *options, cwd=TOP)
+    # A background job of a shell starts with SIGINT ignored.
+    default = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = started("-m", "experiments", *options, cwd=TOP, preexec_fn=default)
     wait_for(lambda: any(tmp_path.rglob("stages")), process)
     time.sleep(5)
     process.send_signal(number)
