@@ -21,6 +21,7 @@ from experiments.options import check_ignored, check_options
 from experiments.run_folder import TOP, Interrupted, RunFolder, errors, manifest, write_figure
 from sdesgd import files
 from sdesgd.errors import InputError, one_line, require_known
+from sdesgd.interruption import Interruptions
 from sdesgd.netcdf import read_netcdf, to_bytes
 
 __all__ = [
@@ -113,21 +114,24 @@ def run_app(
         check: called first.
 
     Returns:
-        0; 1 where memory didn't suffice; 2 for bad input and for what can't be written; 130 for Ctrl-C.
+        0; 1 where memory didn't suffice; 2 for bad input and for what can't be written; 130 for Ctrl-C, 143 for
+        SIGTERM.
     """
     streams: list[Any] = [sys.stdout, sys.stderr]
     for stream in streams:
         if hasattr(stream, "reconfigure"):  # a terminal that is set to ASCII gets a ? for an η
             stream.reconfigure(errors="replace")
+    interruptions = Interruptions()
     try:
-        check()
-        status = app(arguments, prog_name=name, standalone_mode=False)
+        with interruptions:
+            check()
+            status = app(arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
         return int(status or 0)
     except InputError as error:
         return _told(f"error: {error}", 2)
     except (Interrupted, KeyboardInterrupt) as stop:
-        return _told(f"interrupted: {stop or 'nothing was lost that had been saved'}", 130)
+        return _told(f"interrupted: {stop or 'nothing was lost that had been saved'}", interruptions.status)
     except SystemExit as stop:
         return int(stop.code or 0)
     except BrokenPipeError:  # of a reader that has seen enough, as head

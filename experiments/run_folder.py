@@ -46,7 +46,7 @@ _LONGEST_LABEL = 120  # characters
 
 
 class Interrupted(Exception):
-    """Ctrl-C during a stage: what was finished before is kept."""
+    """Ctrl-C or SIGTERM during a stage: what was finished before is kept."""
 
 
 def hashed_options(config: Any) -> dict[str, Any]:

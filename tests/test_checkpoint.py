@@ -79,7 +79,7 @@ def test_the_same_call_goes_on_bit_for_bit(monkeypatch, tmp_path, dynamics, segm
 
 def test_a_finished_run_is_read_and_not_run_again(monkeypatch, tmp_path):
     first = run(tmp_path / "a")
-    monkeypatch.setattr("sdesgd.simulation.driver.segment", None)
+    monkeypatch.setattr("sdesgd.simulation.plan.segment", None)
     np.testing.assert_array_equal(run(tmp_path / "a").values["theta"], first.values["theta"])
 
 
@@ -259,7 +259,7 @@ import sdesgd as sg
 from sdesgd.simulation import checkpoint
 checkpoint._SECONDS = 0.2
 problem = sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), jnp.zeros(2), np.arange(8.0).reshape(4, 2))
-run = lambda path: sg.simulate(sg.SGD(0.01, 2), problem, num_steps=3_000_000, save_every=100_000, replicas=2,
+run = lambda path: sg.simulate(sg.SGD(0.01, 2), problem, num_steps=int(sys.argv[3]), save_every=100_000, replicas=2,
     key=jr.key(0), observables={"w": lambda w: w}, checkpoint=path)
 out = run(sys.argv[1])
 np.save(sys.argv[2], out.values["w"])
@@ -268,23 +268,34 @@ np.save(sys.argv[2], out.values["w"])
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
-    """kill −9, whatever it is doing; the last run is left to end."""
+    """kill −9, whatever it is doing; the last run is left to end. SDESGD_KILLS raises the number of kills."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    start = lambda name: subprocess.Popen(  # noqa: E731
-        [sys.executable, "-c", LONG, str(tmp_path / f"{name}.state"), str(tmp_path / f"{name}.npy")], env=environment
-    )
+    wanted = int(os.environ.get("SDESGD_KILLS", "3"))
+    steps = 2_000_000 * (1 + wanted)
+
+    def start(name):
+        files = (str(tmp_path / f"{name}.{end}") for end in ("state", "npy"))
+        return subprocess.Popen([sys.executable, "-c", LONG, *files, str(steps)], env=environment)
+
     assert start("whole").wait() == 0
-    rng, kills = np.random.default_rng(0), 0
-    while True:
+    rng, kills = np.random.default_rng(0), []
+    while len(kills) < wanted:
         process = start("killed")
-        deadline = time.monotonic() + 3 + 4 * rng.random()
-        while process.poll() is None and time.monotonic() < deadline and kills < 3:
+        # Of a run that has begun: what it has done is in the file, and a random time later it is killed.
+        state, begun = tmp_path / "killed.state", time.time()
+        while process.poll() is None and not (state.exists() and state.stat().st_mtime > begun):
             time.sleep(0.01)
-        if kills >= 3 or process.poll() is not None:
+        time.sleep(rng.random())
+        if process.poll() is not None:
             break
         process.send_signal(signal.SIGKILL)
         process.wait()
-        kills += 1
-    assert process.wait() == 0
-    assert kills > 0
+        kills.append((time.time() - state.stat().st_mtime, done_steps(state)))
+    assert start("killed").wait() == 0
+    print("seconds since the last copy, and steps in it, at each kill:", kills)
+    assert len(kills) == wanted
     np.testing.assert_array_equal(*(np.load(tmp_path / f"{name}.npy") for name in ("whole", "killed")))
+
+
+def done_steps(state):
+    return json.loads(state.read_bytes().split(b"\n", 2)[1])["done"]

@@ -16,7 +16,7 @@ import pytest
 
 import sdesgd as sg
 from sdesgd import sizes
-from sdesgd.simulation import driver as simulation
+from sdesgd.simulation import plan as simulation
 from sdesgd.simulation import progress
 from tests import exact
 

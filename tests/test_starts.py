@@ -47,7 +47,7 @@ def test_each_replica_goes_from_its_start_as_it_would_alone(dynamics):
 @pytest.mark.parametrize("seconds", [1e-9, 10.0])
 def test_a_replica_stops_where_the_predicate_first_holds(monkeypatch, block, seconds):
     """Against the saved path of the same run without a predicate, whatever the blocks and segments."""
-    monkeypatch.setattr("sdesgd.simulation.driver.replica_blocks", lambda *_: (block, block))
+    monkeypatch.setattr("sdesgd.simulation.plan.replica_blocks", lambda *_: (block, block))
     monkeypatch.setattr("sdesgd.simulation.progress._SEGMENT_SECONDS", seconds)
     free = run(starts=STARTS, num_steps=40).values["theta"]
     edge = float(np.quantile(free[:, -1, 0], 0.5))

@@ -14,9 +14,12 @@ from sdesgd import evidence, inputs
 from sdesgd.dynamics.coupling import Coupled
 from sdesgd.dynamics.sde import SDE
 from sdesgd.dynamics.sgd import GaussianSGD
+from sdesgd.errors import InputError
 from sdesgd.problem import Problem
 from sdesgd.simulation.driver import simulate
 from sdesgd.trajectories.result import Trajectories
+
+_PART = "part"  # of a pair's identity: which of the two
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,13 @@ class _Pair(eqx.Module):
 
 
 def simulate_coupled(
-    first: GaussianSGD | SDE, second: GaussianSGD | SDE, problem: Problem, *, observables, **settings: Any
+    first: GaussianSGD | SDE,
+    second: GaussianSGD | SDE,
+    problem: Problem,
+    *,
+    observables,
+    extend: tuple[Trajectories, Trajectories] | None = None,
+    **settings: Any,
 ) -> tuple[Trajectories, Trajectories]:
     """``simulate`` for two dynamics on shared increments: replica r of one pairs with replica r of the other.
 
@@ -57,21 +66,50 @@ def simulate_coupled(
         first, second: as for ``Coupled``.
         problem: as for ``simulate``.
         observables: functions of params, as for ``simulate``.
+        extend: the pair that the same call gave with fewer replicas; see ``simulate``.
         settings: as for ``simulate``; but ``until`` and ``accumulate`` get the pair of params, and both results carry
             what they give.
+
+    Raises:
+        InputError: as ``simulate``; an ``extend`` that isn't the two parts of one call, in their order.
     """
     if callable(observables):
         pairs = _Pair(observables)
     else:
         observables = inputs.check_mapping_of_functions("observables", observables)
         pairs = {name: _Pair(function) for name, function in observables.items()}
-    both = simulate(Coupled(first, second), problem, observables=pairs, **settings)
+    earlier = None if extend is None else _paired(extend)
+    both = simulate(Coupled(first, second), problem, observables=pairs, extend=earlier, **settings)
 
     def part(k: int) -> Trajectories:
-        values = {name: array[:, :, k] for name, array in both.values.items()}
-        return dataclasses.replace(both, values=values, final_params=both.final_params[k], diverged=both.diverged[:, k])
+        return dataclasses.replace(
+            both,
+            values={name: array[:, :, k] for name, array in both.values.items()},
+            final_params=both.final_params[k],
+            diverged=both.diverged[:, k],
+            identity={**(both.identity or {}), _PART: str(k)},
+        )
 
     return part(0), part(1)
+
+
+def _paired(parts: Any) -> Trajectories:
+    """The trajectories of the pair of which these are the two parts."""
+    fine = isinstance(parts, tuple | list) and len(parts) == 2 and all(isinstance(x, Trajectories) for x in parts)
+    known = [dict(part.identity or {}) for part in parts] if fine else []
+    if [x.pop(_PART, None) for x in known] != ["0", "1"] or known[0] != known[1]:
+        raise InputError("extend isn't a pair that simulate_coupled returned: pass both parts, in their order")
+    first, second = parts
+    if len(first.diverged) != len(second.diverged) or first.values.keys() != second.values.keys():
+        raise InputError("extend has two parts of different sizes: pass both as simulate_coupled returned them")
+    return dataclasses.replace(
+        first,
+        values={name: np.stack([array, second.values[name]], axis=2) for name, array in first.values.items()},
+        final_params=(first.final_params, second.final_params),
+        diverged=np.stack([first.diverged, second.diverged], axis=1),
+        interrupted=first.interrupted or second.interrupted,
+        identity=known[0],
+    )
 
 
 def predict_gap(

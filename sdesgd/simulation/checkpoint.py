@@ -5,7 +5,6 @@ call, so nothing in a file decides how much is read.
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import time
@@ -18,29 +17,14 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PyTree
 
-from sdesgd import files, freshness
+from sdesgd import files
 from sdesgd.errors import InputError, one_line, shown
 from sdesgd.inputs import is_key
 
 # A kill costs the work of this many seconds, and of the compiled call that it falls into.
 _SECONDS = 60.0
-_MAGIC, _FORMAT, _HEADER = b"sdesgd checkpoint\n", 1, 4096
-# Of JAX's own, those that change draws or roundings.
-_SETTINGS = ("jax_enable_x64", "jax_threefry_partitionable", "jax_default_matmul_precision")
+_MAGIC, _HEADER = b"sdesgd checkpoint\n", 4096
 _Tables = dict[str, np.ndarray]
-
-
-def identity_of(**parts: Any) -> dict[str, str]:
-    """part → digest of what it holds: of all that decides the numbers of a run.
-
-    Args:
-        parts: pytrees, with functions as of this call.
-    """
-    device = jax.devices()[0]
-    packages = {name: importlib.metadata.version(name) for name in ("sdesgd", "jax", "jaxlib", "equinox", "diffrax")}
-    settings = {name: getattr(jax.config, name) for name in _SETTINGS}
-    versions = packages, settings, device.platform, device.device_kind, _FORMAT
-    return {name: freshness.digest_of(part) for name, part in {**parts, "versions": versions}.items()}
 
 
 class Checkpoint:
@@ -48,7 +32,7 @@ class Checkpoint:
 
     Args:
         path: of the file.
-        identity: of the run, see ``identity_of``.
+        identity: of the run, see ``checkpoint_identity``.
         counts: its steps, and steps per save.
 
     Raises:
@@ -147,7 +131,7 @@ class Checkpoint:
             files.write(self.path, b"".join([_MAGIC, json.dumps(header).encode(), b"\n", body]))
             self.done = done
         except (InputError, MemoryError, OSError) as error:
-            warnings.warn(f"no checkpoint was kept: {error}", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"no checkpoint was kept: {error}", RuntimeWarning, stacklevel=5)
         self.written = time.monotonic()
 
 

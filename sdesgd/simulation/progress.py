@@ -1,11 +1,7 @@
-"""How a long run is cut into compiled calls, and how it shows that it moves."""
+"""How a long run is cut into compiled calls."""
 
 import math
-import sys
 import time
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 # The time that one compiled call should take: long enough to drown the dispatch (1 ms), short enough to answer Ctrl-C
 # and to move the progress bar.
@@ -36,20 +32,3 @@ class Clock:
         if self.calls > 1:  # the first call may have compiled
             wanted = _SEGMENT_SECONDS / max(seconds, 1e-6) * saves * steps
             self.budget = max(1, min(8 * self.budget, math.ceil(wanted)))
-
-
-class progress_bar:
-    """Context manager giving ``advance(done)``; silent unless stderr is a terminal and there is a label."""
-
-    def __init__(self, label: str, total: int):
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        shown = bool(label) and sys.stderr.isatty()
-        self.bar = Progress(*columns, console=Console(stderr=True), disable=not shown, transient=True)
-        self.task = self.bar.add_task(label, total=total)
-
-    def __enter__(self):
-        self.bar.start()
-        return lambda done: self.bar.update(self.task, completed=done)
-
-    def __exit__(self, *_):
-        self.bar.stop()

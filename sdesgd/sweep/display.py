@@ -7,6 +7,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from sdesgd.in_words import duration
+
 _REFRESH_SECONDS = 0.5
 
 
@@ -36,13 +38,3 @@ class Display:
         notes = [f"{failed} failed"] if failed else []
         notes += [] if (seconds := left()) is None else [f"{duration(seconds)} left"]
         self.bar.update(self.task, completed=done + failed, note=", ".join(notes))
-
-
-def duration(seconds: float) -> str:
-    """In words: 8 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 
 from sdesgd.errors import InputError
+from sdesgd.interruption import exit_status
 from sdesgd.sweep.cells import resolve
 from sdesgd.sweep.columns import Columns, checked_columns
 from sdesgd.sweep.fingerprint import applied, default_device, differences, hash_of, machine
@@ -147,7 +148,8 @@ class ThreadPool:
         if kind is None:
             self._thread.join()
         else:
-            self._status = 130 if issubclass(kind, KeyboardInterrupt) else 2 if issubclass(kind, InputError) else 1
+            other = 2 if issubclass(kind, InputError) else 1
+            self._status = exit_status(kind) if issubclass(kind, KeyboardInterrupt) else other
             atexit.register(self._leave_at_once)
 
     def _work(self, device: Any) -> None:

@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import signal
-import threading
 import time
 import warnings
 from collections import deque
@@ -14,6 +12,7 @@ from typing import Any
 import xarray as xr
 
 from sdesgd.errors import InputError
+from sdesgd.interruption import Interruptions
 from sdesgd.sweep.cells import Sweep
 from sdesgd.sweep.columns import same_kind
 from sdesgd.sweep.display import Display
@@ -27,7 +26,7 @@ _POLL_SECONDS = 0.2
 
 
 class InterruptedSweep(KeyboardInterrupt):
-    """Ctrl-C during a sweep: says what is kept, and how to go on."""
+    """Ctrl-C or SIGTERM during a sweep: says what is kept, and how to go on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +58,9 @@ def run(
 ) -> Result:
     """Computes the cells that are missing in a folder, and returns the table of all.
 
-    Cells are kept one by one as they finish. After Ctrl-C, kill −9, a full disk or a power cut the same call goes on
-    where it stood, and the table is the same bit for bit. That holds for equal versions, device kind and core
-    count; the folder knows its own, and a run under others says so in one line and computes the cells anew, or
+    Cells are kept one by one as they finish. After Ctrl-C, SIGTERM, kill −9, a full disk or a power cut the same
+    call goes on where it stood, and the table is the same bit for bit. That holds for equal versions, device kind and
+    core count; the folder knows its own, and a run under others says so in one line and computes the cells anew, or
     keeps them with ``allow_mixed``. Cells of another config, function, code or dtype mode are never reused, nor those
     computed while a global that the function reads had another value; such values, set at run time, have to be the
     same in all workers. Several processes, on one machine or many, may run in one folder at once: they share the cells.
@@ -82,7 +81,7 @@ def run(
 
     Raises:
         InputError: a folder that can't be written, a full disk, a scheduler that doesn't answer, workers that differ.
-        InterruptedSweep: Ctrl-C, within seconds however long a cell takes; says how to go on.
+        InterruptedSweep: Ctrl-C or SIGTERM, within seconds however long a cell takes; says how to go on.
 
     Warns:
         RuntimeWarning: damaged cells, cells of another environment or other code, failed cells.
@@ -94,7 +93,7 @@ def run(
     work = None
     try:
         with contextlib.ExitStack() as stack:
-            interrupts = stack.enter_context(_Interrupts())
+            interrupts = stack.enter_context(Interruptions())
             pool = None if scheduler is None else stack.enter_context(_dask_pool(scheduler=scheduler))
             found = fingerprint(sweep, None if pool is None else pool.environment())
             store = Store(folder, allow_mixed)
@@ -143,7 +142,7 @@ class _Work:
             if not self._look(index):
                 self.todo.append(index)
 
-    def finish(self, pool: Pool, display: Display, interrupts: "_Interrupts") -> None:
+    def finish(self, pool: Pool, display: Display, interrupts: Interruptions) -> None:
         """Until every cell is kept or failed."""
         while self.todo or self.running or self.others:
             interrupts.check()
@@ -224,38 +223,6 @@ class _Work:
             return seconds_left(seconds, self.groups, pending, max(1, len(self.running) + len(self.others)))
 
         display.update(len(self.kept), len(self.failed), left)
-
-
-class _Interrupts:
-    """Remembers Ctrl-C within a ``with`` block in the main thread.
-
-    Python raises KeyboardInterrupt wherever the main thread is, and drops it if that is in a callback of the garbage
-    collector; JAX has one. So whoever loops asks ``check`` too.
-    """
-
-    def __init__(self):
-        self._seen = False
-        self._before: Any = None
-
-    def check(self) -> None:
-        """Raises KeyboardInterrupt if there was one since the block began."""
-        if self._seen:
-            raise KeyboardInterrupt
-
-    def __enter__(self) -> "_Interrupts":
-        before = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is threading.main_thread() and callable(before):
-            self._before = before
-            signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _handle(self, number: int, frame: Any) -> None:
-        self._seen = True
-        self._before(number, frame)
 
 
 def _dask_pool(workers: int = 0, scheduler: str | None = None) -> Any:

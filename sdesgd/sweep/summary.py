@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sdesgd.in_words import duration
 from sdesgd.sweep.cells import Cell
 from sdesgd.sweep.claims import claimed
-from sdesgd.sweep.display import duration
 from sdesgd.sweep.store import Failure, Kept, Store, read_manifest
 
 

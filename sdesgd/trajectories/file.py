@@ -63,6 +63,7 @@ def packed(trajectories: "Trajectories") -> xr.Dataset:
     if trajectories.accumulated is not None:
         writing.index["accumulated"] = []
         writing.add_tree("accumulated", "accumulated", trajectories.accumulated, len(trajectories.diverged))
+    writing.index["identity"] = trajectories.identity
     text = np.frombuffer(json.dumps(writing.index).encode(), np.uint8)
     return xr.Dataset(writing.variables | {INDEX: ((f"{INDEX}_0",), text)}, attrs=table.attrs)
 
@@ -195,6 +196,10 @@ def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = No
         }
         if "stopped" in dataset and dataset["stopped"].dims == ("replica",):
             fields["stopped"] = array("stopped")
+
+        fields["identity"] = index.get("identity")
+        if not isinstance(fields["identity"], dict | None):
+            raise ValueError(f"identity {shown(fields['identity'])}")
 
         def tree(entries: Any, template: PyTree) -> PyTree:
             leaves = [(e, array(e["variable"]) if "variable" in e else None) for e in entries]

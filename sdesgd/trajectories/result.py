@@ -28,10 +28,13 @@ class Trajectories:
         final_params: pytree, leading axis R; the last finite ones. After ``load`` without a template: a dict by path.
         diverged: (R,) bool, whether ‖θ‖² left the finite numbers of the dtype of θ: ‖θ‖ > 1.8e19 in float32.
         interrupted: whether the run was cut short; the arrays then hold what was saved.
-        blocks: replicas that stepped together, and that were observed together (it changes the bits).
+        blocks: replicas that stepped together, and that were observed together (it changes the bits); of an extended
+            run, those that came last.
         stopped: (R,) int, the first step at which ``until`` held, 0 for the start; −1 if never, or without one.
         accumulated: what ``accumulate`` carried at the end, leading axis R; None without it. After ``load`` without a
             template: a dict by path.
+        identity: what the run is known by, whatever R: digests of its problem, dynamics, key, …, so that ``simulate(…,
+            extend=…)`` adds replicas to this run and to no other. None in files of earlier versions.
     """
 
     time: np.ndarray
@@ -43,6 +46,7 @@ class Trajectories:
     blocks: tuple[int, int] = (1, 1)
     stopped: np.ndarray | None = None
     accumulated: PyTree = None
+    identity: dict[str, str] | None = None
 
     def __post_init__(self):
         if self.stopped is None:

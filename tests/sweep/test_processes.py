@@ -126,14 +126,14 @@ def started(*arguments):
     return subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def check_interrupted(process, folder):
-    """SIGINT: the message, the status, no living claim."""
-    process.send_signal(signal.SIGINT)
+def check_interrupted(process, folder, number=signal.SIGINT):
+    """The message, the status, no living claim."""
+    process.send_signal(number)
     try:
         output, errors = process.communicate(timeout=60)  # what it computes lasts for hours
     finally:
         process.kill()
-    assert process.returncode == 130, errors
+    assert process.returncode == 128 + number, errors
     assert output.startswith("interrupted: ")
     assert str(folder) in output
     assert "run the same sweep in the same folder again" in output
@@ -142,13 +142,14 @@ def check_interrupted(process, folder):
 
 
 @pytest.mark.slow
-def test_ctrl_c_within_a_compiled_call(tmp_path, log):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_within_a_compiled_call(tmp_path, log, number):
     folder = tmp_path / "s"
     process = started(folder, "--function", "stuck")
     until(lambda: log.count("start") == 4, "the endless cell starts")
     until(lambda: sweep.status(folder).done == 3, "three cells are kept")
     assert (sweep.status(folder).running, sweep.status(folder).missing) == (1, 8)
-    check_interrupted(process, folder)
+    check_interrupted(process, folder, number)
     assert (sweep.status(folder).done, sweep.status(folder).missing) == (3, 9)
 
 
