@@ -61,14 +61,14 @@ def _draw_errors(axis: Axes, errors: list[tuple[str, dict[str, Any]]]) -> None:
     axis.set_yticks(range(len(errors)), [f"{net.upper()}  {row['quantity']}" for net, row in errors], fontsize=8)
     axis.set_ylim(len(errors) - 0.5, -0.5)
     axis.set_xscale("log")
-    axis.set_xlabel("‖x − x64‖ / ‖x64‖, x64 in float64 on the CPU; of a step, x = θ₁ − θ₀")
+    axis.set_xlabel("relative error against float64 on the CPU; of a step, that of θ₁ − θ₀")
     axis.grid(axis="x", color="0.9")
     within = [sum(bool(row[f"{p}_within"]) for _, row in errors) for p in ("highest", "default")]
     axis.set_title(
-        f"float32 within what is allowed: {within[0]} of {len(errors)} at the highest precision, {within[1]} at JAX's "
-        "default",
+        f"float32 against float64: within what is allowed are {within[0]} of {len(errors)}\n"
+        f"at the highest precision of matrix products, {within[1]} at JAX's default",
         loc="left",
-        fontsize=11,
+        fontsize=10,
     )
     handles = [
         Line2D([], [], ls="", marker="s", color=_CPU, label="CPU, float32"),
@@ -76,7 +76,7 @@ def _draw_errors(axis: Axes, errors: list[tuple[str, dict[str, Any]]]) -> None:
         Line2D([], [], ls="", marker="o", color=_HIGHEST, label="device, highest precision"),
         Line2D([], [], color="black", label="allowed"),
     ]
-    axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=4, frameon=False)
+    axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.1), ncols=2, frameon=False)
 
 
 def _seen(error: float | None) -> float:
@@ -110,14 +110,14 @@ def _draw_verdicts(axis: Axes, found: dict[str, Any]) -> None:
                 axis.plot(mean, y + shift, "o", color=colour, ms=5)
     axis.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=8)
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlabel("difference of means at the time of least likeness (standard deviations of SGD)")
-    axis.set_title("Does the SDE describe SGD at this size?\n" + "\n".join(titles), loc="left", fontsize=11)
+    axis.set_xlabel("difference of means, SDs of SGD, at the time least alike")
+    axis.set_title("Does the SDE describe SGD at this size?\n" + "\n".join(titles), loc="left", fontsize=10)
     handles = [
         Line2D([], [], color=_TOTAL, marker="o", ms=5, label="SGD − SDE, independent, 95 %"),
         Line2D([], [], color=_COUPLED, marker="o", ms=5, label="Gaussian SGD − SDE, coupled, 95 %"),
         Patch(color="0.93", label=f"margin ±{MARGIN:g} SD"),
     ]
-    axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, frameon=False)
+    axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.1), ncols=2, frameon=False)
 
 
 # -- times -------------------------------------------------------------------------------------------------
@@ -137,10 +137,10 @@ def _draw_steps(axis: Axes, found: dict[str, Any]) -> None:
             for one, colour in ((row, _HIGHEST), (other, _DEFAULT)):
                 if one and "floor" in one:
                     axis.plot([one["floor"]["seconds"]] * 2, [y - 0.3, y + 0.3], color=colour, lw=2)
-            for precision, marker in (("highest", "s"), ("default", "x")):
+            for precision, marker in (("highest", "s"), ("default", "|")):
                 seconds = peer.get(precision, {}).get(name, {}).get("median")
                 if seconds:
-                    axis.plot(seconds, y, marker, color=_PEER, ms=6, mew=1.6)
+                    axis.plot(seconds, y, marker, color=_PEER, ms=6 if marker == "s" else 12, mew=1.6, mfc="none")
     if not labels:
         _empty(axis, "Step times")
         return
@@ -157,9 +157,9 @@ def _draw_steps(axis: Axes, found: dict[str, Any]) -> None:
         Line2D([], [], color=_DEFAULT, lw=2, label="floor at the default's rate"),
     ]
     if any(_part(found, f"PyTorch {net}").get("highest") for net in _NETS):
-        handles.append(Line2D([], [], ls="", marker="s", color=_PEER, label="PyTorch, float32"))
-        handles.append(Line2D([], [], ls="", marker="x", mew=1.6, color=_PEER, label="PyTorch, TF32 allowed"))
-    axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=3, frameon=False)
+        handles.append(Line2D([], [], ls="", marker="s", mfc="none", mew=1.6, color=_PEER, label="PyTorch, float32"))
+        handles.append(Line2D([], [], ls="", marker="|", ms=10, mew=1.6, color=_PEER, label="PyTorch, TF32 allowed"))
+    axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.18), ncols=3, frameon=False)
 
 
 def _draw_replicas(axis: Axes, found: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from experiments.bench_device_parts import Clock, compiled, peak_bytes, timed
 from sdesgd import sizes
 
 LEARNING_RATE = 0.1
-OWN = "gradient, own chunks"  # those that ``Problem`` chooses by itself
+OWN = "gradient, default chunks"  # those that ``Problem`` chooses by itself
 # What is timed at which precision of matrix products; programs are compiled together, several at a time.
 PRECISIONS = {"highest": ("SDE", "SGD", "Gaussian SGD", "gradient", OWN), "default": ("SDE", "SGD", "gradient")}
 
