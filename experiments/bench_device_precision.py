@@ -109,16 +109,15 @@ def jobs(case: Case) -> list[Job]:
 
 def step_job(name: str, dynamics: Any, device: sg.Problem, cpu: sg.Problem) -> Job:
     """θ₁ − θ₀ of one step, its draw given; with momentum from a velocity that isn't 0."""
-    state = dynamics.init(device, device.params)
-    if state.velocity is not None:
-        leaves, tree = jax.tree.flatten(state.velocity)
-        keys = jr.split(jr.key(8), len(leaves))
-        moving = [0.01 * jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)]
-        state = state._replace(velocity=jax.tree.unflatten(tree, moving))
-    draw = dynamics.draw(device, state, jr.key(9), jnp.asarray(0))
-    # The state holds θ, the draw and the velocity no layer: both nets have the same arrays.
-    other = state._replace(params=cpu.params)
-    return Job(name, _Step(dynamics), (device, state, draw), (cpu, other, draw))
+    states = [dynamics.init(problem, problem.params) for problem in (device, cpu)]
+    if states[0].velocity is not None:
+        shapes = jax.tree.leaves(states[0].velocity)
+        keys = jr.split(jr.key(8), len(shapes))
+        leaves = [0.01 * jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, shapes, strict=True)]
+        # The same numbers in each net's own structure, which knows the form of its convolutions.
+        states = [s._replace(velocity=jax.tree.unflatten(jax.tree.structure(s.velocity), leaves)) for s in states]
+    draw = dynamics.draw(device, states[0], jr.key(9), jnp.asarray(0))
+    return Job(name, _Step(dynamics), (device, states[0], draw), (cpu, states[1], draw))
 
 
 class _Step(eqx.Module):

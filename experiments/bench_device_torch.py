@@ -54,13 +54,13 @@ def peer(problem: sg.Problem, clock: Clock, result: dict[str, Any]) -> None:
                 t += g
         return [t / groups for t in total]
 
-    # Before any step, with the weights of ours.
-    ours = in_torch_layout(_gradient(problem))
-    result["gradients_apart"] = float(_apart([g.cpu().numpy() for g in full()], ours))
-    clock.say(f"PyTorch's full gradient and ours: {result['gradients_apart']:.1e} apart")
     for name, tf32 in (("highest", False), ("default", True)):
         torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.backends.cudnn.allow_tf32 = tf32
+        if not tf32:  # before any step, with the weights of ours; a ReLU near its kink is enough for 1e-3
+            ours = in_torch_layout(_gradient(problem))
+            result["gradients_apart"] = _apart([g.cpu().numpy() for g in full()], ours)
+            clock.say(f"PyTorch's full gradient and ours: {result['gradients_apart']:.1e} apart")
         row = result.setdefault(name, {"tensorfloat32": tf32})
         row["SGD"] = _timed(lambda: descend(gradient(torch.randint(0, len(x), (S,), device=device))), wait)
         row["gradient"] = _timed(lambda: descend(full()), wait)

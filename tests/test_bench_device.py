@@ -183,6 +183,16 @@ def test_the_limit_of_time_ends_with_its_block():
     time.sleep(0.1)
 
 
+def test_a_limit_within_a_limit_leaves_the_outer_one_in_force():
+    def inner():
+        with pytest.raises(OutOfTime), at_most(0.05):
+            time.sleep(5)
+        time.sleep(5)
+
+    with pytest.raises(OutOfTime), at_most(0.2):
+        inner()
+
+
 def test_seconds_are_those_of_one_step():
     found = timed(lambda count: time.sleep(0.004 * count), least=0.04)
     assert 0.004 <= found["median"] < 0.02
