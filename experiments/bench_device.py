@@ -186,6 +186,11 @@ def measure(session: Session, cases: dict[str, problems.Case], replicas: int, pr
     for net in cases:
         session.run(f"PyTorch {net}", 45, lambda r, n=net: torch_part(problem(n)[0], clock, r))
 
+    def matmuls(result: dict[str, Any]) -> None:
+        speed.replicas(problems.by_matmuls(problem("c1")[0]), measured(), clock, result)
+
+    session.run("replicas c1 by matrix products", 45, matmuls)
+
 
 _PAIR = ("Gaussian SGD", "SDE")
 

@@ -146,6 +146,21 @@ def with_chunks(problem: sg.Problem, chunk_size: int | None) -> sg.Problem:
     )
 
 
+def by_matmuls(problem: sg.Problem) -> sg.Problem:
+    """The same with convolutions as matrix products: those of many replicas, each with its own kernel, differ more."""
+
+    def other(layer: Any) -> Any:
+        if not isinstance(layer, Convolution):
+            return layer
+        into, out = layer.kernel.shape[2:]
+        form = Convolution(into, out, layer.kernel.shape[0], stride=layer.stride, native=False, key=jr.key(0))
+        return eqx.tree_at(lambda c: (c.kernel, c.bias), form, (layer.kernel, layer.bias))
+
+    net = nets.Net(tuple(other(layer) for layer in problem.params.layers))
+    inputs, labels = problem.data
+    return nets.finite_sum(net, inputs, labels, problem.unit_size, chunk_size=problem.chunk_size)
+
+
 # -- for the comparison with float64 -----------------------------------------------------------------------
 
 
