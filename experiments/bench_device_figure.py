@@ -24,7 +24,7 @@ def figure_of(found: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(14, max(9.0, 3.4 + 0.27 * len(errors))), layout="constrained")
     axes = figure.subplots(2, 2, height_ratios=[max(1.0, len(errors) / 14), 1])
     _draw_errors(axes[0, 0], errors)
-    _draw_verdicts(axes[0, 1], found)
+    _draw_verdicts(axes[0, 1], found, -0.1 if len(errors) > 20 else -0.18)
     _draw_steps(axes[1, 0], found)
     _draw_replicas(axes[1, 1], found)
     toy = ", toy sizes: a test of the command and not of the device" if found["settings"]["toy"] else ""
@@ -87,7 +87,7 @@ def _seen(error: float | None) -> float:
 # -- verdicts ----------------------------------------------------------------------------------------------
 
 
-def _draw_verdicts(axis: Axes, found: dict[str, Any]) -> None:
+def _draw_verdicts(axis: Axes, found: dict[str, Any], below: float) -> None:
     rows, titles = [], []
     for net in _NETS:
         result = _part(found, f"verdicts {net}")
@@ -117,7 +117,7 @@ def _draw_verdicts(axis: Axes, found: dict[str, Any]) -> None:
         Line2D([], [], color=_COUPLED, marker="o", ms=5, label="Gaussian SGD − SDE, coupled, 95 %"),
         Patch(color="0.93", label=f"margin ±{MARGIN:g} SD"),
     ]
-    axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.1), ncols=2, frameon=False)
+    axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, below), ncols=2, frameon=False)
 
 
 # -- times -------------------------------------------------------------------------------------------------
