@@ -110,7 +110,7 @@ def steps(problem: sg.Problem, measured: dict[str, float], clock: Clock, result:
     own, one = problems.with_chunks(problem, library_chunk(problem)), jnp.asarray(1)
     asked = [(name, precision) for precision, names in PRECISIONS.items() for name in names]
 
-    wide = jax.config.jax_enable_x64  # of this thread, which others don't share
+    wide = jax.dtypes.canonicalize_dtype("float64") == "float64"  # of this thread, which others don't share
 
     def prepare(name: str, precision: str) -> tuple[Any, dict[str, Any]]:
         with jax.enable_x64(wide):

@@ -79,7 +79,7 @@ def compare(
         "replicas": replicas,
         "observables": observables,
     }
-    sgd, gaussian, sde = (kind(LEARNING_RATE, S) for kind in (sg.SGD, sg.GaussianSGD, sg.SDE))
+    sgd, gaussian, sde = sg.SGD(LEARNING_RATE, S), sg.GaussianSGD(LEARNING_RATE, S), sg.SDE(LEARNING_RATE, S)
     with at_precision(precision):
         start = time.perf_counter()
         with at_most(0.4 * seconds):
