@@ -126,7 +126,7 @@ def about() -> dict[str, Any]:
     return {
         "device": {"platform": device.platform, "kind": device.device_kind, "cpu_count": os.cpu_count()},
         "versions": {"python": platform.python_version(), **found},
-        "jax_default_matmul_precision": jax.config.read("jax_default_matmul_precision"),
+        "jax_default_matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
     }
 
 
