@@ -285,13 +285,22 @@ def show(rows: Sequence[Row], remarks: Sequence[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Measures and prints; the exit status is 0 whatever the targets, 2 for bad arguments."""
+    """Measures and prints; the exit status is 0 whatever the targets, 2 for bad arguments.
+
+    With ``--device`` the other arguments are those of ``bench_device``, and so is the exit status.
+    """
+    if "--device" in arguments:
+        from experiments import bench_device
+
+        return bench_device.main([argument for argument in arguments if argument != "--device"])
     app = typer.Typer(add_completion=False)
 
     @app.command(help="Times compiled loops against each other and against peers; about seven minutes.")
     def bench(
         rounds: Annotated[int, typer.Option(min=3, help="Turns of each comparison.")] = 7,
+        device: Annotated[bool, typer.Option("--device", help="The accelerator's check instead; own options.")] = False,
     ) -> None:
+        del device  # it goes to bench_device before this command is asked
         show(*measure(rounds))
 
     try:

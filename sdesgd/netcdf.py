@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
-import psutil
 import xarray as xr
 from h5py import h5l, h5o  # type: ignore[attr-defined]
 
@@ -113,6 +112,8 @@ def _check(file: BinaryIO, size: int) -> None:
             text += _bytes_of_attributes(shown(name), dataset.attrs, size, text)
             total += _bytes_of_numbers(shown(name), dataset)
             text += _bytes_of_text(shown(name), dataset, size, text)
+    import psutil  # needed by this check alone
+
     free = psutil.virtual_memory().available
     if total > free:
         raise _Refused(f"it declares {total:,} bytes, and {free:,} bytes of memory are free")
