@@ -2,18 +2,22 @@
 
 from sdesgd.optimal_batch.best import LARGEST_DIVERGED_SHARE, BestSampled, best_sampled
 from sdesgd.optimal_batch.comparison import LawComparison, compare_laws
+from sdesgd.optimal_batch.factors import FACTORS, Factor
 from sdesgd.optimal_batch.fitting import fit
 from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.prediction import Band, CurveBand, Peak, Recommendation
 from sdesgd.optimal_batch.predictive import predictive_check
+from sdesgd.optimal_batch.reading import from_frame, read_csv
 from sdesgd.optimal_batch.table import AccuracyTable, Series
 
 __all__ = [
+    "FACTORS",
     "LARGEST_DIVERGED_SHARE",
     "AccuracyTable",
     "Band",
     "BestSampled",
     "CurveBand",
+    "Factor",
     "LawComparison",
     "Peak",
     "Posterior",
@@ -22,5 +26,7 @@ __all__ = [
     "best_sampled",
     "compare_laws",
     "fit",
+    "from_frame",
     "predictive_check",
+    "read_csv",
 ]
