@@ -12,7 +12,7 @@ from rich.console import Console
 
 import sdesgd
 from experiments import batch_size_cell, batch_size_figure, batch_size_fits, batch_size_report, batch_size_summary, run
-from experiments.batch_size_config import FAMILIES, Config, cells, check, implied, problem_config
+from experiments.batch_size_config import PLACE, Config, cells, check, implied, problem_config
 from sdesgd import optimal_batch, sweep
 from sdesgd.errors import InputError
 
@@ -47,7 +47,7 @@ def judged(table: xr.Dataset, num_test: int) -> tuple[xr.Dataset, optimal_batch.
     Raises:
         InputError: no series is left.
     """
-    names = (*FAMILIES.values(), "batch_size")
+    names = (*PLACE, "batch_size")
     place = np.stack([table[name].values for name in names], axis=1)
     lost = np.ones(table.sizes["row"], bool)
     for point in np.unique(place, axis=0):
@@ -75,7 +75,7 @@ def noise_scales(config: Config, folder: Path, best: tuple[optimal_batch.BestSam
     """Of runs at each series' best sampled batch size: the first seeds' own runs again."""
     plan = []
     for found in best:
-        place = {name: getattr(found.series, name) for name in FAMILIES.values()}
+        place = {name: getattr(found.series, name) for name in PLACE}
         place |= {"batch_size": found.batch_size, "noise_points": config.noise_points}
         plan.append(sweep.Cell(problem_config(config) | place, range(min(_NOISE_SEEDS, config.seeds))))
     return _run(config, folder.parent / "noise-sweep", "experiments.batch_size_noise:cell", tuple(plan), "noise scales")

@@ -28,6 +28,7 @@ from sdesgd import optimal_batch
 from sdesgd.dynamics.protocol import check_learning_rate, check_momentum
 from sdesgd.errors import InputError
 from sdesgd.inputs import check_positive_integer
+from sdesgd.plot import optimal_batch as plots
 
 SEEDS = 5
 FEWEST_STEPS, MOST_STEPS = 500, 20_000
@@ -220,14 +221,10 @@ def plot(dataset: xr.Dataset, summary: dict) -> Figure:
 
 
 def _mark(axis, found: dict) -> None:
-    """The recommended value and its interval, cut off at the axis' ends."""
-    ends = axis.get_xlim()
-    low, high = (end if found[side] is None else found[side] for side, end in zip(("low", "high"), ends, strict=True))
-    if found["median"] is None:
-        return
-    axis.axvspan(max(low, ends[0]), min(high, ends[1]), color="#1f78b4", alpha=0.15, lw=0)
-    axis.axvline(found["median"], color="#1f78b4", lw=1.5)
-    axis.set_xlim(ends)
+    """The recommended value and its interval."""
+    if found["median"] is not None:
+        low, high = (math.inf if found[side] is None else found[side] for side in ("low", "high"))
+        plots.mark(axis, found["median"], low if math.isfinite(low) else 0.0, high)
 
 
 def answer(summary: dict) -> str:
@@ -243,7 +240,7 @@ def answer(summary: dict) -> str:
     text += "\nFor runs of another length the best may be another."
     beware = [found["beyond"]] if found["beyond"] else []
     if summary["fit"]["trouble"]:
-        beware.append("the chains of the fit haven't mixed, so don't rely on the interval")
+        beware.append(f"don't rely on the interval, {summary['fit']['trouble']}")
     return "\nBeware: ".join([text, *(f"{reason}." for reason in beware)])
 
 

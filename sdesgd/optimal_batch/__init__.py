@@ -8,6 +8,7 @@ from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.prediction import Band, CurveBand, Peak, Recommendation
 from sdesgd.optimal_batch.predictive import predictive_check
 from sdesgd.optimal_batch.reading import from_frame, read_csv
+from sdesgd.optimal_batch.series import SeriesSummary, fitted_summaries, summaries
 from sdesgd.optimal_batch.table import AccuracyTable, Series
 
 __all__ = [
@@ -23,10 +24,13 @@ __all__ = [
     "Posterior",
     "Recommendation",
     "Series",
+    "SeriesSummary",
     "best_sampled",
     "compare_laws",
     "fit",
+    "fitted_summaries",
     "from_frame",
     "predictive_check",
     "read_csv",
+    "summaries",
 ]

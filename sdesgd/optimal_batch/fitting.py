@@ -42,7 +42,8 @@ def fit(
     share a test set, and the intervals are conditional on that too.
 
     While more than 0.1 % of the trajectories diverge, the fit is made again with smaller steps: NUTS aims at an
-    acceptance rate of 0.95, then 0.99, then 0.998. What is still wrong after that is what ``Posterior.trouble`` says.
+    acceptance rate of 0.95, then 0.99, then 0.998. The best of these fits is returned: one that mixed, with the fewest
+    divergences. What is still wrong with it is what ``Posterior.trouble`` says.
 
     Args:
         table: of at least one series with three batch sizes; a slope needs two values of its factor, and with
@@ -75,5 +76,6 @@ def fit(
             draws = {name: values[0] for name, values in drawn.items()}
             found.append(Posterior.from_draws(table, law, cells, draws, int(diverging.sum()), acceptance))
             if not found[-1].divergent:
-                return found[-1]
+                break
+    # Smaller steps may end divergences at the price of mixing: then the chains before are the better ones.
     return min(found, key=lambda posterior: (not posterior.mixed, posterior.divergences))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -12,17 +12,19 @@ from scipy.stats import norm
 from sdesgd.errors import InputError, require_known, shown
 from sdesgd.evidence.samples import check_probability
 from sdesgd.inputs import as_float64
-from sdesgd.optimal_batch import prediction
+from sdesgd.optimal_batch import chains, prediction
 from sdesgd.optimal_batch.cells import Cells
 from sdesgd.optimal_batch.factors import FACTORS, factor
 from sdesgd.optimal_batch.model import PRIORS
 from sdesgd.optimal_batch.prediction import Band, CurveBand, Peak, Recommendation, quantiles
+from sdesgd.optimal_batch.report import posterior_dataset, posterior_report
 from sdesgd.optimal_batch.sampling import ACCEPTANCES
 from sdesgd.optimal_batch.table import AccuracyTable, Series
+from sdesgd.results import Result
 
-LARGEST_R_HAT, LEAST_ESS = 1.02, 400
-# A trajectory in a thousand may leave the energy surface: too few to hide a region.
-LARGEST_DIVERGENT_SHARE = 0.001
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 # Reported name: variable of the model, its place, and whether the model has its logarithm.
 _SOURCES = {
@@ -36,8 +38,8 @@ _SOURCES = {
 }  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Posterior:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Posterior(Result):
     """Draws of a law's parameters and of B_opt of each series, with what it takes to believe them.
 
     Attributes:
@@ -54,6 +56,7 @@ class Posterior:
         acceptance: the rate that NUTS aimed at; ``fit`` raises it while trajectories diverge.
     """
 
+    parts: ClassVar[tuple[type, ...]] = (AccuracyTable, Cells)
     table: AccuracyTable
     law: str
     cells: Cells
@@ -95,16 +98,28 @@ class Posterior:
         named = cells, table.varied, draws, quantities, np.exp(location)
         return cls(table, law, *named, r_hat, ess, divergences, acceptance)
 
+    def __str__(self) -> str:
+        return posterior_report(self)
+
+    def plot(self) -> "Figure":
+        """Accuracy against B with its bands, and B_opt against each of η, N and 1/(1−m) that varies."""
+        from sdesgd.plot.optimal_batch import posterior_figure
+
+        return posterior_figure(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Draws of ``quantities``, (chain, draw), and of B_opt, (chain, draw, series); R̂ and ESS."""
+        return posterior_dataset(self)
+
     @property
     def mixed(self) -> bool:
         """Whether the chains agree and hold enough independent draws: R̂ ≤ 1.02 and ESS ≥ 400 for every quantity."""
-        agree = all(value <= LARGEST_R_HAT for value in self.r_hat.values())
-        return agree and all(value >= LEAST_ESS for value in self.ess.values())
+        return chains.mixed(self.r_hat, self.ess)
 
     @property
     def divergent(self) -> bool:
         """Whether more than 0.1 % of the trajectories left the energy surface."""
-        return not self.divergences <= LARGEST_DIVERGENT_SHARE * self.num_draws
+        return chains.divergent(self.divergences, self.num_draws)
 
     @property
     def num_draws(self) -> int:
@@ -114,25 +129,7 @@ class Posterior:
     def trouble(self) -> str:
         """Why the draws should not be used, in a line; "" if nothing is wrong: R̂ ≤ 1.02, ESS ≥ 400, divergences ≤
         0.1 %. It says which of the three."""
-        worst, least = (f(v, key=lambda n: _rank(v[n], f)) for f, v in ((max, self.r_hat), (min, self.ess)))
-        left = (
-            f"{self.divergences} of {self.num_draws} trajectories diverged (at most {LARGEST_DIVERGENT_SHARE:.1%}) at "
-            f"an acceptance rate of {self.acceptance:g}"
-        )
-        if not self.mixed:
-            complaints = []
-            if not self.r_hat[worst] <= LARGEST_R_HAT:
-                complaints.append(f"R-hat {self.r_hat[worst]:.3f} for {worst} (at most {LARGEST_R_HAT})")
-            if not self.ess[least] >= LEAST_ESS:
-                complaints.append(f"ESS {self.ess[least]:.0f} for {least} (at least {LEAST_ESS})")
-            complaints += [left] if self.divergent else []
-            return f"the chains haven't mixed: {', '.join(complaints)}: raise samples and warmup"
-        if self.divergent:
-            return (
-                f"the chains mixed, but {left}: they may have missed a narrow region; give each batch size more seeds, "
-                "or see whether another key gives the same intervals"
-            )
-        return ""
+        return chains.complaint(self.r_hat, self.ess, self.divergences, self.num_draws, self.acceptance)
 
     def check(self) -> None:
         """Raises InputError with ``trouble()`` unless that is empty."""
@@ -273,11 +270,6 @@ class Posterior:
     def _commonest(self, name: str) -> float:
         values, counts = np.unique([getattr(series, name) for series in self.table.series], return_counts=True)
         return float(values[np.argmax(counts)])
-
-
-def _rank(value: float, choose: Any) -> float:
-    """Puts NaN, which no comparison finds, where the worst value is sought."""
-    return value if not math.isnan(value) else math.inf if choose is max else -math.inf
 
 
 def positive(name: str, values: ArrayLike) -> Float[np.ndarray, " b"]:

@@ -62,8 +62,9 @@ def read_csv(
     except UnicodeDecodeError as error:
         raise InputError(f"{name} isn't UTF-8 text (byte {error.start}): save it as CSV in UTF-8") from None
     source = _csv_source(name, text, delimiter)
-    given = dict(zip(SETTING, (learning_rate, num_examples, momentum, batch_size, seed), strict=True))
-    return _table(source, given, accuracy, diverged, percent, num_test)
+    return _table(
+        source, (learning_rate, num_examples, momentum, batch_size, seed), accuracy, diverged, percent, num_test
+    )
 
 
 def from_frame(
@@ -102,8 +103,9 @@ def from_frame(
     if len(lengths) > 1:
         raise InputError(f"the columns of the frame have {sorted(lengths)} rows: pass columns of one length")
     source = _Source("the frame", columns, lambda row: f"row {row} of the frame", lengths.pop() if lengths else 0)
-    given = dict(zip(SETTING, (learning_rate, num_examples, momentum, batch_size, seed), strict=True))
-    return _table(source, given, accuracy, diverged, percent, num_test)
+    return _table(
+        source, (learning_rate, num_examples, momentum, batch_size, seed), accuracy, diverged, percent, num_test
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,10 +137,10 @@ class _Source:
             )
         return self.columns[named]
 
-    def refusal(self, row: int, column: str, value: Any, remedy: str) -> InputError:
+    def refusal(self, row: int, column: Any, value: Any, remedy: str) -> InputError:
         """What is wrong with a value, and where it is."""
         value = value.item() if isinstance(value, np.generic) else value
-        return InputError(f"{self.place(row)}, column '{one_line(column, 40)}': {shown(value, 40)}, but {remedy}")
+        return InputError(f"{self.place(row)}, column '{one_line(str(column), 40)}': {shown(value, 40)}, but {remedy}")
 
 
 def _csv_source(name: str, text: str, delimiter: str) -> _Source:
@@ -172,14 +174,14 @@ def _csv_source(name: str, text: str, delimiter: str) -> _Source:
 
 
 def _table(
-    source: _Source, given: dict[str, Column], accuracy: str, diverged: Column, percent: bool, num_test: Column
+    source: _Source, given: tuple[Column, ...], accuracy: str, diverged: Column, percent: bool, num_test: Column
 ) -> AccuracyTable:
     if not isinstance(percent, bool | np.bool_):
         raise InputError(f"percent is {shown(percent)}: pass True where accuracies are in percent, or False")
     if not source.rows:
         raise InputError(f"{source.name} holds no runs: pass at least one row")
     setting: dict[str, np.ndarray] = {}
-    for name, named in given.items():
+    for name, named in zip(SETTING, given, strict=True):
         if name == "seed" and named is None:
             setting[name] = _numbered(np.stack(list(setting.values()), axis=1))
         else:

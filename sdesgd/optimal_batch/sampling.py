@@ -95,7 +95,7 @@ def _run(
         start = _start(jr.fold_in(key, 0), data)
         kernel = NUTS(
             potential_fn=lambda z: potential(z, data),
-            target_accept_prob=acceptance,
+            target_accept_prob=acceptance,  # pyright: ignore[reportArgumentType]
             max_tree_depth=_TREE_DEPTH,
             dense_mass=True,
         )

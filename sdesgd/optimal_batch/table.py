@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,6 +11,11 @@ from jaxtyping import Float, Int
 from sdesgd.errors import InputError, shown
 from sdesgd.inputs import as_float64, check_number
 from sdesgd.optimal_batch.factors import FACTORS
+from sdesgd.results import Result
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 COLUMNS = ("learning_rate", "num_examples", "momentum", "batch_size", "seed", "accuracy", "diverged")
 SETTING = COLUMNS[:5]  # what tells one run from another
@@ -40,8 +45,8 @@ class Series:
         return f"η={self.learning_rate:g}, N={self.num_examples}, m={self.momentum:g}"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class AccuracyTable:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class AccuracyTable(Result):
     """Test accuracies of finished runs, one row a run.
 
     Columns may be given as lists too; they are kept as arrays (n,).
@@ -97,6 +102,31 @@ class AccuracyTable:
         if self.resolution is None:
             extreme = ~self.diverged & ((self.accuracy == 0) | (self.accuracy == 1))
             _require("accuracy", self.accuracy, ~extreme, "num_test too, without which the logit of 0 or 1 is infinite")
+
+    def __str__(self) -> str:
+        factors = [f"{factor.symbol} {_span(getattr(self, factor.option))}" for factor in FACTORS]
+        spans = ", ".join([*factors, f"B {_span(self.batch_size)}"])
+        size = "a test set of unknown size" if self.num_test is None else f"{self.num_test:,} test examples"
+        bad = int(self.diverged.sum())
+        known = self.accuracy[~self.diverged]
+        best = f"; accuracies {known.min():.2%} to {known.max():.2%}" if len(known) else ""
+        return (
+            f"{len(self.seed)} runs of {len(self.series)} series (η, N, m), {bad} diverged; {spans}\n"
+            f"accuracy on {size}{best}"
+        )
+
+    def plot(self) -> "Figure":
+        """Mean accuracies against B, and the best sampled batch size against each of η, N and 1/(1−m) that varies."""
+        from sdesgd.plot.optimal_batch import table_figure
+
+        return table_figure(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The columns, (run,), with num_test where it is known; ``from_dataset`` reads it back."""
+        import xarray as xr
+
+        known = {} if self.num_test is None else {"num_test": self.num_test}
+        return xr.Dataset({name: ("run", getattr(self, name)) for name in COLUMNS}, attrs=known)
 
     @classmethod
     def from_dataset(cls, dataset: Any, num_test: int | None = None) -> "AccuracyTable":
@@ -186,6 +216,12 @@ def repeated(setting: Mapping[str, np.ndarray]) -> tuple[int, int] | None:
     _, first, which = np.unique(runs, axis=0, return_index=True, return_inverse=True)
     again = np.flatnonzero(first[which.reshape(-1)] != np.arange(len(runs)))
     return (int(first[which.reshape(-1)[again[0]]]), int(again[0])) if len(again) else None
+
+
+def _span(values: np.ndarray) -> str:
+    """The values of a column in a few words."""
+    distinct = np.unique(values)
+    return f"{distinct[0]:g}" if len(distinct) == 1 else f"{distinct[0]:g} to {distinct[-1]:g} ({len(distinct)} values)"
 
 
 def _column(name: str, values: Any) -> np.ndarray:

@@ -326,8 +326,8 @@ def test_a_fit_with_divergences_is_made_again_with_smaller_steps(table, monkeypa
             diverging = np.arange(chains * samples).reshape(1, chains, samples) < left.pop(0)
             apart = np.arange(chains)[:, None, None] * (acceptance in far_apart)
             rng = np.random.default_rng(0)
-            draws = {name: np.ones((chains, samples, v.shape[-1])) + 0.01 * rng.normal(size=(chains, samples, 1)) + apart
-                     for name, v in posterior.draws.items()}  # fmt: skip
+            jitter = 1 + apart + 0.01 * rng.normal(size=(chains, samples, 1))
+            draws = {name: jitter * np.ones((chains, samples, v.shape[-1])) for name, v in posterior.draws.items()}
             tried.append(acceptance)
             return {name: values[None] for name, values in draws.items()}, diverging, None
 
@@ -344,6 +344,8 @@ def test_a_fit_with_divergences_is_made_again_with_smaller_steps(table, monkeypa
     assert found.trouble().startswith("the chains mixed, but 3 of 1000 trajectories diverged")
     found, _ = fitted([9, 3, 5], far_apart=(0.99,))
     assert found.acceptance == 0.998
+    found, _ = fitted([9, 0], far_apart=(0.99,))  # smaller steps ended divergences, and mixing
+    assert (found.acceptance, found.divergences) == (0.95, 9)
     found, tried = fitted([0], far_apart=(0.95,))
     assert tried == [0.95]
     assert found.trouble().startswith("the chains haven't mixed: R-hat")

@@ -50,7 +50,7 @@ def test_a_table_comes_back_from_the_file_that_holds_it(tmp_path):
 
 
 def test_names_constants_percent_and_missing_accuracies(tmp_path):
-    """Of four runs one diverged; N and m are the same for all; a BOM, blank lines, a semicolon and a sign % are read."""
+    """Of four runs one diverged; N and m are the same for all; BOM, blank lines, semicolon, sign % are read."""
     text = "\ufeffeta;batch;rep;top-1\n0.1;8;0;91.5%\n\n0.1;8;1;\n0.1;16;0;93\n0.2;16;0;nan\n"
     table = read_csv(
         written(tmp_path, text), learning_rate="eta", batch_size="batch", seed="rep", accuracy="top-1",
@@ -157,7 +157,8 @@ def test_a_frame_that_is_none(bad):
 
 
 def test_frames_name_the_row():
-    columns = dict.fromkeys(("learning_rate", "num_examples", "momentum", "batch_size", "seed"), [0.5, 0.5])
-    refused(lambda: ob.from_frame(columns | {"accuracy": [1, 1]}), "row 0 of the frame, column 'num_examples': 0.5")
+    columns = {name: [0.5, 0.5] for name in ("learning_rate", "num_examples", "momentum", "batch_size")}
+    columns |= {"seed": [0, 1], "accuracy": [1, 1]}
+    refused(lambda: ob.from_frame(columns), "row 0 of the frame, column 'num_examples': 0.5")
     refused(lambda: ob.from_frame({"accuracy": [0.5], "seed": [1, 2]}), r"have \[1, 2\] rows")
     refused(lambda: ob.from_frame({}), "holds no runs")

@@ -131,7 +131,7 @@ def test_how_accuracies_were_rounded(accuracy, num_test, resolution):
 def test_a_certain_accuracy_needs_a_test_set():
     """With 1/3 in the table nothing says how 1 was rounded, and its logit is infinite."""
     columns = GOOD | {"accuracy": [1 / 3, 0.5, 1.0], "diverged": [False] * 3}
-    with pytest.raises(InputError, match="accuracy is 1.0 in row 2: pass num_test"):
+    with pytest.raises(InputError, match=r"accuracy is 1\.0 in row 2: pass num_test"):
         AccuracyTable(**columns | {"num_test": None})
     assert AccuracyTable(**columns | {"num_test": 3}).resolution == 3
 
