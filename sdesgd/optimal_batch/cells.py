@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.special import expit, logit
 
 from sdesgd.errors import InputError
-from sdesgd.optimal_batch.best import LARGEST_DIVERGED_SHARE
+from sdesgd.optimal_batch.policy import LARGEST_DIVERGED_SHARE
 from sdesgd.optimal_batch.table import AccuracyTable
 
 LAWS = ("power", "noise_scale")
