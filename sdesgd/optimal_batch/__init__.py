@@ -15,6 +15,7 @@ from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.prediction import Band, CurveBand, Peak, Recommendation
 from sdesgd.optimal_batch.predictive import predictive_check
 from sdesgd.optimal_batch.reading import from_frame, read_csv
+from sdesgd.optimal_batch.recommending import Advice, recommend
 from sdesgd.optimal_batch.series import SeriesSummary, fitted_summaries, summaries
 from sdesgd.optimal_batch.table import AccuracyTable, Series
 from sdesgd.optimal_batch.training import sweep
@@ -23,6 +24,7 @@ __all__ = [
     "FACTORS",
     "LARGEST_DIVERGED_SHARE",
     "AccuracyTable",
+    "Advice",
     "Band",
     "BestSampled",
     "CurveBand",
@@ -42,6 +44,7 @@ __all__ = [
     "no_better_than_guessing",
     "predictive_check",
     "read_csv",
+    "recommend",
     "rows_of",
     "summaries",
     "sweep",

@@ -71,7 +71,7 @@ class LawComparison(Result):
 
     def plot(self) -> "Figure":
         """By how much each law predicts each series better."""
-        from sdesgd.plot.optimal_batch import comparison_figure
+        from sdesgd.plot.law_comparison import comparison_figure
 
         return comparison_figure(self)
 

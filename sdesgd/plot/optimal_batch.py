@@ -16,10 +16,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from sdesgd.optimal_batch.comparison import LawComparison
 from sdesgd.optimal_batch.factors import FACTORS, MOMENTUM, RATE, Factor
 from sdesgd.optimal_batch.posterior import Posterior
-from sdesgd.optimal_batch.prediction import Band, Peak
+from sdesgd.optimal_batch.prediction import Band, Peak, Recommendation
+from sdesgd.optimal_batch.recommending import Advice
 from sdesgd.optimal_batch.report import headline, peak_in_words
 from sdesgd.optimal_batch.series import SeriesSummary, along, fitted_summaries, summaries
 from sdesgd.optimal_batch.table import AccuracyTable
@@ -92,20 +92,24 @@ def posterior_line(posterior: Posterior, shown: Sequence[SeriesSummary], factor:
     return posterior.line(factor.option, factor.inverse(x), **fixed)
 
 
-def comparison_figure(comparison: LawComparison) -> Figure:
-    """Log predictive density of each left-out series: power law minus one-parameter law."""
-    each = comparison.density["power"] - comparison.density["noise_scale"]
-    drawn = figure(7.5, 1.6 + 0.28 * len(each))
-    axes = drawn.subplots()
-    places = np.arange(len(each))
-    axes.barh(places, each, color=FIT, alpha=0.6)
-    axes.axvline(0.0, color="black", lw=1)
-    axes.set_yticks(places, comparison.series or [str(k) for k in places])
-    axes.invert_yaxis()
-    axes.set_xlabel(
-        "log predictive density, power law − one-parameter law (nats); right: the power law predicts better"
+def advice_figure(advice: Advice) -> Figure:
+    """Accuracy against B; for a given learning rate with the interval of B, else beside it B_opt against η."""
+    shown, found = fitted_summaries(advice.posterior), advice.answer
+    given_size = advice.batch_size is not None
+    drawn = figure(12.5 if given_size else 7.0, 5.2)
+    axes = np.atleast_1d(drawn.subplots(1, 2 if given_size else 1))
+    draw_curves(axes[0], shown, RATE)
+    title = f"N = {advice.num_examples}, m = {advice.momentum:g}, {advice.num_steps:,} steps"
+    axes[0].set_title(title, loc="left", fontsize=10.5)
+    if given_size:
+        draw_peaks(axes[1], shown, RATE)
+        draw_law(axes[1], posterior_line(advice.posterior, shown, RATE), RATE)
+        axes[1].axhline(advice.batch_size, color="black", lw=1)
+    if isinstance(found, Recommendation):
+        mark(axes[-1], found.median, found.low, found.high)
+    drawn.suptitle(
+        "\n".join(line for text in str(advice).split("\n") for line in textwrap.wrap(text, 90)), fontsize=10.5
     )
-    drawn.suptitle("\n".join(textwrap.wrap(str(comparison), 100)), fontsize=10)
     return settled(drawn)
 
 
