@@ -5,22 +5,23 @@ import pkgutil
 from pathlib import Path
 
 import jax.random as jr
-import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from rich.console import Console
 
 import sdesgd
 from experiments import batch_size_cell, batch_size_figure, batch_size_fits, batch_size_report, batch_size_summary, run
-from experiments.batch_size_config import FAMILIES, Config, cells, check, implied, problem_config
+from experiments.batch_size_config import PLACE, Config, cells, check, implied, problem_config
 from sdesgd import optimal_batch, sweep
 from sdesgd.errors import InputError
 
 _NOISE_SEEDS = 1
 _FITS = 2**31  # stream of the chains
-# What a run of SGD may depend on: all of the package but the inference, which looks at the table afterwards.
-_CODE = tuple(
-    f"sdesgd.{found.name}" for found in pkgutil.iter_modules(sdesgd.__path__) if found.name != "optimal_batch"
+# What a run of SGD may depend on: all of the package but the inference, which looks at the table afterwards. The rule
+# for runs that are no better than a guess is applied to them one by one.
+_CODE = (
+    *(f"sdesgd.{found.name}" for found in pkgutil.iter_modules(sdesgd.__path__) if found.name != "optimal_batch"),
+    "sdesgd.optimal_batch.policy",
 )
 
 
@@ -47,19 +48,13 @@ def judged(table: xr.Dataset, num_test: int) -> tuple[xr.Dataset, optimal_batch.
     Raises:
         InputError: no series is left.
     """
-    names = (*FAMILIES.values(), "batch_size")
-    place = np.stack([table[name].values for name in names], axis=1)
-    lost = np.ones(table.sizes["row"], bool)
-    for point in np.unique(place, axis=0):
-        here = (place == point).all(axis=1)
-        if batch_size_summary.bad(table).values[here].mean() <= optimal_batch.LARGEST_DIVERGED_SHARE:
-            lost &= (place[:, :-1] != point[:-1]).any(axis=1)
-    gone = [dict(zip(names, point, strict=False)) for point in np.unique(place[lost][:, :-1], axis=0)]
-    if lost.all():
-        raise InputError("most runs broke down at every batch size: pass smaller learning rates or larger batches")
-    kept = table.isel(row=np.flatnonzero(~lost))
-    kept.attrs["lost"] = json.dumps([batch_size_report.name_of(point) for point in gone])
-    return kept, optimal_batch.AccuracyTable.from_dataset(kept.assign(diverged=batch_size_summary.bad(kept)), num_test)
+    bad = batch_size_summary.bad(table)
+    runs = optimal_batch.AccuracyTable.from_dataset(table.assign(diverged=bad), num_test)
+    rows, lost = optimal_batch.trained_series(runs)
+    kept = table.isel(row=rows)
+    gone = [batch_size_report.name_of({name: getattr(series, name) for name in PLACE}) for series in lost]
+    kept.attrs["lost"] = json.dumps(gone)
+    return kept, optimal_batch.rows_of(runs, rows)
 
 
 def swept(config: Config, folder: Path, plan: tuple[sweep.Cell, ...]) -> xr.Dataset:
@@ -75,7 +70,7 @@ def noise_scales(config: Config, folder: Path, best: tuple[optimal_batch.BestSam
     """Of runs at each series' best sampled batch size: the first seeds' own runs again."""
     plan = []
     for found in best:
-        place = {name: getattr(found.series, name) for name in FAMILIES.values()}
+        place = {name: getattr(found.series, name) for name in PLACE}
         place |= {"batch_size": found.batch_size, "noise_points": config.noise_points}
         plan.append(sweep.Cell(problem_config(config) | place, range(min(_NOISE_SEEDS, config.seeds))))
     return _run(config, folder.parent / "noise-sweep", "experiments.batch_size_noise:cell", tuple(plan), "noise scales")

@@ -19,6 +19,7 @@ import sdesgd as sg
 from sdesgd import nets
 from sdesgd.dynamics.protocol import MaskedDraw
 from sdesgd.errors import InputError
+from sdesgd.optimal_batch.policy import guessing_loss, no_better_than_guessing
 
 BUDGETS = ("steps", "epochs", "loss")
 CHUNK = 256  # steps of one compiled call
@@ -219,7 +220,7 @@ def cell(config: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, np.ndar
     finite = np.asarray(jnp.isfinite(train_loss) & jnp.isfinite(test_loss) & finite_norm(training.trained))
     columns = {"accuracy": accuracy, "test_loss": test_loss, "train_accuracy": train_accuracy, "train_loss": train_loss}
     columns = {name: np.where(finite, np.asarray(x, np.float64), np.nan) for name, x in columns.items()}
-    failed = finite & (columns["train_loss"] >= math.log(parts.num_classes))
+    failed = finite & no_better_than_guessing(columns["train_loss"], guessing_loss(parts.num_classes))
     return columns | {"diverged": ~finite, "failed": failed, "steps": steps}
 
 

@@ -11,9 +11,11 @@ from sdesgd import sweep
 from sdesgd.dynamics.protocol import check_learning_rate, check_momentum
 from sdesgd.errors import InputError, require_known
 from sdesgd.inputs import check_positive_integer
+from sdesgd.optimal_batch import FACTORS, Factor
 
-# Families: what varies in each, and its name in the figure.
-FAMILIES = {"rate": "learning_rate", "examples": "num_examples", "momentum": "momentum"}
+# Families: what varies in each.
+FAMILIES: dict[str, Factor] = dict(zip(("rate", "examples", "momentum"), FACTORS, strict=True))
+PLACE = tuple(factor.option for factor in FACTORS)
 MODELS = ("mlp", "logistic")
 _BUDGET_SIZES = {"steps": 3000, "epochs": 30, "loss": 10_000}
 _FASHION = {
@@ -133,16 +135,16 @@ def values(config: Config, family: str) -> list[float] | list[int]:
     check = {"rate": check_learning_rate, "examples": _check_examples, "momentum": check_momentum}[family]
     for value in found:
         check(value)
-    return sorted({*found, getattr(config, FAMILIES[family])})
+    return sorted({*found, getattr(config, FAMILIES[family].option)})
 
 
 def series(config: Config) -> list[dict[str, Any]]:
     """The (η, N, m) of the families, each once; which families a series belongs to stands under ``families``."""
-    centre = {name: getattr(config, name) for name in FAMILIES.values()}
+    centre = {name: getattr(config, name) for name in PLACE}
     found: dict[tuple, dict[str, Any]] = {}
     for family in families(config):
         for value in values(config, family):
-            point = centre | {FAMILIES[family]: value}
+            point = centre | {FAMILIES[family].option: value}
             key = tuple(point.values())
             found.setdefault(key, point | {"families": []})["families"].append(family)
     return list(found.values())
@@ -174,7 +176,7 @@ def cells(config: Config) -> tuple[sweep.Cell, ...]:
     """All cells, the large batches first: they take longest, and so the workers end together."""
     shared, made = problem_config(config), []
     for point in series(config):
-        place = {name: point[name] for name in FAMILIES.values()}
+        place = {name: point[name] for name in PLACE}
         for B in batch_sizes(config, place["num_examples"]):
             made.append(sweep.Cell(shared | place | {"batch_size": B}, range(config.seeds)))
     return tuple(sorted(made, key=lambda cell: -cell.config["batch_size"]))

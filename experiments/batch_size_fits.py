@@ -12,7 +12,6 @@ from sdesgd import optimal_batch
 from sdesgd.optimal_batch import AccuracyTable, Posterior
 
 LEVEL = 0.9
-SLOPES = {"rate": "alpha", "examples": "beta", "momentum": "gamma"}
 _POINTS = 60  # of a curve or a line
 MISSED = 0.05  # p-values below this are named
 _LEAST_SERIES = 6  # of a comparison by held-out series
@@ -48,7 +47,7 @@ def of_law(posterior: Posterior) -> dict[str, Any]:
     Densities, on one grid for all exponents, are those of the prior and of a Gaussian kernel estimate.
     """
     quantities = {name: _interval(posterior, name) for name in posterior.quantities}
-    for name in set(SLOPES.values()) & set(quantities):
+    for name in {factor.exponent for factor in optimal_batch.FACTORS} & set(quantities):
         found = quantities[name]
         mean, sd = (found["prior_low"] + found["prior_high"]) / 2, _deviation(found)
         x = np.linspace(mean - 2 * sd, mean + 2 * sd, 241)
@@ -87,10 +86,11 @@ def lines(posteriors: dict[str, Posterior], family: str, centre: dict[str, Any],
         x: η, N or 1/(1−m); median, low, high: of the power law; derived: of the noise-scale law.
     """
     x = np.geomspace(outer[0] / _REACH, outer[1] * _REACH, _POINTS)
-    name = FAMILIES[family]
+    factor = FAMILIES[family]
+    name = factor.option
     if family == "momentum":
         x = x[x >= 1]
-    values = 1 - 1 / x if family == "momentum" else x
+    values = factor.inverse(x)
     fixed = {other: value for other, value in centre.items() if other != name}
     power = posteriors["power"].line(name, values, **fixed, level=LEVEL)
     derived = posteriors["noise_scale"].line(name, values, **fixed, level=LEVEL)
@@ -113,15 +113,5 @@ def compared(posteriors: dict[str, Posterior], key: PRNGKeyArray) -> dict[str, A
     if number < _LEAST_SERIES:
         return None
     found = optimal_batch.compare_laws(posteriors["power"], posteriors["noise_scale"], key=key)
-    names = {"power": "the power law predicts better", "noise_scale": "the one-parameter law predicts better"}
-    verdict = names.get(found.verdict, "undecided, within two standard errors")
-    if found.r_hat > 1.1:
-        verdict = f"undecided, fits without a series haven't mixed (R-hat {found.r_hat:.2f})"
-    largest = max(float(k.max()) for k in found.pareto_k.values())
-    text = (
-        f"Left-out series, log predictive density: power law − one-parameter law = {found.difference:+.1f} ± "
-        f"{found.standard_error:.1f} (standard error over {number} series; largest Pareto k {largest:.2f}, "
-        f"{found.refits} refits): {verdict}."
-    )
     keep = ("difference", "standard_error", "refits", "verdict")
-    return {name: getattr(found, name) for name in keep} | {"text": text}
+    return {name: getattr(found, name) for name in keep} | {"text": str(found)}

@@ -28,13 +28,10 @@ from sdesgd import optimal_batch
 from sdesgd.dynamics.protocol import check_learning_rate, check_momentum
 from sdesgd.errors import InputError
 from sdesgd.inputs import check_positive_integer
+from sdesgd.optimal_batch.budget import FEWEST_STEPS, MOST_STEPS, PILOT_SIZES, seconds_needed, steps_that_fit
+from sdesgd.plot import optimal_batch as plots
 
 SEEDS = 5
-FEWEST_STEPS, MOST_STEPS = 500, 20_000
-# Seconds that don't go into steps: the fit, and the compilations of a batch size in each process.
-_FIT_SECONDS, _COMPILE_SECONDS = 45.0, 6.0
-_PILOT_SIZES = (4, 64)
-_CROWDED = 1.4  # a step beside other processes, over one alone: measured on two cores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +102,7 @@ def plan(config: Config) -> xr.Dataset:
         InputError: fewer than FEWEST_STEPS fit.
     """
     shared = batch_size_config.cells(sweep_config(config, FEWEST_STEPS))
-    seconds = [pilot(dict(shared[0].config) | {"batch_size": size}) for size in _PILOT_SIZES]
+    seconds = [pilot(dict(shared[0].config) | {"batch_size": size}) for size in PILOT_SIZES]
     sizes = [int(cell.config["batch_size"]) for cell in shared]
     steps = steps_that_fit(60 * config.minutes, seconds, sizes, hands(config))
     if steps < FEWEST_STEPS:
@@ -132,27 +129,6 @@ def pilot(config: dict[str, Any]) -> float:
     training.advance(batch_size_cell.CHUNK)
     jax.block_until_ready(training.trained)
     return (time.perf_counter() - started) / batch_size_cell.CHUNK
-
-
-def seconds_needed(steps: int, seconds: list[float], sizes: list[int], processes: int) -> float:
-    """Of the whole run: a step costs a + b·B, by the pilot's two batch sizes.
-
-    Args:
-        seconds: of a step at the pilot's sizes. sizes: B of every cell. processes: at work.
-    """
-    slope = max(0.0, (seconds[1] - seconds[0]) / (_PILOT_SIZES[1] - _PILOT_SIZES[0]))
-    constant = max(0.0, seconds[0] - slope * _PILOT_SIZES[0])
-    each = [constant + slope * size for size in sizes]
-    of_steps = steps * max(sum(each) / processes, max(each))  # a cell isn't shared
-    of_steps *= _CROWDED if processes > 1 else 1.0
-    return of_steps + _COMPILE_SECONDS * len(set(sizes)) + _FIT_SECONDS
-
-
-def steps_that_fit(time_limit: float, seconds: list[float], sizes: list[int], processes: int) -> int:
-    """Steps of each run so that ``seconds_needed`` is the limit, in whole hundreds."""
-    fixed = seconds_needed(0, seconds, sizes, processes)
-    each = (seconds_needed(1000, seconds, sizes, processes) - fixed) / 1000
-    return max(0, int((time_limit - fixed) / each) // 100 * 100)
 
 
 # -- the answer --------------------------------------------------------------------------------------------
@@ -220,14 +196,10 @@ def plot(dataset: xr.Dataset, summary: dict) -> Figure:
 
 
 def _mark(axis, found: dict) -> None:
-    """The recommended value and its interval, cut off at the axis' ends."""
-    ends = axis.get_xlim()
-    low, high = (end if found[side] is None else found[side] for side, end in zip(("low", "high"), ends, strict=True))
-    if found["median"] is None:
-        return
-    axis.axvspan(max(low, ends[0]), min(high, ends[1]), color="#1f78b4", alpha=0.15, lw=0)
-    axis.axvline(found["median"], color="#1f78b4", lw=1.5)
-    axis.set_xlim(ends)
+    """The recommended value and its interval."""
+    if found["median"] is not None:
+        low, high = (math.inf if found[side] is None else found[side] for side in ("low", "high"))
+        plots.mark(axis, found["median"], low if math.isfinite(low) else 0.0, high)
 
 
 def answer(summary: dict) -> str:
@@ -243,7 +215,7 @@ def answer(summary: dict) -> str:
     text += "\nFor runs of another length the best may be another."
     beware = [found["beyond"]] if found["beyond"] else []
     if summary["fit"]["trouble"]:
-        beware.append("the chains of the fit haven't mixed, so don't rely on the interval")
+        beware.append(f"don't rely on the interval, {summary['fit']['trouble']}")
     return "\nBeware: ".join([text, *(f"{reason}." for reason in beware)])
 
 

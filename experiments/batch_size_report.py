@@ -6,9 +6,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.batch_size_fits import MISSED, SLOPES
+from experiments.batch_size_config import FAMILIES
+from experiments.batch_size_fits import MISSED
+from sdesgd.optimal_batch import Factor
 
-_NAMES = {"alpha": ("α", "η"), "beta": ("β", "N"), "gamma": ("γ", "1/(1−m)")}
 _BUDGETS = {"steps": "{} steps", "epochs": "{} epochs", "loss": "until the train loss stops falling, at most {} steps"}
 
 
@@ -54,14 +55,14 @@ def _setting(summary: dict) -> list[str]:
 def answer(summary: dict, separator: str = " ") -> str:
     """The exponents, and for which of them 1 lies in the interval."""
     slopes = summary["fit"]["quantities"]
-    found = [(name, slopes[name]) for name in _varied(summary) if name in slopes]
+    found = [(factor, slopes[factor.exponent]) for factor in _varied(summary) if factor.exponent in slopes]
     if summary["fit"]["trouble"]:
-        return "The chains of the fit haven't mixed: its numbers are not to be used."
+        return f"The fit's numbers are not to be used: {summary['fit']['trouble']}."
     if not found:
         return "With one η, N and m there is nothing to learn on how B_opt scales."
-    powers = " · ".join(f"{_power(_NAMES[n][1])}^{s['median']:.2f}" for n, s in found)
-    intervals = ", ".join(f"{_NAMES[n][0]} [{s['low']:.2f}, {s['high']:.2f}]" for n, s in found)
-    inside = [_NAMES[n][0] for n, s in found if s["low"] <= 1 <= s["high"]]
+    powers = " · ".join(f"{_power(factor.grows)}^{s['median']:.2f}" for factor, s in found)
+    intervals = ", ".join(f"{factor.letter} [{s['low']:.2f}, {s['high']:.2f}]" for factor, s in found)
+    inside = [factor.letter for factor, s in found if s["low"] <= 1 <= s["high"]]
     which = "all" if len(inside) == len(found) > 1 else " and ".join(inside)
     if len(found) == 1:
         where = f"lies {'inside' if inside else 'outside'}"
@@ -130,8 +131,8 @@ def name_of(series: dict) -> str:
     return f"η = {series['learning_rate']:g}, N = {series['num_examples']:g}, m = {series['momentum']:g}"
 
 
-def _varied(summary: dict) -> list[str]:
-    return [SLOPES[family] for family in summary["families"]]
+def _varied(summary: dict) -> list[Factor]:
+    return [FAMILIES[family] for family in summary["families"]]
 
 
 def _table(summary: dict) -> Table:

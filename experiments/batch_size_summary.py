@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from experiments import batch_size_cell, batch_size_fits
-from experiments.batch_size_config import FAMILIES, Config, families, problem_config, series
+from experiments.batch_size_config import FAMILIES, PLACE, Config, families, problem_config, series
 from sdesgd import evidence, optimal_batch
 
 
@@ -26,10 +26,10 @@ def summarise(
         table: of the sweep. accuracies: the same, checked, bad runs left out. noise: of the sweep of noise scales.
         posteriors: of both laws.
     """
-    belongs = {tuple(point[name] for name in FAMILIES.values()): point["families"] for point in series(config)}
+    belongs = {tuple(point[name] for name in PLACE): point["families"] for point in series(config)}
     found = []
     for index, best in enumerate(optimal_batch.best_sampled(accuracies)):
-        place = {name: getattr(best.series, name) for name in FAMILIES.values()}
+        place = {name: getattr(best.series, name) for name in PLACE}
         rows = table.isel(row=best.series.rows)
         entry: dict[str, Any] = place | {"families": belongs[tuple(place.values())], "cells": _cells(rows)}
         entry["best"] = {
@@ -42,7 +42,7 @@ def summarise(
         if noise is not None:
             entry["noise"] = _noise(noise, place)
         found.append(entry)
-    centre = {name: getattr(config, name) for name in FAMILIES.values()}
+    centre = {name: getattr(config, name) for name in PLACE}
     problem = problem_config(config)
     loaded = batch_size_cell.load(problem).problem
     return {
@@ -76,8 +76,8 @@ def bad(rows: xr.Dataset) -> xr.DataArray:
 
 def position(entry: dict[str, Any], family: str) -> float:
     """Where a series stands on the axis of a family: its η, its N, its 1/(1−m)."""
-    value = entry[FAMILIES[family]]
-    return 1 / (1 - value) if family == "momentum" else value
+    factor = FAMILIES[family]
+    return factor.transform(entry[factor.option])
 
 
 def outer(found: list[dict], family: str) -> tuple[float, float]:

@@ -7,10 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sdesgd.errors import InputError
+from sdesgd.optimal_batch.policy import LARGEST_DIVERGED_SHARE
 from sdesgd.optimal_batch.table import AccuracyTable, Series
-
-# A batch size at which more runs than this diverged is no candidate for the best.
-LARGEST_DIVERGED_SHARE = 0.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

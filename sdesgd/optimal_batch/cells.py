@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.special import expit, logit
 
 from sdesgd.errors import InputError
-from sdesgd.optimal_batch.best import LARGEST_DIVERGED_SHARE
+from sdesgd.optimal_batch.policy import LARGEST_DIVERGED_SHARE
 from sdesgd.optimal_batch.table import AccuracyTable
 
 LAWS = ("power", "noise_scale")
@@ -21,7 +21,7 @@ class Cells(NamedTuple):
     Attributes:
         mean: mean over runs of y = logit accuracy. within: Σ (y − mean)². count: runs; 0 hides a cell from the
             likelihood: padding, mostly diverged, or held out.
-        floor: variance of y from rounding accuracy to multiples of 1/num_test.
+        floor: variance of y from rounding accuracy to multiples of 1/``table.resolution``.
         log_batch: log B. centre: mean of the table's log B, one number for all.
         factors: log η, log N, −log(1−m), each less its mean over series; 0 where it doesn't vary.
         log_rate, log_examples, log_friction: log η, log N and log(1−m), as they are.
@@ -52,8 +52,10 @@ def of_series(cells: Cells, index: int) -> Cells:
     return cells._replace(**rows)
 
 
-def accuracy_logit(accuracy: Any, num_test: int) -> Float[np.ndarray, "..."]:
-    """y = log (k + ½)/(n − k + ½) for k = n·accuracy of n = num_test examples: finite at 0 and 1."""
+def accuracy_logit(accuracy: Any, num_test: int | None) -> Float[np.ndarray, "..."]:
+    """y = log (k + ½)/(n − k + ½) for k = n·accuracy of n = num_test examples: finite at 0 and 1; None: n → ∞."""
+    if num_test is None:
+        return logit(np.asarray(accuracy, float))
     return logit((np.asarray(accuracy, float) * num_test + 0.5) / (num_test + 1))
 
 
@@ -70,7 +72,7 @@ def make_cells(table: AccuracyTable, law: str) -> Cells:
     centre = float(np.mean(np.concatenate([np.log(b) for b in sizes])))
     mean, within, count, floor = (np.zeros(shape) for _ in range(4))
     log_batch = np.full(shape, centre)
-    y = accuracy_logit(np.where(table.diverged, 0.5, table.accuracy), table.num_test)
+    y = accuracy_logit(np.where(table.diverged, 0.5, table.accuracy), table.resolution)
     for s, series in enumerate(table.series):
         for g, batch in enumerate(sizes[s]):
             rows = series.rows[table.batch_size[series.rows] == batch]
@@ -81,7 +83,8 @@ def make_cells(table: AccuracyTable, law: str) -> Cells:
             mean[s, g], count[s, g] = kept.mean(), len(kept)
             within[s, g] = np.sum((kept - kept.mean()) ** 2)
             share = expit(kept.mean())
-            floor[s, g] = 1 / (12 * (table.num_test * share * (1 - share)) ** 2)
+            if table.resolution is not None:
+                floor[s, g] = 1 / (12 * (table.resolution * share * (1 - share)) ** 2)
     if not (np.sum(count > 0, axis=1) >= 3).any():
         raise InputError("no series has three batch sizes with runs that didn't diverge: sample more batch sizes")
     if not (count >= 2).any():

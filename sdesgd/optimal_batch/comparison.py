@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,12 @@ from sdesgd.optimal_batch.cells import Cells, of_series
 from sdesgd.optimal_batch.model import PRIORS, Draw, cell_law, cell_log_density, flat_noise, law_location
 from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.sampling import sample_posterior
+from sdesgd.optimal_batch.table import COLUMNS, AccuracyTable
+from sdesgd.results import Result
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 _LEAST_SERIES = 6
 _LARGEST_R_HAT = 1.1
@@ -26,8 +33,8 @@ _LAW, _NEAR = np.linspace(-6.0, 6.0, 49), np.linspace(-1.5, 1.5, 61)
 _CURVATURE, _LEVEL = np.linspace(-3.5, 3.5, 21), np.linspace(-6.0, 6.0, 13)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LawComparison:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class LawComparison(Result):
     """How well each law predicts series that it hasn't seen.
 
     Attributes:
@@ -38,6 +45,7 @@ class LawComparison:
         difference: Σ over series of power − noise_scale.
         standard_error: of the difference, paired over series: √(series) × their standard deviation.
         verdict: "power", "noise_scale", or "undecided": |difference| < 2 standard errors, or chains that didn't mix.
+        series: names of the series.
     """
 
     density: dict[str, Float[np.ndarray, " s"]]
@@ -47,6 +55,37 @@ class LawComparison:
     difference: float
     standard_error: float
     verdict: str
+    series: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        named = {"power": "the power law predicts better", "noise_scale": "the one-parameter law predicts better"}
+        verdict = named.get(self.verdict, "undecided, within two standard errors")
+        if self.r_hat > _LARGEST_R_HAT:
+            verdict = f"undecided, fits without a series haven't mixed (R-hat {self.r_hat:.2f})"
+        largest = max(float(k.max()) for k in self.pareto_k.values())
+        return (
+            f"Left-out series, log predictive density: power law − one-parameter law = {self.difference:+.1f} ± "
+            f"{self.standard_error:.1f} (standard error over {len(self.density['power'])} series; largest Pareto k "
+            f"{largest:.2f}, {self.refits} refits): {verdict}."
+        )
+
+    def plot(self) -> "Figure":
+        """By how much each law predicts each series better."""
+        from sdesgd.plot.law_comparison import comparison_figure
+
+        return comparison_figure(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Log predictive densities and k̂, (law, series)."""
+        import xarray as xr
+
+        numbers = {"log_density": self.density, "pareto_k": self.pareto_k}
+        about = {name: getattr(self, name) for name in ("difference", "standard_error", "refits", "r_hat", "verdict")}
+        return xr.Dataset(
+            {name: (("law", "series"), np.stack(list(values.values()))) for name, values in numbers.items()},
+            coords={"law": list(self.density)} | ({"series": list(self.series)} if self.series else {}),
+            attrs=about,
+        )
 
 
 def compare_laws(
@@ -89,7 +128,7 @@ def compare_laws(
             raise InputError(f'{law} is {shown(fit)}: pass a Posterior, as of fit(table, "{law}")')
         if fit.law != law:
             raise InputError(f"the fit of the law '{fit.law}' was given as {law}: pass fit(table, \"{law}\")")
-    if power.table is not noise_scale.table:
+    if not _same(power.table, noise_scale.table):
         raise InputError("the laws were fitted to two tables: fit both to one")
     number = len(power.table.series)
     if number < _LEAST_SERIES:
@@ -120,7 +159,16 @@ def compare_laws(
     # Two laws that predict alike, to the last bit, differ by 0 ± 0.
     clear = abs(difference) >= 2 * error and difference != 0 and mixed
     verdict = ("power" if difference > 0 else "noise_scale") if clear else "undecided"
-    return LawComparison(density, pareto_k, len(again), r_hat, difference, error, verdict)
+    names = tuple(series.name for series in power.table.series)
+    return LawComparison(density, pareto_k, len(again), r_hat, difference, error, verdict, names)
+
+
+def _same(one: AccuracyTable, other: AccuracyTable) -> bool:
+    """Whether two tables hold the same runs; a fit that was loaded from a file has a table of its own."""
+    if one is other:
+        return True
+    pairs = [(getattr(one, name), getattr(other, name)) for name in COLUMNS]
+    return one.num_test == other.num_test and all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs)
 
 
 def _largest_k(draws: int) -> float:

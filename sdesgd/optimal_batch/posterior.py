@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -11,20 +12,23 @@ from scipy.stats import norm
 from sdesgd.errors import InputError, require_known, shown
 from sdesgd.evidence.samples import check_probability
 from sdesgd.inputs import as_float64
-from sdesgd.optimal_batch import prediction
+from sdesgd.optimal_batch import chains, prediction
 from sdesgd.optimal_batch.cells import Cells
+from sdesgd.optimal_batch.factors import FACTORS, factor
 from sdesgd.optimal_batch.model import PRIORS
 from sdesgd.optimal_batch.prediction import Band, CurveBand, Peak, Recommendation, quantiles
+from sdesgd.optimal_batch.report import posterior_dataset, posterior_report
+from sdesgd.optimal_batch.sampling import ACCEPTANCES
 from sdesgd.optimal_batch.table import AccuracyTable, Series
+from sdesgd.results import Result
 
-LARGEST_R_HAT, LEAST_ESS = 1.02, 400
-# A trajectory in a thousand may leave the energy surface: too few to hide a region.
-LARGEST_DIVERGENT_SHARE = 0.001
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
-SLOPES = {"learning_rate": "alpha", "num_examples": "beta", "momentum": "gamma"}
 # Reported name: variable of the model, its place, and whether the model has its logarithm.
 _SOURCES = {
-    "alpha": ("slope", 0, False), "beta": ("slope", 1, False), "gamma": ("slope", 2, False),
+    **{one.exponent: ("slope", place, False) for place, one in enumerate(FACTORS)},
     "tau": ("log_scatter", 0, True),
     "intercept": ("intercept", 0, False), "c": ("intercept", 0, True), "curvature": ("log_curvature", 0, True),
     "sharpness": ("log_sharpness", 0, True), "lean": ("lean", 0, False), "depth": ("log_depth", 0, True),
@@ -34,8 +38,8 @@ _SOURCES = {
 }  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Posterior:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Posterior(Result):
     """Draws of a law's parameters and of B_opt of each series, with what it takes to believe them.
 
     Attributes:
@@ -49,8 +53,10 @@ class Posterior:
         batch_opt: B_opt of each series, (chains, n, series).
         r_hat, ess: split R̂ and effective sample size, {name: value}; of "B_opt" the worst over series.
         divergences: trajectories that left the energy surface.
+        acceptance: the rate that NUTS aimed at; ``fit`` raises it while trajectories diverge.
     """
 
+    parts: ClassVar[tuple[type, ...]] = (AccuracyTable, Cells)
     table: AccuracyTable
     law: str
     cells: Cells
@@ -61,6 +67,7 @@ class Posterior:
     r_hat: dict[str, float]
     ess: dict[str, float]
     divergences: int
+    acceptance: float = ACCEPTANCES[0]
 
     @classmethod
     def from_draws(
@@ -70,11 +77,12 @@ class Posterior:
         cells: Cells,
         draws: dict[str, Float[np.ndarray, "chains n _"]],
         divergences: int,
+        acceptance: float = ACCEPTANCES[0],
     ) -> "Posterior":
         """Names the quantities of a set of draws, and computes R̂ and ESS."""
         from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
-        left_out = {slope for factor, slope in SLOPES.items() if factor not in table.varied or law != "power"}
+        left_out = {one.exponent for one in FACTORS if one.option not in table.varied or law != "power"}
         left_out |= {"c"} if law == "power" else {"intercept"}
         left_out |= set() if cells.scatters else {"tau"}
         quantities = {}
@@ -87,24 +95,41 @@ class Posterior:
         ess = {name: float(effective_sample_size(values)) for name, values in quantities.items()}
         r_hat["B_opt"] = float(np.max(split_gelman_rubin(location)))
         ess["B_opt"] = float(np.min(effective_sample_size(location)))
-        return cls(table, law, cells, table.varied, draws, quantities, np.exp(location), r_hat, ess, divergences)
+        named = cells, table.varied, draws, quantities, np.exp(location)
+        return cls(table, law, *named, r_hat, ess, divergences, acceptance)
+
+    def __str__(self) -> str:
+        return posterior_report(self)
+
+    def plot(self) -> "Figure":
+        """Accuracy against B with its bands, and B_opt against each of η, N and 1/(1−m) that varies."""
+        from sdesgd.plot.optimal_batch import posterior_figure
+
+        return posterior_figure(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Draws of ``quantities``, (chain, draw), and of B_opt, (chain, draw, series); R̂ and ESS."""
+        return posterior_dataset(self)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the chains agree and hold enough independent draws: R̂ ≤ 1.02 and ESS ≥ 400 for every quantity."""
+        return chains.mixed(self.r_hat, self.ess)
+
+    @property
+    def divergent(self) -> bool:
+        """Whether more than 0.1 % of the trajectories left the energy surface."""
+        return chains.divergent(self.divergences, self.num_draws)
+
+    @property
+    def num_draws(self) -> int:
+        """Draws of all chains."""
+        return self.batch_opt.shape[0] * self.batch_opt.shape[1]
 
     def trouble(self) -> str:
         """Why the draws should not be used, in a line; "" if nothing is wrong: R̂ ≤ 1.02, ESS ≥ 400, divergences ≤
-        0.1 %."""
-        worst, least = max(self.r_hat, key=self.r_hat.__getitem__), min(self.ess, key=self.ess.__getitem__)
-        total = self.batch_opt.shape[0] * self.batch_opt.shape[1]
-        if (
-            all(value <= LARGEST_R_HAT for value in self.r_hat.values())
-            and all(value >= LEAST_ESS for value in self.ess.values())
-            and self.divergences <= LARGEST_DIVERGENT_SHARE * total
-        ):
-            return ""
-        return (
-            f"the chains haven't mixed: R-hat {self.r_hat[worst]:.3f} for {worst} (at most {LARGEST_R_HAT}), "
-            f"ESS {self.ess[least]:.0f} for {least} (at least {LEAST_ESS}), {self.divergences} divergences in "
-            f"{total} draws (at most {LARGEST_DIVERGENT_SHARE:.1%}): raise samples and warmup"
-        )
+        0.1 %. It says which of the three."""
+        return chains.complaint(self.r_hat, self.ess, self.divergences, self.num_draws, self.acceptance)
 
     def check(self) -> None:
         """Raises InputError with ``trouble()`` unless that is empty."""
@@ -174,7 +199,7 @@ class Posterior:
         Raises:
             InputError: an unknown name, or one given as fixed too; values out of range.
         """
-        require_known("factor", name, SLOPES)
+        factor(name)
         check_probability(level, "level")
         fixed = {"learning_rate": learning_rate, "num_examples": num_examples, "momentum": momentum}
         if fixed[name] is not None:
@@ -232,12 +257,12 @@ class Posterior:
         return keys.index(tuple(series))
 
     def _quantity(self, name: str) -> Float[np.ndarray, "chains n"]:
-        for factor, slope in SLOPES.items():
-            if name == slope and name not in self.quantities:
+        for one in FACTORS:
+            if name == one.exponent and name not in self.quantities:
                 why = (
                     "is no parameter of this law"
                     if self.law != "power"
-                    else f"is not identified: {factor} has one value"
+                    else f"is not identified: {one.option} has one value"
                 )
                 raise InputError(f"{name} {why}: choose among {', '.join(self.quantities)}")
         return self.quantities[require_known("quantity", name, self.quantities)]

@@ -15,6 +15,7 @@ from sdesgd.errors import InputError, shown
 from sdesgd.evidence.samples import check_probability
 from sdesgd.inputs import as_float64, check_number
 from sdesgd.optimal_batch.cells import Cells, of_series
+from sdesgd.optimal_batch.factors import FACTORS
 from sdesgd.optimal_batch.model import CellLaw, Draw, cell_law, flat_noise, series_parameters
 from sdesgd.optimal_batch.table import AccuracyTable
 
@@ -250,10 +251,9 @@ def _new_series(draws: Draws, cells: Cells, table: AccuracyTable, factors: np.nd
 def _outside(table: AccuracyTable, factors: Float[np.ndarray, " 3"]) -> list[str]:
     """The factors that lie beyond the table's range, as text."""
     known, found = table.factors, []
-    backward = (math.exp, math.exp, lambda v: -math.expm1(-v))
-    for j, symbol in enumerate(("η", "N", "m")):
+    for j, factor in enumerate(FACTORS):
         low, high = known[:, j].min(), known[:, j].max()
         if not low - 1e-9 <= factors[j] <= high + 1e-9:
-            low, value, high = (backward[j](v) for v in (low, factors[j], high))
-            found.append(f"{symbol}={value:.3g} is beyond the table's {low:.3g}…{high:.3g}")
+            low, value, high = (factor.inverse(math.exp(v)) for v in (low, factors[j], high))
+            found.append(f"{factor.symbol}={value:.3g} is beyond the table's {low:.3g}…{high:.3g}")
     return found

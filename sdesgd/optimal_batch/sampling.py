@@ -12,7 +12,8 @@ from jaxtyping import Array
 from sdesgd.optimal_batch.cells import Cells
 from sdesgd.optimal_batch.model import GLOBALS, PRIORS, centred, law_location, model, split, standardised
 
-_ACCEPTANCE = 0.95
+# Acceptance rates that NUTS aims at, one after the other while trajectories diverge: the step shrinks with each.
+ACCEPTANCES = (0.95, 0.99, 0.998)
 _JITTER = 0.5  # standard deviation of the starts, in units of the prior's
 _NEAR = 0.1  # of log B_opt, where a cell on either side is worse
 _TREE_DEPTH = 7
@@ -20,16 +21,21 @@ _SCATTER = sum(GLOBALS[name] for name in ("intercept", "slope"))  # the place of
 
 
 def sample_posterior(
-    cells: Cells, keys: Array, *, chains: int, warmup: int, samples: int
+    cells: Cells, keys: Array, *, chains: int, warmup: int, samples: int, acceptance: float = ACCEPTANCES[0]
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Draws on the priors' scale for each of k data sets, {name: (k, chains, samples, size)}; divergences and steps.
 
     Args:
-        cells: arrays with a leading axis k. keys: (k,). chains, warmup, samples: of each.
+        cells: arrays with a leading axis k.
+        keys: (k,).
+        chains: of each data set.
+        warmup: draws of a chain for adaptation.
+        samples: draws of a chain that are kept.
+        acceptance: the rate that the step is adapted to; all rates share a compilation.
     """
     lane_keys = jax.vmap(lambda key: jr.split(key, chains))(keys).reshape(-1)
     lanes = jax.tree.map(lambda leaf: jnp.repeat(jnp.asarray(leaf, float), chains, axis=0), cells)
-    raw, diverging, steps = _run(lanes, lane_keys, warmup, samples)
+    raw, diverging, steps = _run(lanes, lane_keys, jnp.asarray(acceptance, float), warmup, samples)
     draws = split(raw["standard"]) | {"level_of_series": raw["level_of_series"]}
     draws = jax.vmap(jax.vmap(standardised, (0, None)))(draws, lanes)
     shape = len(keys), chains
@@ -67,7 +73,9 @@ def _start(key: Array, cells: Cells) -> dict[str, Array]:
 
 
 @functools.partial(jax.jit, static_argnames=("warmup", "samples"))
-def _run(cells: Cells, keys: Array, warmup: int, samples: int) -> tuple[dict[str, Array], Array, Array]:
+def _run(
+    cells: Cells, keys: Array, acceptance: Array, warmup: int, samples: int
+) -> tuple[dict[str, Array], Array, Array]:
     """NUTS's own kernel in one scan, vectorised over lanes; ``numpyro.infer.MCMC`` would compile for each data set.
 
     The kernel sees one flat vector and a jitted potential: with a dict of variables it takes three times as long to
@@ -87,7 +95,7 @@ def _run(cells: Cells, keys: Array, warmup: int, samples: int) -> tuple[dict[str
         start = _start(jr.fold_in(key, 0), data)
         kernel = NUTS(
             potential_fn=lambda z: potential(z, data),
-            target_accept_prob=_ACCEPTANCE,
+            target_accept_prob=acceptance,  # pyright: ignore[reportArgumentType]
             max_tree_depth=_TREE_DEPTH,
             dense_mass=True,
         )

@@ -2,16 +2,32 @@
 
 import dataclasses
 import functools
-import math
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from sdesgd.errors import InputError, shown
 from sdesgd.inputs import as_float64, check_number
+from sdesgd.optimal_batch.factors import FACTORS
+from sdesgd.results import Result
 
-_COLUMNS = ("learning_rate", "num_examples", "momentum", "batch_size", "seed", "accuracy", "diverged")
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+COLUMNS = ("learning_rate", "num_examples", "momentum", "batch_size", "seed", "accuracy", "diverged")
+SETTING = COLUMNS[:5]  # what tells one run from another
+# Which values a column may hold, and that in words.
+ACCEPTED: Mapping[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
+    "learning_rate": (lambda x: np.isfinite(x) & (x > 0), "> 0"),
+    "num_examples": (lambda x: x >= 1, "≥ 1"),
+    "momentum": (lambda x: (x >= 0) & (x < 1), "in [0, 1)"),
+    "batch_size": (lambda x: x >= 1, "≥ 1"),
+}
+WHOLE = ("num_examples", "batch_size", "seed")
+_DECIMALS = 6  # accuracies with more are taken as not rounded
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,8 +45,8 @@ class Series:
         return f"η={self.learning_rate:g}, N={self.num_examples}, m={self.momentum:g}"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class AccuracyTable:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class AccuracyTable(Result):
     """Test accuracies of finished runs, one row a run.
 
     Columns may be given as lists too; they are kept as arrays (n,).
@@ -41,10 +57,16 @@ class AccuracyTable:
         accuracy: share of the test set that is classified correctly, in [0, 1]; anything where the run diverged.
         diverged: True where the run left the finite numbers, or where the caller leaves it out by a rule of their own;
             its accuracy is not used. A rule that looks at the outcome drops low accuracies, and moves B_opt with it.
-        num_test: size of the test set: accuracies are multiples of 1/num_test.
+        num_test: size of the test set: accuracies are multiples of 1/num_test. None where it isn't known: how
+            accuracies were rounded is then read off their decimals, see ``resolution``.
+
+    The scatter between seeds is learned from the seeds either way. What only ``num_test`` tells is the rounding, which
+    keeps seeds that agree in all digits from counting as free of scatter. That all runs share one test set, whose
+    choice is not part of any interval, is so with and without it.
 
     Raises:
-        InputError: columns of other lengths, values out of range, a run that stands twice.
+        InputError: columns of other lengths, values out of range, a run that appears twice; accuracies of 0 or 1, whose
+            logit is infinite, where neither ``num_test`` nor decimals say how they were rounded.
     """
 
     learning_rate: Any
@@ -54,35 +76,57 @@ class AccuracyTable:
     seed: Any
     accuracy: Any
     diverged: Any
-    num_test: Any
+    num_test: Any = None
 
     def __post_init__(self):
-        for name in _COLUMNS:
+        for name in COLUMNS:
             object.__setattr__(self, name, _column(name, getattr(self, name)))
-        lengths = {name: len(getattr(self, name)) for name in _COLUMNS}
+        lengths = {name: len(getattr(self, name)) for name in COLUMNS}
         if len(set(lengths.values())) != 1:
             raise InputError(f"columns have lengths {lengths}: pass one entry a run in each")
         if lengths["accuracy"] == 0:
             raise InputError("the table has no rows: pass at least one run")
-        wanted = "the number of test examples, a whole number ≥ 1"
-        check_number("num_test", self.num_test, wanted, lambda n: n >= 1 and n % 1 == 0)
-        object.__setattr__(self, "num_test", int(float(self.num_test)))
-        _require("learning_rate", self.learning_rate, np.isfinite(self.learning_rate) & (self.learning_rate > 0), "> 0")
-        _require("num_examples", self.num_examples, self.num_examples >= 1, "≥ 1")
-        _require("momentum", self.momentum, (self.momentum >= 0) & (self.momentum < 1), "in [0, 1)")
-        _require("batch_size", self.batch_size, self.batch_size >= 1, "≥ 1")
+        object.__setattr__(self, "num_test", checked_num_test(self.num_test))
+        for name, (accepts, what) in ACCEPTED.items():
+            _require(name, getattr(self, name), accepts(getattr(self, name)), what)
         inside = self.diverged | ((self.accuracy >= 0) & (self.accuracy <= 1))
         _require(
             "accuracy", self.accuracy, inside, "a share in [0, 1] (a percentage over 100), or NaN with diverged=True"
         )
-        runs = np.stack([np.asarray(getattr(self, name), float) for name in _COLUMNS[:5]], axis=1)
-        distinct, counts = np.unique(runs, axis=0, return_counts=True)
-        if (counts > 1).any():
-            eta, examples, momentum, batch, seed = distinct[counts > 1][0]
+        if twice := repeated({name: getattr(self, name) for name in SETTING}):
+            eta, examples, momentum, batch, seed = (getattr(self, name)[twice[0]] for name in SETTING)
             raise InputError(
-                f"η={eta:g}, N={examples:g}, m={momentum:g}, B={batch:g}, seed {seed:g} stands {counts.max()} times: "
-                "give each repeat its own seed"
+                f"η={eta:g}, N={examples:g}, m={momentum:g}, B={batch:g}, seed {seed:g} appears in rows "
+                f"{twice[0]} and {twice[1]}: give each repeat its own seed"
             )
+        if self.resolution is None:
+            extreme = ~self.diverged & ((self.accuracy == 0) | (self.accuracy == 1))
+            _require("accuracy", self.accuracy, ~extreme, "num_test too, without which the logit of 0 or 1 is infinite")
+
+    def __str__(self) -> str:
+        factors = [f"{factor.symbol} {_span(getattr(self, factor.option))}" for factor in FACTORS]
+        spans = ", ".join([*factors, f"B {_span(self.batch_size)}"])
+        size = "a test set of unknown size" if self.num_test is None else f"{self.num_test:,} test examples"
+        bad = int(self.diverged.sum())
+        known = self.accuracy[~self.diverged]
+        best = f"; accuracies {known.min():.2%} to {known.max():.2%}" if len(known) else ""
+        return (
+            f"{len(self.seed)} runs of {len(self.series)} series (η, N, m), {bad} diverged; {spans}\n"
+            f"accuracy on {size}{best}"
+        )
+
+    def plot(self) -> "Figure":
+        """Mean accuracies against B, and the best sampled batch size against each of η, N and 1/(1−m) that varies."""
+        from sdesgd.plot.optimal_batch import table_figure
+
+        return table_figure(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The columns, (run,), with num_test where it is known; ``from_dataset`` reads it back."""
+        import xarray as xr
+
+        known = {} if self.num_test is None else {"num_test": self.num_test}
+        return xr.Dataset({name: ("run", getattr(self, name)) for name in COLUMNS}, attrs=known)
 
     @classmethod
     def from_dataset(cls, dataset: Any, num_test: int | None = None) -> "AccuracyTable":
@@ -103,7 +147,7 @@ class AccuracyTable:
         available = {str(name): np.asarray(dataset[name].values) for name in dataset.variables}
         if "accuracy" in available and "diverged" not in available:
             available["diverged"] = np.isnan(as_float64(available["accuracy"], "accuracy"))
-        missing = [name for name in _COLUMNS if name not in available]
+        missing = [name for name in COLUMNS if name not in available]
         if missing:
             raise InputError(
                 f"the dataset lacks {', '.join(missing)}: its variables are {', '.join(sorted(available))}"
@@ -116,8 +160,7 @@ class AccuracyTable:
             num_test = found[0]
         length = available["accuracy"].size
         columns = {
-            name: np.full(length, available[name]) if available[name].ndim == 0 else available[name]
-            for name in _COLUMNS
+            name: np.full(length, available[name]) if available[name].ndim == 0 else available[name] for name in COLUMNS
         }
         return cls(**columns, num_test=num_test)  # pyright: ignore[reportArgumentType]
 
@@ -132,19 +175,53 @@ class AccuracyTable:
             for index, (examples, momentum, eta) in enumerate(distinct)
         )
 
+    @functools.cached_property
+    def resolution(self) -> int | None:
+        """n where accuracies are multiples of 1/n: num_test, else a power of ten by their decimals, None beyond six."""
+        if self.num_test is not None:
+            return self.num_test
+        known = self.accuracy[~self.diverged]
+        for digits in range(1, _DECIMALS + 1):
+            if np.allclose(known, np.round(known, digits), rtol=0.0, atol=1e-12):
+                return 10**digits
+        return None
+
     @property
     def factors(self) -> Float[np.ndarray, "series 3"]:
         """log η, log N and −log(1−m) of each series."""
-        return np.array(
-            [[math.log(s.learning_rate), math.log(s.num_examples), -math.log1p(-s.momentum)] for s in self.series]
-        )
+        return np.array([[factor.log(getattr(s, factor.option)) for factor in FACTORS] for s in self.series])
 
     @property
     def varied(self) -> tuple[str, ...]:
         """Those of learning_rate, num_examples and momentum that take more than one value."""
-        return tuple(
-            name for name in ("learning_rate", "num_examples", "momentum") if len(np.unique(getattr(self, name))) > 1
-        )
+        return tuple(factor.option for factor in FACTORS if len(np.unique(getattr(self, factor.option))) > 1)
+
+
+def checked_num_test(value: Any) -> int | None:
+    """The size of a test set, or None where it isn't known.
+
+    Raises:
+        InputError: no whole number of at least 1.
+    """
+    if value is None:
+        return None
+    wanted = "the number of test examples, a whole number ≥ 1"
+    check_number("num_test", value, wanted, lambda n: n >= 1 and n % 1 == 0)
+    return int(float(value))
+
+
+def repeated(setting: Mapping[str, np.ndarray]) -> tuple[int, int] | None:
+    """Two rows that are one run: equal η, N, m, B and seed; None where all differ."""
+    runs = np.stack([np.asarray(values, float) for values in setting.values()], axis=1)
+    _, first, which = np.unique(runs, axis=0, return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[which.reshape(-1)] != np.arange(len(runs)))
+    return (int(first[which.reshape(-1)[again[0]]]), int(again[0])) if len(again) else None
+
+
+def _span(values: np.ndarray) -> str:
+    """The values of a column in a few words."""
+    distinct = np.unique(values)
+    return f"{distinct[0]:g}" if len(distinct) == 1 else f"{distinct[0]:g} to {distinct[-1]:g} ({len(distinct)} values)"
 
 
 def _column(name: str, values: Any) -> np.ndarray:
@@ -157,7 +234,7 @@ def _column(name: str, values: Any) -> np.ndarray:
         return numbers.astype(bool)
     if np.asarray(values).dtype == np.bool_:
         raise InputError(f"{name} has dtype bool: pass real numbers")
-    if name in ("num_examples", "batch_size", "seed"):
+    if name in WHOLE:
         whole = np.isfinite(numbers) & (np.rint(numbers) == numbers) & (np.abs(numbers) <= 2.0**53)
         if not whole.all():
             raise InputError(f"{name} holds {numbers[~whole][0]}: pass whole numbers")

@@ -1,6 +1,8 @@
 """The model's density against scipy and plain numpy; the laws' defining identities; what a known posterior predicts."""
 
+import dataclasses
 import math
+import re
 from typing import Any, cast
 
 import jax
@@ -11,7 +13,7 @@ from numpyro.infer.util import potential_energy
 from scipy import special, stats
 
 from sdesgd.errors import InputError
-from sdesgd.optimal_batch import Posterior, model
+from sdesgd.optimal_batch import Posterior, fitting, model
 from sdesgd.optimal_batch.cells import make_cells
 from sdesgd.optimal_batch.comparison import _integral
 from tests.optimal_batch import synthetic
@@ -284,3 +286,66 @@ def test_integral_over_a_series_own_parameters(table, tau, offset):
             log_p[i] += law.logpdf(y - level[:, None] + below)
     expected = special.logsumexp(log_p) + math.log((z[1] - z[0]) * (level[1] - level[0]))
     assert found == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ""),
+        ({"divergences": 1}, ""),  # of 1000 draws
+        ({"divergences": 2}, "the chains mixed, but 2 of 1000 trajectories diverged"),
+        ({"r_hat": 1.021}, "the chains haven't mixed: R-hat 1.021 for tau [(]at most 1.02[)]: raise"),
+        ({"ess": 399.0}, "the chains haven't mixed: ESS 399 for tau [(]at least 400[)]: raise"),
+        ({"r_hat": math.nan}, "the chains haven't mixed: R-hat nan for tau"),
+        ({"ess": math.nan}, "the chains haven't mixed: ESS nan for tau"),
+        ({"r_hat": 3.0, "divergences": 80}, "haven't mixed: R-hat 3.000 for tau .*, 80 of 1000 trajectories diverged"),
+    ],
+)
+def test_trouble_says_which_it_is(table, changes, expected):
+    """A handful of divergences in chains that mixed is another complaint than chains that disagree."""
+    posterior = certain(table)
+    good = {"r_hat": dict.fromkeys(posterior.r_hat, 1.0), "ess": dict.fromkeys(posterior.ess, 1e3)}
+    for name in ("r_hat", "ess"):
+        good[name] |= {"tau": changes[name]} if name in changes else {}
+    found = dataclasses.replace(posterior, **good, divergences=changes.get("divergences", 0))
+    if not expected:
+        assert found.trouble() == ""
+    assert re.search(expected, found.trouble())
+    assert len(found.trouble()) <= 300
+
+
+def test_a_fit_with_divergences_is_made_again_with_smaller_steps(table, monkeypatch):
+    """9, 3, then none of 1000 diverge: the third fit is the answer. Where they never end, the best of those that mixed
+    is it, and says so; where all is well at once, there is one fit."""
+    posterior = certain(table)
+
+    def fitted(divergences, far_apart=()):
+        tried, left = [], list(divergences)
+
+        def sample(batch, keys, *, chains, warmup, samples, acceptance):
+            diverging = np.arange(chains * samples).reshape(1, chains, samples) < left.pop(0)
+            apart = np.arange(chains)[:, None, None] * (acceptance in far_apart)
+            rng = np.random.default_rng(0)
+            jitter = 1 + apart + 0.01 * rng.normal(size=(chains, samples, 1))
+            draws = {name: jitter * np.ones((chains, samples, v.shape[-1])) for name, v in posterior.draws.items()}
+            tried.append(acceptance)
+            return {name: values[None] for name, values in draws.items()}, diverging, None
+
+        monkeypatch.setattr(fitting, "sample_posterior", sample)
+        return fitting.fit(table, key=jax.random.key(0), chains=2, samples=500), tried
+
+    found, tried = fitted([9, 3, 0])
+    assert (found.acceptance, tried) == (0.998, [0.95, 0.99, 0.998])
+    assert found.trouble() == ""
+    found, tried = fitted([0])
+    assert (found.acceptance, tried) == (0.95, [0.95])
+    found, _ = fitted([9, 3, 5])
+    assert (found.acceptance, found.divergences) == (0.99, 3)
+    assert found.trouble().startswith("the chains mixed, but 3 of 1000 trajectories diverged")
+    found, _ = fitted([9, 3, 5], far_apart=(0.99,))
+    assert found.acceptance == 0.998
+    found, _ = fitted([9, 0], far_apart=(0.99,))  # smaller steps ended divergences, and mixing
+    assert (found.acceptance, found.divergences) == (0.95, 9)
+    found, tried = fitted([0], far_apart=(0.95,))
+    assert tried == [0.95]
+    assert found.trouble().startswith("the chains haven't mixed: R-hat")

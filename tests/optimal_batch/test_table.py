@@ -8,6 +8,7 @@ import xarray as xr
 
 from sdesgd.errors import InputError
 from sdesgd.optimal_batch import AccuracyTable, best_sampled, fit
+from sdesgd.optimal_batch.cells import make_cells
 
 GOOD = {
     "learning_rate": [0.1, 0.1, 0.2], "num_examples": [100, 100, 100], "momentum": [0.9, 0.9, 0.9],
@@ -61,7 +62,7 @@ def test_from_dataset(where):
         ("batch_size", [1, 2, 0], "batch_size is 0"),
         ("batch_size", [1, 2, 1.5], "batch_size holds 1.5"),
         ("num_examples", [100, 100, np.nan], "whole numbers"),
-        ("batch_size", [1, 1, 1], "stands 2 times"),
+        ("batch_size", [1, 1, 1], "appears in rows 0 and 1"),
         ("num_test", 0, "num_test is 0"),
         ("num_test", 10.5, "num_test is 10.5"),
     ],
@@ -107,6 +108,48 @@ def test_best_sampled(cells, best, low, high, censored):
     if len(kept) > 1:
         assert found.standard_error == pytest.approx(np.std(kept, ddof=1) / math.sqrt(len(kept)))
     assert list(found.diverged_share) == [np.mean([value is None for value in accs]) for accs in cells.values()]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "num_test", "resolution"),
+    [
+        ([0.9, 0.93, 0.5], None, 100),
+        ([0.9, 0.931, 1.0], None, 1000),
+        ([1 / 3, 0.5, 0.25], None, None),
+        ([0.9, 0.93, 0.5], 50, 50),
+    ],
+)
+def test_how_accuracies_were_rounded(accuracy, num_test, resolution):
+    """By the size of the test set, else by their decimals; what a diverged run shows doesn't count."""
+    table = AccuracyTable(**GOOD | {"accuracy": accuracy, "diverged": [False] * 3, "num_test": num_test})
+    assert table.resolution == resolution
+    hidden = {"accuracy": [*accuracy, 0.123456789], "diverged": [False] * 3 + [True], "num_test": num_test}
+    rows = {name: [*GOOD[name], GOOD[name][0]] for name in ("learning_rate", "num_examples", "momentum", "batch_size")}
+    assert AccuracyTable(**rows, seed=[0, 0, 0, 1], **hidden).resolution == resolution
+
+
+def test_a_certain_accuracy_needs_a_test_set():
+    """With 1/3 in the table nothing says how 1 was rounded, and its logit is infinite."""
+    columns = GOOD | {"accuracy": [1 / 3, 0.5, 1.0], "diverged": [False] * 3}
+    with pytest.raises(InputError, match=r"accuracy is 1\.0 in row 2: pass num_test"):
+        AccuracyTable(**columns | {"num_test": None})
+    assert AccuracyTable(**columns | {"num_test": 3}).resolution == 3
+
+
+def test_cells_of_a_table_without_a_test_set():
+    """Rounded to 1/1000 they are those of 1000 test examples; unrounded, the plain logit and no floor."""
+    from scipy.special import logit
+
+    cells = {1: [0.5, 0.625], 4: [0.8, 0.9], 16: [0.7, 0.75]}
+    columns = {name: getattr(runs(cells), name) for name in GOOD}
+    plain, by_decimals = AccuracyTable(**columns), AccuracyTable(**columns | {"num_test": None})
+    for one, other in zip(make_cells(plain, "power"), make_cells(by_decimals, "power"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    columns["accuracy"] = columns["accuracy"] + math.pi / 1e8
+    bare = make_cells(AccuracyTable(**columns | {"num_test": None}), "power")
+    assert (bare.floor == 0).all()
+    expected = [logit(columns["accuracy"][2 * k : 2 * k + 2]).mean() for k in range(3)]
+    np.testing.assert_allclose(bare.mean[0], expected, rtol=1e-12)
 
 
 def test_nothing_to_choose_or_to_fit():
