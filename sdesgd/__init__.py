@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         toys,
         trajectories,
     )
+    from sdesgd.basins import Occupancy, occupancy
     from sdesgd.comparison import Gap, ValidityCard, predict_gap, simulate_coupled, validity_card
     from sdesgd.simulation import simulate
     from sdesgd.trajectories import Trajectories
@@ -50,6 +51,7 @@ __all__ = [
     "Gap",
     "GaussianSGD",
     "InputError",
+    "Occupancy",
     "Problem",
     "SemiImplicitHeavyBall",
     "SmallNoiseRK3",
@@ -64,6 +66,7 @@ __all__ = [
     "gradient_noise",
     "nets",
     "observables",
+    "occupancy",
     "optimal_batch",
     "plot",
     "predict_gap",
@@ -81,8 +84,10 @@ __all__ = [
 # Imported at the first use: scipy.stats, pandas and xarray would double the time that `import sdesgd` takes.
 _HOME_OF = {
     "Gap": "comparison",
+    "Occupancy": "basins",
     "Trajectories": "trajectories",
     "ValidityCard": "comparison",
+    "occupancy": "basins",
     "predict_gap": "comparison",
     "simulate": "simulation",
     "simulate_coupled": "comparison",

@@ -34,15 +34,19 @@ from sdesgd.evidence.estimates import (
 from sdesgd.evidence.multiplicity import holm, max_t
 from sdesgd.evidence.outcome import Verdict
 from sdesgd.evidence.slopes import OrderFit, order_fit
+from sdesgd.evidence.three_valued import Decision, decide, decide_differences
 from sdesgd.evidence.two_sample import EnergyTest, energy_test
 
 __all__ = [
+    "Decision",
     "EnergyTest",
     "Equivalence",
     "Estimate",
     "OrderFit",
     "RateDifference",
     "Verdict",
+    "decide",
+    "decide_differences",
     "difference_p_values",
     "energy_test",
     "equivalence_test",

@@ -3,6 +3,7 @@
 ``style`` holds the colour, line and marker of each kind of run, so that SGD looks the same everywhere.
 """
 
+from sdesgd.plot.basins import landscape, occupancy, occupancy_against_temperature
 from sdesgd.plot.style import Look, figure, look, settled
 
-__all__ = ["Look", "figure", "look", "settled"]
+__all__ = ["Look", "figure", "landscape", "look", "occupancy", "occupancy_against_temperature", "settled"]
