@@ -190,13 +190,14 @@ def _check_sizes(replicas, num_steps, most_steps, crossings, least_crossings) ->
 
 def _theory(asked: Any, box: Any, symbols: Any, temperature: Any, setting: tuple) -> _Theory:
     eta, S, m, sampling = setting
-    own = isinstance(asked, Problem)
-    if own and temperature is not None:
+    if isinstance(asked, Problem) and temperature is not None:
         raise InputError("a Problem has the temperature that its data give: leave temperature out, or pass its loss")
-    if not own and temperature is None:
-        raise InputError("there is no temperature: pass temperature=T > 0, or a Problem, whose data give it")
-    if own:
+    if isinstance(asked, Problem):
         asked = tilting.flat_problem(asked)
+    elif temperature is None:
+        raise InputError("there is no temperature: pass temperature=T > 0, or a Problem, whose data give it")
+    else:
+        inputs.check_number("temperature", temperature, "T > 0; at T = 0 SGD is gradient descent", lambda x: x > 0)
     potential = tilting.as_potential(asked, box, symbols)
     minima = minima_of(potential)
     steepest = float(minima.spectra.max())
@@ -205,7 +206,7 @@ def _theory(asked: Any, box: Any, symbols: Any, temperature: Any, setting: tuple
             f"η λ_max = {eta * steepest:.3g} is not below 2(1+m) = {2 * (1 + m):g} at the sharpest minimum, so SGD "
             f"leaves it: pass a learning rate below {2 * (1 + m) / steepest:.3g}"
         )
-    if own:
+    if temperature is None:
         problem, T = asked, tilting.temperature_at(asked, minima.points, eta, S, m, sampling)
     else:
         T = float(temperature)

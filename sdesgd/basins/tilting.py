@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -70,8 +70,8 @@ def as_potential(asked: Any, box: Any = None, symbols: Sequence[Any] | None = No
         chosen = sorted(asked.free_symbols, key=str) if symbols is None else list(symbols)
         potential = toys.from_sympy(asked, chosen, box, "V")
     elif callable(asked):
-        dimension = _axes_of(box)
-        potential = Potential("V", asked, dimension, _sides(box, dimension))
+        dimension, value = _axes_of(box), cast(Callable, asked)
+        potential = Potential("V", value, dimension, _sides(box, dimension))
     else:
         raise InputError(f"the potential is {shown(asked)}: pass a function of a point (D,), an expression or a name")
     if potential.dimension > _DIMENSIONS:

@@ -4,6 +4,19 @@
 """
 
 from sdesgd.plot.basins import landscape, occupancy, occupancy_against_temperature
+from sdesgd.plot.paths import trajectories
+from sdesgd.plot.stationary import ellipses, variances
 from sdesgd.plot.style import Look, figure, look, settled
 
-__all__ = ["Look", "figure", "landscape", "look", "occupancy", "occupancy_against_temperature", "settled"]
+__all__ = [
+    "Look",
+    "ellipses",
+    "figure",
+    "landscape",
+    "look",
+    "occupancy",
+    "occupancy_against_temperature",
+    "settled",
+    "trajectories",
+    "variances",
+]
