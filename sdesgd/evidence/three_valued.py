@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from sdesgd.errors import InputError
@@ -35,12 +35,12 @@ class Decision:
 
 
 def decide(
-    low: ArrayLike,
-    high: ArrayLike,
+    low: Any,
+    high: Any,
     margin: float | int,
     *,
     expected: float | int = 0.0,
-    wide: tuple[ArrayLike, ArrayLike] | None = None,
+    wide: tuple[Any, Any] | None = None,
     beyond_margin: bool = False,
 ) -> Kind:
     """The decision that intervals allow, of all quantities together.
@@ -71,9 +71,7 @@ def decide(
     return "different" if ((upper < below) | (lower > above)).any() else "inconclusive"
 
 
-def decide_differences(
-    difference: ArrayLike, standard_error: ArrayLike, margin: float | int, *, alpha: float = 0.05
-) -> Decision:
+def decide_differences(difference: Any, standard_error: Any, margin: float | int, *, alpha: float = 0.05) -> Decision:
     """The decision on differences with nearly Gaussian errors, all of them together.
 
     Intervals are at 1 − ``alpha`` for each; a claim of a difference is by intervals at 1 − ``alpha``/M (Bonferroni).
