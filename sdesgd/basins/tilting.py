@@ -49,12 +49,14 @@ def as_potential(asked: Any, box: Any = None, symbols: Sequence[Any] | None = No
     Args:
         asked: a ``toys`` potential or its name, a landscape, a sympy expression, a JAX function of a point (D,), or a
             problem in float64.
-        box: (low, high) along each axis; default: the potential's own.
+        box: (low, high) along each axis, or one such pair; default: the potential's own.
         symbols: the coordinates of an expression in order; default: its symbols by name.
 
     Raises:
         InputError: no such thing; no box; more than two dimensions; V that isn't finite in the box, or is unbounded.
     """
+    if box is not None and np.shape(box) == (2,):  # of one axis
+        box = [box]
     if isinstance(asked, str):
         asked = toys.potential(asked)
     if isinstance(asked, Potential):

@@ -132,7 +132,7 @@ def test_too_few_steps_of_ones_own_are_not_enough():
 def test_a_sympy_expression_and_a_ready_potential_are_the_same_landscape(answer):
     x = sp.Symbol("x")
     V = (x**2 - 1) ** 2 / 4 + x / 30
-    found = sg.occupancy(V, [(-2, 2)], **SETTING | {"num_steps": 20})
+    found = sg.occupancy(V, (-2, 2), **SETTING | {"num_steps": 20})
     np.testing.assert_allclose(found.exact, answer.exact, atol=1e-6)
     np.testing.assert_allclose(found.gibbs, answer.gibbs, atol=1e-9)
 
