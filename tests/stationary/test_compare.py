@@ -85,6 +85,8 @@ def test_regression_follows_its_own_covariance(on_regression):
     assert on_regression.exact == "regression"
     np.testing.assert_allclose(on_regression.theories["regression"], gamma, rtol=1e-8)
     np.testing.assert_allclose(on_regression.minimum, theta, atol=1e-8)
+    noise = eta * f / S * gradients.T @ gradients / N
+    np.testing.assert_allclose(on_regression.theories["OU"], linalg.solve_continuous_lyapunov(mean, noise), rtol=1e-8)
     assert within(on_regression, gamma)
     assert on_regression.decisions["OU"].kind == "different"
     assert on_regression.decisions["regression"].kind != "different"
@@ -104,7 +106,7 @@ def test_examples_are_recognised():
 
 
 def test_momentum_has_its_own_relaxation_and_covariance():
-    """One dimension: Var = (η/S)c / (λ(1 − m)(2 − ηλ/(1 + m)))·…, by the fixed point of (θ, v)."""
+    """One dimension: the fixed point of the moments of (θ, v), by iteration."""
     eta, m, lam, c = 0.3, 0.8, 0.5, 0.7
     step = np.array([[1 - eta * lam, m], [-eta * lam, m]])
     assert module.relaxation_steps([lam], eta, m) == pytest.approx(-1 / np.log(np.abs(np.linalg.eigvals(step)).max()))
