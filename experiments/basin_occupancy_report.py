@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-_COLOURS = {"agrees": "green", "differs": "red", "undecided": "yellow"}
+_COLOURS = {"equivalent": "green", "different": "red", "inconclusive": "yellow"}
 _MOST_TABLES = 6
 
 
@@ -59,9 +59,9 @@ def answer(summary: dict) -> str:
     kinds = {row["verdicts"][j]["kind"] for row in rows for j in range(len(summary["basins"]))}
     gaps = [100 * row["verdicts"][k]["gap"] for row in rows]
     many = f"all {len(rows)} temperatures" if len(rows) > 1 else f"T = {rows[0]['temperature']:g}"
-    if kinds == {"agrees"}:
+    if kinds == {"equivalent"}:
         text = f"SGD sits in each basin as often as Gibbs says, within {margin:g} percentage points, at {many}"
-    elif all(row["verdicts"][k]["kind"] == "undecided" for row in rows):
+    elif all(row["verdicts"][k]["kind"] == "inconclusive" for row in rows):
         half = max(100 * row["verdicts"][k]["half_width"] for row in rows)
         text = f"SGD's share of basin {name} can't be told from what Gibbs says, to ±{half:.1f} percentage points"
     else:
@@ -116,9 +116,9 @@ def _verdict(summary: dict, row: dict, verdict: dict) -> str:
     k, margin = summary["shown_basin"], summary["config"]["margin"]
     name, sgd = summary["basins"][k]["name"], row["measured"]["SGD"]
     said = {
-        "agrees": f"agrees with Gibbs within {margin:g} percentage points",
-        "differs": "differs from Gibbs",
-        "undecided": "can't be told from Gibbs, nor shown to be within the margin: more --crossings would decide",
+        "equivalent": f"agrees with Gibbs within {margin:g} percentage points",
+        "different": "differs from Gibbs",
+        "inconclusive": "can't be told from Gibbs, nor shown to be within the margin: more --crossings would decide",
     }[verdict["kind"]]
     parts = [f"{100 * v:+.1f} from {part}" for part, v in verdict["parts"].items() if abs(v) > 5e-4]
     why = f"; by the exact laws {', '.join(parts)}" if parts else ""

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 import sdesgd as sg
 from experiments.basin_occupancy_setting import Setting
 from experiments.basin_occupancy_sources import dynamics_of, exact, gibbs_density, reference
-from sdesgd.basins.occupancy import crossings_per_time, stationary_of
+from sdesgd.basins.measured import crossings_per_time, stationary_of
 
 # Hops that the trajectory should have, and its points.
 _HOPS, _SHOWN = 14, 2400

@@ -94,7 +94,7 @@ def _row(dataset: xr.Dataset, setting: Setting, T: float, found: dict, refused: 
 def verdict(row: dict, basin: int, margin: float) -> dict | None:
     """SGD against Gibbs and against the SDE's law in one basin, and the parts of the gap from the exact laws.
 
-    "agrees": the 95 % interval of the difference is within the margin. "differs": it leaves out 0, and isn't.
+    The kinds are those of ``evidence.decide`` for the 95 % interval of the difference.
     """
     sgd = row["measured"].get("SGD")
     if sgd is None or sgd["refused"]:
@@ -109,19 +109,13 @@ def verdict(row: dict, basin: int, margin: float) -> dict | None:
     elif exact["SGD"] is not None:
         parts["finite steps and non-Gaussian batches"] = exact["SGD"] - exact["SDE"]
     return {
-        "kind": _kind(measured - gibbs, half, margin),
+        "kind": evidence.decide(measured - gibbs - half, measured - gibbs + half, margin),
         "gap": measured - gibbs,
         "half_width": half,
         "parts": parts,
-        "law_kind": _kind(measured - exact["SDE"], half, margin),
+        "law_kind": evidence.decide(measured - exact["SDE"] - half, measured - exact["SDE"] + half, margin),
         "law_gap": measured - exact["SDE"],
     }
-
-
-def _kind(gap: float, half: float, margin: float) -> str:
-    if abs(gap) + half <= margin:
-        return "agrees"
-    return "differs" if abs(gap) > half else "undecided"
 
 
 def own_laws(rows: list[dict]) -> dict:

@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-_COLOURS = {"agrees": "green", "differs": "red", "undecided": "yellow"}
+_COLOURS = {"equivalent": "green", "different": "red", "inconclusive": "yellow"}
 
 
 def show(summary: dict, console: Console) -> None:
@@ -37,8 +37,8 @@ def answer(summary: dict, separator: str = " ") -> str:
     loose = f", with errors of up to ±{100 * max(errors):.0f}" if errors else ""
     text = (
         f"The control, isotropic noise, agrees with Gibbs within {summary['config']['margin']:g} percentage points at "
-        f"{isotropic.count('agrees')} of {len(isotropic)} η{loose}.{separator}"
-        f"SGD's own noise of the same trace doesn't at {own.count('differs')} of {len(own)}"
+        f"{isotropic.count('equivalent')} of {len(isotropic)} η{loose}.{separator}"
+        f"SGD's own noise of the same trace doesn't at {own.count('different')} of {len(own)}"
     )
     collapsed = found["SGD"].count("collapsed")
     text += f", and collapses at {collapsed} more" if collapsed else ""
@@ -65,7 +65,7 @@ def _differences(problem: dict) -> list[str]:
         control = row["gaps"].get("isotropic")
         for arm, values in row["arms"].items():
             gap = row["gaps"].get(arm)
-            if row["verdicts"][arm] != "differs":
+            if row["verdicts"][arm] != "different":
                 continue
             if gap is not None:
                 k = gap["worst"]

@@ -13,6 +13,7 @@ from experiments.real_basins_config import Config
 from experiments.real_basins_minima import Found
 from experiments.real_basins_mixing import letter
 from experiments.real_basins_problems import anisotropy
+from sdesgd import evidence
 
 ARMS = ("SGD", "SDE", "isotropic")
 
@@ -117,25 +118,18 @@ def _nuts(data: xr.Dataset) -> dict:
 def gap(one: dict, other: dict, margin: float) -> dict:
     """One source's shares less another's, with 95 % intervals, and what may be said of all basins together.
 
-    "agrees": every interval lies within the margin. Else "differs": some interval at 1 − 0.05/M leaves out 0. Else
-    "undecided".
+    The kinds are those of ``evidence.decide_differences``.
     """
     p, q = np.array(one["probabilities"]), np.array(other["probabilities"])
     error = np.hypot(one["standard_errors"], other["standard_errors"])
     difference = p - q
-    half = stats.norm.ppf(0.975) * error
-    wide = stats.norm.ppf(1 - 0.025 / len(p)) * error
-    kind = "undecided"
-    if np.all(np.abs(difference) + half <= margin):
-        kind = "agrees"
-    elif np.any(np.abs(difference) > wide):
-        kind = "differs"
-    worst = int((np.abs(difference) / np.maximum(error, 1e-300)).argmax())
-    return {"kind": kind, "difference": difference.tolist(), "half_width": half.tolist(), "worst": worst}
+    found = evidence.decide_differences(difference, error, margin)
+    half = (found.high - found.low) / 2
+    return {"kind": found.kind, "difference": difference.tolist(), "half_width": half.tolist(), "worst": found.worst}
 
 
 def verdict(arm: dict, nuts: dict | None, gap: dict | None) -> str:
-    """What an arm says of Gibbs' law: agrees, differs, undecided, collapsed, not mixed, or no Gibbs to compare with.
+    """What an arm says of Gibbs' law: equivalent, different, inconclusive, collapsed, not mixed, or that there is none.
 
     Without mixing it may differ all the same: where a basin's least share is above the upper end of Gibbs' interval.
     """
@@ -146,7 +140,7 @@ def verdict(arm: dict, nuts: dict | None, gap: dict | None) -> str:
     if gap is not None:
         return gap["kind"]
     most = numbers(nuts["probabilities"]) + stats.norm.ppf(0.975) * numbers(nuts["standard_errors"])
-    return "differs" if np.any(numbers(arm["floor"]) > most) else "not mixed"
+    return "different" if np.any(numbers(arm["floor"]) > most) else "not mixed"
 
 
 # -- arrivals --------------------------------------------------------------------------------------------------

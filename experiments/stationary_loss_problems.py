@@ -11,20 +11,17 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import sympy as sp
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
-from scipy import linalg, optimize
+from scipy import linalg
 
 import sdesgd as sg
-from sdesgd import curvature, nets, toys
+from sdesgd import gradient_noise, nets, toys
 from sdesgd.errors import InputError, require_known
 from sdesgd.landscape import flat
+from sdesgd.stationary.minimum import descended, unflat
 
-# A minimum is one where the gradient is rounding error: its part of L − L* is ‖g‖²/2λ.
-GRADIENT_NORM = 1e-9
 # H and C are dense: 0.3 GB each at this size, and as many Hessian-vector products.
 _MAX_PARAMETERS = 6000
-_BLOCK = 64  # Hessian-vector products at once
 _QUADRATIC_HESSIAN = ((1.0, 0.0), (0.0, 0.2))
 
 
@@ -201,73 +198,8 @@ def _decayed(option: str, decay: float, net: nets.Net, inputs: np.ndarray, label
 
 
 def _at_minimum(name: str, group: str, title: str, problem: sg.Problem, quadratic: bool = False) -> Case:
-    theta, floor, gradient, H = minimise(problem, title)
+    theta, floor, gradient, H = descended(problem, title)
     params = unflat(problem, theta)
-    C = np.asarray(dense_covariance(problem, params))
+    C = np.asarray(gradient_noise.covariance_matrix(problem, params))
     norm = float(np.linalg.norm(gradient))
     return Case(name, group, title, problem, params, floor, H, C, norm, quadratic=quadratic)
-
-
-def minimise(problem: sg.Problem, title: str = "the loss") -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:
-    """(θ*, L, g, H) from the problem's params: L-BFGS, then Newton with the dense Hessian until ‖g‖ < 1e-9.
-
-    Raises:
-        InputError: Newton doesn't converge, or descent stops where H isn't positive definite.
-    """
-
-    def value_and_gradient(theta):
-        value, gradient = _value_and_gradient(problem, jnp.asarray(theta))
-        return float(value), np.asarray(gradient)
-
-    options = {"maxiter": 20_000, "maxfun": 40_000, "maxcor": 20, "ftol": 0.0, "gtol": 1e-6}
-    start = np.asarray(flat(problem.params))
-    theta = optimize.minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
-    for _ in range(12):
-        value, gradient = value_and_gradient(theta)
-        H = np.asarray(dense_hessian(problem, unflat(problem, theta)))
-        try:
-            factor = linalg.cho_factor(H)
-        except linalg.LinAlgError:
-            raise InputError(
-                f"{title}: descent stopped where H isn't positive definite, at no minimum: pass another seed or more "
-                "weight decay"
-            ) from None
-        if np.linalg.norm(gradient) < GRADIENT_NORM:
-            return theta, value, gradient, H
-        theta = theta - linalg.cho_solve(factor, gradient)
-    raise InputError(
-        f"{title}: no minimum to ‖g‖ < {GRADIENT_NORM:g} was found (‖g‖ = {np.linalg.norm(gradient):.2g}): pass "
-        "another seed or more weight decay"
-    )
-
-
-def unflat(problem: sg.Problem, theta: Any) -> PyTree:
-    """The params of a flat vector, in the order of ``landscape.flat``."""
-    return eqx.combine(ravel_pytree(problem.moving())[1](jnp.asarray(theta)), problem.params)
-
-
-@eqx.filter_jit
-def _value_and_gradient(problem: sg.Problem, theta: Float[Array, " D"]) -> tuple[Array, Array]:
-    params = unflat(problem, theta)
-    return problem.loss(params), flat(problem.gradient(params))
-
-
-@eqx.filter_jit
-def dense_hessian(problem: sg.Problem, params: PyTree) -> Float[Array, "D D"]:
-    """H(θ), one Hessian-vector product (forward over reverse) a column; symmetrised against rounding."""
-    start, unravel = ravel_pytree(problem.moving(params))
-
-    def column(vector):
-        return flat(curvature.hessian_product(problem, params, unravel(vector)))
-
-    H = jax.lax.map(column, jnp.eye(start.size, dtype=start.dtype), batch_size=_BLOCK)
-    return (H + H.T) / 2
-
-
-@eqx.filter_jit
-def dense_covariance(problem: sg.Problem, params: PyTree) -> Float[Array, "D D"]:
-    """C(θ) = (1/N) Σ (∇ℓ_i − g)(∇ℓ_i − g)ᵀ, from the N×D per-example gradients."""
-    gradients = problem.unit_gradients(params, jnp.arange(problem.num_units))
-    rows = jax.vmap(flat)(gradients)
-    rows = rows - rows.mean(axis=0)
-    return rows.T @ rows / problem.num_units

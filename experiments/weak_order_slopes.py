@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sdesgd.evidence import order_fit
+from sdesgd.evidence import decide, order_fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,9 @@ class Comparison:
     constant: float | None = None
     side: bool = False
 
+
+# What a decision within ¼ of the expected slope says of it.
+_STATUS = {"equivalent": "met", "different": "NOT met", "inconclusive": "undecided"}
 
 MOMENTUM = 0.9  # of the heavy ball at stationarity
 
@@ -87,8 +90,6 @@ def measure(comparison: Comparison, x: np.ndarray, error: np.ndarray, standard_e
     fine = np.geomspace(x.min() / 1.15, x.max() * 1.15, 60)
     band = dict(zip(("fitted", "low", "high"), (b.tolist() for b in fit.band(fine**p)), strict=True))
     low, high = p * fit.low, p * fit.high
-    least, most = comparison.expected - 0.25, comparison.expected + 0.25
-    inside, outside = least < low and high < most, high < least or low > most
     return entry | {
         "slope": p * fit.order,
         "low": low,
@@ -98,7 +99,7 @@ def measure(comparison: Comparison, x: np.ndarray, error: np.ndarray, standard_e
         "degrees_of_freedom": fit.degrees_of_freedom,
         "inflated": fit.inflated,
         "band": {"x": fine.tolist(), **band},
-        "status": "met" if inside else "NOT met" if outside else "undecided",
+        "status": _STATUS[decide(low, high, 0.25, expected=comparison.expected, beyond_margin=True)],
     }
 
 

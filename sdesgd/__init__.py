@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         toys,
         trajectories,
     )
+    from sdesgd.basins import Occupancy, occupancy
     from sdesgd.comparison import Comparison, Gap, ValidityCard, compare, predict_gap, simulate_coupled, validity_card
     from sdesgd.simulation import simulate
     from sdesgd.trajectories import Trajectories
@@ -51,6 +52,7 @@ __all__ = [
     "Gap",
     "GaussianSGD",
     "InputError",
+    "Occupancy",
     "Problem",
     "SemiImplicitHeavyBall",
     "SmallNoiseRK3",
@@ -66,6 +68,7 @@ __all__ = [
     "gradient_noise",
     "nets",
     "observables",
+    "occupancy",
     "optimal_batch",
     "plot",
     "predict_gap",
@@ -85,8 +88,10 @@ _HOME_OF = {
     "Comparison": "comparison",
     "compare": "comparison",
     "Gap": "comparison",
+    "Occupancy": "basins",
     "Trajectories": "trajectories",
     "ValidityCard": "comparison",
+    "occupancy": "basins",
     "predict_gap": "comparison",
     "simulate": "simulation",
     "simulate_coupled": "comparison",

@@ -185,7 +185,9 @@ def real_basins(s: dict) -> dict[str, str]:
     sine, digits = s["problems"]["sine"], s["problems"]["digits"]
     rows = [row for problem in (sine, digits) for row in problem["occupancy"]]
     controls = [row for row in rows if "isotropic" in row["gaps"]]
-    agree, differ = ([r for r in controls if r["gaps"]["isotropic"]["kind"] == kind] for kind in ("agrees", "differs"))
+    agree, differ = (
+        [r for r in controls if r["gaps"]["isotropic"]["kind"] == kind] for kind in ("equivalent", "different")
+    )
     for row in agree:  # within its errors, not only within the margin
         found = row["gaps"]["isotropic"]
         assert all(abs(d) <= half for d, half in zip(found["difference"], found["half_width"], strict=True))
@@ -197,7 +199,7 @@ def real_basins(s: dict) -> dict[str, str]:
         abs(p - q) for row in controls for p, q in zip(row["laplace"], row["nuts"]["probabilities"], strict=True)
     ]
     softest = [basin["noise"]["softest"] for problem in (sine, digits) for basin in problem["basins"]]
-    (mixed,) = [row for row in digits["occupancy"] if row["verdicts"]["SDE"] == "differs"]
+    (mixed,) = [row for row in digits["occupancy"] if row["verdicts"]["SDE"] == "different"]
     assert digits["basins"][0]["loss"] == min(basin["loss"] for basin in digits["basins"])
     early, late = [], {}
     for problem in (sine, digits):

@@ -320,7 +320,12 @@ def row(p, se, gibbs=0.6, sgd=0.62, gaussian=0.59, sde=None):
 
 @pytest.mark.parametrize(
     ("p", "se", "kind"),
-    [(0.605, 0.002, "agrees"), (0.605, 0.009, "undecided"), (0.64, 0.005, "differs"), (0.57, 0.005, "differs")],
+    [
+        (0.605, 0.002, "equivalent"),
+        (0.605, 0.009, "inconclusive"),
+        (0.64, 0.005, "different"),
+        (0.57, 0.005, "different"),
+    ],
 )
 def test_verdicts(p, se, kind):
     """Within 2 points only if the whole interval is; different only if the interval leaves 0 out."""

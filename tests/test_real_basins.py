@@ -221,13 +221,13 @@ def test_verdicts_can_fail():
         return {"probabilities": [p, 1 - p], "standard_errors": known, "floor": floors, "collapsed": collapsed}
 
     gibbs = arm(0.7, 0.01) | {"refused": ""}
-    kinds = {0.7: "agrees", 0.9: "differs", 0.79: "differs", 0.75: "undecided"}
+    kinds = {0.7: "equivalent", 0.9: "different", 0.79: "different", 0.75: "inconclusive"}
     errors = {0.7: 0.02, 0.9: 0.02, 0.79: 0.02, 0.75: 0.04}
     for p, kind in kinds.items():
         gap = summaries.gap(arm(p, errors[p]), gibbs, 0.1)
         assert gap["kind"] == kind, p
         assert summaries.verdict(arm(p, errors[p]), gibbs, gap) == kind
-    assert summaries.verdict(arm(1.0, None, 0.98), gibbs, None) == "differs"
+    assert summaries.verdict(arm(1.0, None, 0.98), gibbs, None) == "different"
     assert summaries.verdict(arm(1.0, None, 0.71), gibbs, None) == "not mixed", "0.71 is within Gibbs' interval"
     assert summaries.verdict(arm(1.0, None, None, 0.2), gibbs, None) == "collapsed"
     assert summaries.verdict(arm(1.0, None, 0.98), gibbs | {"refused": "R-hat"}, None) == "no Gibbs"
@@ -280,7 +280,7 @@ def test_the_report_and_the_figure_come_from_the_run(finished):
     assert any("Arrival" in title for title in titles)
     changed = copy.deepcopy(summary)
     for row in changed["problems"]["sine"]["occupancy"]:
-        row["verdicts"] = {"SGD": "differs", "SDE": "differs", "isotropic": "agrees"}
+        row["verdicts"] = {"SGD": "different", "SDE": "different", "isotropic": "equivalent"}
     assert "doesn't at 2 of 2" in real_basins_report.answer(changed)
 
 

@@ -20,6 +20,7 @@ from experiments import stationary_loss_problems as problems
 from sdesgd.dynamics.protocol import MaskedDraw
 from sdesgd.errors import InputError
 from sdesgd.stationary import expected_loss, regression_covariance
+from sdesgd.stationary.minimum import descended
 
 EXPERIMENTS = {"stationary-loss": stationary_loss.EXPERIMENT}
 TOY = {
@@ -149,7 +150,7 @@ def test_regression_and_quadratics_at_their_minima():
 def test_no_minimum_is_refused():
     saddle = sg.Problem(lambda p, a: p[0] ** 2 - p[1] ** 2 + p[1] ** 4 + a * p[0], jnp.zeros(2), jnp.array([1.0, -1.0]))
     with pytest.raises(InputError, match="isn't positive definite"):
-        problems.minimise(saddle)
+        descended(saddle)
 
 
 # -- the laws ----------------------------------------------------------------------------------------------
@@ -274,7 +275,7 @@ def test_integrators_law_on_regression_is_that_of_the_solver():
     """At hλ ≈ 0.9, where the solver is off by some per cent: a whole step of ``sg.SDE``, affine in state and noise."""
     eta, S = 0.4, 2
     fine = regression_covariance(SMALL_X, SMALL_Y, 1e-4, 1)
-    centre = problems.minimise(sg.Problem(problems.squared_error, jnp.zeros(2), (SMALL_X, SMALL_Y)))[0]
+    centre = descended(sg.Problem(problems.squared_error, jnp.zeros(2), (SMALL_X, SMALL_Y)))[0]
     shifted = sg.Problem(problems.squared_error, jnp.zeros(2), (SMALL_X, SMALL_Y - SMALL_X @ centre))
     gamma = own_second_moments(shifted, sg.SDE(eta, S), 2)
     own = 0.5 * np.trace(fine.hessian @ gamma)

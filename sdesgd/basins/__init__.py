@@ -1,8 +1,10 @@
 """Basins of attraction: which, how often, and what theory says."""
 
 from sdesgd.basins.balance import detailed_balance, rotation
+from sdesgd.basins.equilibrium import occupancy
+from sdesgd.basins.exact_law import ExactLaw, exact_occupancy
+from sdesgd.basins.measured import MeasuredOccupancy, burn_in_needed, measure_occupancy, steps_needed
 from sdesgd.basins.minima import Minima, find_minima, minima_of
-from sdesgd.basins.occupancy import Occupancy, burn_in_needed, measure_occupancy, steps_needed
 from sdesgd.basins.passage import (
     PassageTimes,
     first_passage,
@@ -11,6 +13,7 @@ from sdesgd.basins.passage import (
     mean_first_passage_time,
 )
 from sdesgd.basins.quenching import Quenched, quench
+from sdesgd.basins.result import Occupancy
 from sdesgd.basins.saddles import Path, Saddle, barriers, find_saddles, minimum_energy_path
 from sdesgd.basins.symmetry import NoSymmetry, relu_symmetry, tanh_symmetry, unit_permutations
 from sdesgd.basins.tally import Tally
@@ -18,6 +21,8 @@ from sdesgd.basins.wells import Wells, wells_of
 from sdesgd.basins.zero_modes import orbit_laplace_weight, orbit_volume
 
 __all__ = [
+    "ExactLaw",
+    "MeasuredOccupancy",
     "Minima",
     "NoSymmetry",
     "Occupancy",
@@ -30,6 +35,7 @@ __all__ = [
     "barriers",
     "burn_in_needed",
     "detailed_balance",
+    "exact_occupancy",
     "find_minima",
     "find_saddles",
     "first_passage",
@@ -39,6 +45,7 @@ __all__ = [
     "measure_occupancy",
     "minima_of",
     "minimum_energy_path",
+    "occupancy",
     "orbit_laplace_weight",
     "orbit_volume",
     "quench",

@@ -38,9 +38,11 @@ from sdesgd.evidence.outcome import Verdict
 from sdesgd.evidence.simultaneous import simultaneous_level
 from sdesgd.evidence.slopes import OrderFit, order_fit
 from sdesgd.evidence.spending import nominal_levels, pocock_spending
+from sdesgd.evidence.three_valued import Decision, decide, decide_differences
 from sdesgd.evidence.two_sample import EnergyTest, energy_test
 
 __all__ = [
+    "Decision",
     "EnergyTest",
     "Equivalence",
     "Estimate",
@@ -50,6 +52,8 @@ __all__ = [
     "OrderFit",
     "RateDifference",
     "Verdict",
+    "decide",
+    "decide_differences",
     "difference_p_values",
     "energy_test",
     "equivalence_test",

@@ -9,9 +9,11 @@ from sdesgd.gradient_noise.covariance import (
     trace,
     trace_and_norm,
 )
+from sdesgd.gradient_noise.dense import covariance_matrix
 
 __all__ = [
     "Cumulants",
+    "covariance_matrix",
     "cumulants_of_mean",
     "directional_derivatives",
     "minibatch_cumulants",

@@ -10,15 +10,19 @@ from sdesgd.stationary.excess_loss import (
 )
 from sdesgd.stationary.finite_step import finite_step_density, step_shape
 from sdesgd.stationary.gibbs import GibbsSample, sample_gibbs
+from sdesgd.stationary.measured import compare
 from sdesgd.stationary.quadratic import discrete_covariance, ou_covariance, rotation, temperature
 from sdesgd.stationary.regression import RegressionLaw, regression_covariance
+from sdesgd.stationary.result import StationaryComparison
 from sdesgd.stationary.transfer import TransferOperator, transfer_operator
 
 __all__ = [
     "GibbsSample",
     "GridDensity",
     "RegressionLaw",
+    "StationaryComparison",
     "TransferOperator",
+    "compare",
     "discrete_covariance",
     "expected_loss",
     "finite_step_density",

@@ -10,7 +10,7 @@ import pytest
 
 import sdesgd as sg
 from sdesgd import basins, toys
-from sdesgd.basins.occupancy import occupancy_of, stationary_of
+from sdesgd.basins.measured import occupancy_of, stationary_of
 from sdesgd.basins.passage import kramers_rate
 from sdesgd.basins.saddles import Saddle, highest_on_the_way
 from sdesgd.landscape import Landscape

@@ -10,7 +10,7 @@ from scipy import integrate
 import sdesgd as sg
 from sdesgd import toys
 from sdesgd.basins import passage
-from sdesgd.basins.occupancy import stationary_of
+from sdesgd.basins.measured import stationary_of
 from sdesgd.basins.passage import first_passage, kramers_rate, kramers_rates, mean_first_passage_time
 from sdesgd.basins.saddles import Saddle
 from sdesgd.stationary.transfer import transfer_operator

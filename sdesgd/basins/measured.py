@@ -25,8 +25,22 @@ _RELAXATIONS = 3  # of burn-in, at least
 _DISAGREEMENT = 4  # standard errors between starts
 
 
+class NotMixed(InputError):
+    """Runs that say nothing of a stationary law.
+
+    Args:
+        reason: a phrase, what is wrong.
+        remedy: of the message, what to do.
+        needs: a noun phrase, what it would take.
+    """
+
+    def __init__(self, reason: str, remedy: str, needs: str):
+        super().__init__(f"{reason}: {remedy}")
+        self.reason, self.needs = reason, needs
+
+
 @dataclasses.dataclass(frozen=True)
-class Occupancy:
+class MeasuredOccupancy:
     """Time shares of the basins, after every SGD step past the burn-in, over all replicas.
 
     Attributes:
@@ -68,7 +82,7 @@ def measure_occupancy(
     rates: Any = None,
     least_crossings: int = 100,
     progress: str = "",
-) -> Occupancy:
+) -> MeasuredOccupancy:
     """The share of steps that a dynamics spends in each basin at stationarity, or a refusal.
 
     p_a = (steps that end in basin a)/(all steps),   SE_a = max(2p(1 − p)/√K_a, replica-to-replica SEM)
@@ -128,8 +142,10 @@ def measure_occupancy(
     if run.diverged.any():
         lost = run.diverged.reshape(len(starts), each).sum(axis=1)
         worst = int(lost.argmax())
-        raise InputError(
-            f"{lost[worst]} of {each} replicas diverged from the start {starts[worst]}: lower the learning_rate"
+        raise NotMixed(
+            f"{lost[worst]} of {each} replicas diverged from the start {starts[worst]}",
+            "lower the learning_rate",
+            "a lower learning rate",
         )
     by_start = lambda x: np.asarray(x, np.int64).reshape(len(starts), each, *x.shape[1:])  # noqa: E731
     counts = run.accumulated
@@ -153,7 +169,7 @@ def occupancy_of(
     least_crossings: int = 100,
     rates: Any = None,
     learning_rate: Any = None,
-) -> Occupancy:
+) -> MeasuredOccupancy:
     """The occupancy from counts, or a refusal; see ``measure_occupancy``.
 
     Raises:
@@ -172,7 +188,7 @@ def occupancy_of(
     total = by_start.sum(axis=0)
     K = total.sum(axis=0) + total.sum(axis=1)
     if M > 1 and K.min() < least_crossings:
-        raise InputError(_too_few(K, least_crossings, steps, replicas, rates, learning_rate))
+        raise _too_few(K, least_crossings, steps, replicas, rates, learning_rate)
     # The spread within starts: what is left of the starts' own bias would else count as noise.
     by_replicas = np.sqrt(shares.var(axis=1, ddof=1).mean(axis=0) / replicas)
     by_crossings = 2 * p * (1 - p) / np.sqrt(np.maximum(K, 1))
@@ -188,12 +204,13 @@ def occupancy_of(
         worst = float(gaps.max())
         if worst > _DISAGREEMENT:
             start, well = np.unravel_index(gaps.argmax(), gaps.shape)
-            raise InputError(
+            raise NotMixed(
                 f"not mixed: replicas from start {start} spend {of_start[start, well]:.3f} of their steps in well "
-                f"{well}, the others {others[start, well]:.3f}, {worst:.1f} standard errors apart: lengthen burn_in "
-                "and num_steps"
+                f"{well}, the others {others[start, well]:.3f}, {worst:.1f} standard errors apart",
+                "lengthen burn_in and num_steps",
+                "a longer burn-in and more steps",
             )
-    return Occupancy(p, errors, by_crossings, by_replicas, total, steps, replicas, worst)
+    return MeasuredOccupancy(p, errors, by_crossings, by_replicas, total, steps, replicas, worst)
 
 
 # -- plans -------------------------------------------------------------------------------------------------
@@ -277,17 +294,22 @@ def _check_plan(rates, wells, learning_rate, num_steps, burn_in, replicas, least
         )
 
 
-def _too_few(K, least_crossings, steps, replicas, rates, learning_rate) -> str:
+def _too_few(K, least_crossings, steps, replicas, rates, learning_rate) -> NotMixed:
     well, counted = int(K.argmin()), int(K.min())
     text = f"not mixed: {counted} crossings into or out of well {well} in {steps} steps of {replicas} replicas, of at "
-    text += f"least {least_crossings}: "
+    text += f"least {least_crossings}"
     if counted:
         more = math.ceil(steps * (least_crossings / counted - 1))
-        return text + f"about {more} more steps each are needed"
+        return NotMixed(text, f"about {more} more steps each are needed", f"about {more:,} more steps per replica")
     if rates is not None:
-        needed = steps_needed(rates, float(learning_rate), replicas, least_crossings)
-        return text + f"by its rates it takes {max(needed - steps, steps)} more steps each"
-    return text + f"more than {steps * (least_crossings - 1)} more steps each are needed, or a higher temperature"
+        more = max(steps_needed(rates, float(learning_rate), replicas, least_crossings) - steps, steps)
+        return NotMixed(text, f"by its rates it takes {more} more steps each", f"about {more:,} more steps per replica")
+    more = steps * (least_crossings - 1)
+    return NotMixed(
+        text,
+        f"more than {more} more steps each are needed, or a higher temperature",
+        f"more than {more:,} more steps per replica",
+    )
 
 
 def _check(dynamics, problem, wells, starts, num_steps, burn_in, replicas, least_crossings) -> None:

@@ -9,7 +9,7 @@ from scipy import stats
 
 import sdesgd as sg
 from sdesgd import toys
-from sdesgd.basins.occupancy import (
+from sdesgd.basins.measured import (
     burn_in_needed,
     crossings_per_time,
     measure_occupancy,
