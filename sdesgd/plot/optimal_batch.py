@@ -108,7 +108,8 @@ def advice_figure(advice: Advice) -> Figure:
     if isinstance(found, Recommendation):
         mark(axes[-1], found.median, found.low, found.high)
     drawn.suptitle(
-        "\n".join(line for text in str(advice).split("\n") for line in textwrap.wrap(text, 90)), fontsize=10.5
+        "\n".join(line for text in str(advice).split("\n") for line in textwrap.wrap(text, 110 if given_size else 72)),
+        fontsize=10.5,
     )
     return settled(drawn)
 
