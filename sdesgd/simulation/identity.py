@@ -68,7 +68,14 @@ def _shortened(leaf: Any) -> Any:
 
 @functools.cache
 def _installed() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # a copy on the path that nothing has installed
+        return "0+unknown"
 
 
 def _versions() -> tuple:
