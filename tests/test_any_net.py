@@ -127,6 +127,7 @@ class WithBatchNorm(eqx.Module):
         return self.second(jnp.tanh(x)), state
 
 
+@pytest.mark.slow
 def test_equinox_batch_norm_by_groups():
     """The group's own mean and 1/S variance; the running averages of the state neither matter nor move."""
     S = 4
@@ -163,6 +164,7 @@ class WithGroupNorm(eqx.Module):
         return self.second(jnp.tanh(self.norm(self.first(x))))
 
 
+@pytest.mark.slow
 def test_equinox_group_norm():
     keys = jr.split(jr.key(1))
     net = in_float32(
@@ -191,6 +193,7 @@ class WithLSTM(eqx.Module):
         return self.head(h)
 
 
+@pytest.mark.slow
 def test_equinox_lstm():
     keys = jr.split(jr.key(2))
     net = in_float32(WithLSTM(eqx.nn.LSTMCell(IN, 3, key=keys[0]), eqx.nn.Linear(3, CLASSES, key=keys[1])))
@@ -231,6 +234,7 @@ class Transformer(eqx.Module):
         return self.head(x.mean(axis=0))
 
 
+@pytest.mark.slow
 def test_equinox_transformer_of_tokens():
     net = in_float32(Transformer(jr.key(3)))
 
@@ -269,6 +273,7 @@ def by_hand_two_layers(names):
     return of_unit
 
 
+@pytest.mark.slow
 def test_flax_linen():
     linen = pytest.importorskip("flax.linen")
     net = linen.Sequential([linen.Dense(5), jnp.tanh, linen.Dense(CLASSES)])
@@ -282,6 +287,7 @@ def test_flax_linen():
     check(problem, by_hand_two_layers(names), params)
 
 
+@pytest.mark.slow
 def test_flax_linen_batch_norm_by_groups():
     linen = pytest.importorskip("flax.linen")
     S = 4
@@ -309,6 +315,7 @@ def test_flax_linen_batch_norm_by_groups():
     check(sg.Problem(group_loss, params, (X, Y), unit_size=S), by_hand, params, units=N // S)
 
 
+@pytest.mark.slow
 def test_flax_nnx():
     nnx = pytest.importorskip("flax.nnx")
 
