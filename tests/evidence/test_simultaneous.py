@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sdesgd.evidence import equivalence_test, nominal_levels, simultaneous_level, unpaired_difference
-from tests.refusals import refused
+from sdesgd.evidence import nominal_levels, simultaneous_level
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
@@ -46,7 +45,7 @@ def test_one_time_many_times_over_is_one_time():
     reference, other = generator.standard_normal((50, 1)), generator.standard_normal((200, 1))
     one = simultaneous_level(reference, other, FRACTIONS)
     assert one == pytest.approx(nominal_levels(FRACTIONS, sides=2)[-1], rel=4 / math.sqrt(850))
-    many = simultaneous_level(np.tile(reference, 7), np.tile(other, 7) * np.arange(1, 8), FRACTIONS)
+    many = simultaneous_level(np.tile(reference, 7) * np.arange(1, 8), np.tile(other, 7) * np.arange(1, 8), FRACTIONS)
     assert many == pytest.approx(one, rel=4 / math.sqrt(850))
 
 
