@@ -55,10 +55,11 @@ def test_progress_is_a_test_of_one_linear_combination(up):
     np.testing.assert_allclose(stats.norm.isf(result.p_value[1:]), stats.norm.isf(direct), rtol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [1, -1])
 def test_level_of_a_margin_in_progress(side):
     """A gap of half the progress at the last time: the error of the progress is the error of the reference."""
-    generator, repetitions, passed, known = np.random.default_rng(4), 1500, 0, 0
+    generator, repetitions, passed, known = np.random.default_rng(4), 1000, 0, 0
     for _ in range(repetitions):
         reference, other = falling(generator, 60), falling(generator, 240)
         other[:, -1] += side * 1.5
