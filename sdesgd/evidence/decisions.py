@@ -169,6 +169,14 @@ def why_nothing(arms: Arms) -> dict[str, str | None]:
     return {name: why_nothing_is_compared(*pair) or otherwise for name, pair in arms.items()}
 
 
+@dataclasses.dataclass(frozen=True)
+class LookLevels:
+    """Levels at one look of several: of the difference test, and of the test of the rates of divergence."""
+
+    difference: float
+    divergence: float
+
+
 def judge(
     pair: tuple[np.ndarray, np.ndarray],
     common: NDArray[np.bool_],
@@ -178,18 +186,19 @@ def judge(
     method: str,
     reason: str | None,
     bad: NotFinite | None,
-    difference_level: float | None = None,
+    levels: LookLevels | None = None,
 ) -> Verdict:
     """The rule for one observable, its p-values corrected beforehand.
 
-    difference_level: of the difference test, where it isn't that of the equivalence tests.
+    levels: of the two tests of differences, where they aren't that of the equivalence tests.
     """
-    alpha = equivalence.alpha if difference_level is None else difference_level
-    rates_differ = divergence is not None and divergence.p_value <= alpha
+    alpha = equivalence.alpha
+    levels = LookLevels(alpha, alpha) if levels is None else levels
+    rates_differ = divergence is not None and divergence.p_value <= levels.divergence
     if reason is not None and not rates_differ:
         return nothing_compared(reason, pair, equivalence, divergence, method)
     equivalent = bool(np.all(equivalence.passed | common)) and not rates_differ and bad is None
-    different = smallest_p_value(difference_p) <= alpha or rates_differ
+    different = smallest_p_value(difference_p) <= levels.difference or rates_differ
     kind: Kind = "equivalent" if equivalent else "different" if different else "inconclusive"
     # By how far the interval reaches (p-values would tie at 1). A time that can't be tested is the furthest.
     reach = np.maximum(np.abs(equivalence.low), np.abs(equivalence.high))
@@ -214,6 +223,8 @@ def judge(
         method=method,
         reason=NOT_FINITE if bad is not None and kind == "inconclusive" else None,
         not_finite=bad,
+        difference_level=None if levels.difference == alpha else levels.difference,
+        divergence_level=None if levels.divergence == alpha else levels.divergence,
     )
 
 

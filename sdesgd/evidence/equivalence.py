@@ -84,10 +84,10 @@ def equivalence_test(reference: ArrayLike, other: ArrayLike, *, margin: Real = 0
     def standard_error(theta: float) -> NDArray[np.float64]:
         return np.asarray(np.sqrt(var_d + theta**2 * var_s - 2 * theta * cov_d_s))
 
-    low, high = _fieller(d, var_d, s, var_s, cov_d_s, stats.t.ppf(1 - alpha, degrees_of_freedom))
+    low, high = fieller(d, var_d, s, var_s, cov_d_s, stats.t.ppf(1 - alpha, degrees_of_freedom))
     upper = (np.asarray(d - margin * s), standard_error(float(margin)))
     lower = (np.asarray(d + margin * s), standard_error(-float(margin)))
-    return _equivalence(d, s, low, high, upper, lower, degrees_of_freedom, margin, alpha)
+    return two_tests(d, s, low, high, upper, lower, degrees_of_freedom, margin, alpha)
 
 
 def paired_equivalence_test(
@@ -117,7 +117,7 @@ def paired_equivalence_test(
     error = np.asarray(error_d + margin * error_s)
     upper = (np.asarray(d - margin * s), error)
     lower = (np.asarray(d + margin * s), error)
-    return _equivalence(d, s, low, high, upper, lower, degrees_of_freedom, margin, alpha)
+    return two_tests(d, s, low, high, upper, lower, degrees_of_freedom, margin, alpha)
 
 
 def in_reference_deviations(
@@ -136,14 +136,14 @@ def in_reference_deviations(
     """
     check_probability(confidence, "confidence")
     d, error_d, s, var_s, degrees_of_freedom = _against(difference, reference)
-    low, high = _fieller(
+    low, high = fieller(
         d, np.square(error_d), s, var_s, np.zeros_like(d), stats.t.ppf(0.5 + 0.5 * confidence, degrees_of_freedom)
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         return d / s, low, high
 
 
-def _fieller(d, var_d, s, var_s, cov_d_s, quantile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def fieller(d, var_d, s, var_s, cov_d_s, quantile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The θ with (d − θ s)² ≤ t² Var(d − θ s): an interval, finite only if s is clearly above zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
         leading = s**2 - quantile**2 * var_s
@@ -244,7 +244,7 @@ def _deviation(
     return s, np.where(constant, 0.0, var_s), np.where(constant, 0.0, np.square(sample.unit) * cov_mean_s)
 
 
-def _equivalence(
+def two_tests(
     d: NDArray[np.float64],
     s: NDArray[np.float64],
     low: NDArray[np.float64],

@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sdesgd.errors import InputError
-from sdesgd.evidence.decisions import DEFAULT_PERMUTATIONS, Diverged, checked, deal_out, judge, why_nothing
+from sdesgd.evidence.decisions import DEFAULT_PERMUTATIONS, Diverged, LookLevels, checked, deal_out, judge, why_nothing
 from sdesgd.evidence.finiteness import Arms, lost_replicas, not_finite, rates
 from sdesgd.evidence.margins import MarginLike, as_margins, margin_test
 from sdesgd.evidence.movement import one_path
@@ -78,11 +79,13 @@ class GroupSequential:
         check_probability(alpha, "alpha")
         check_positive_integer("permutations", permutations)
         check_seed(seed)
+        as_margins(margin, margin if isinstance(margin, Mapping) else {})
         self.margin, self.alpha, self.permutations, self.seed = margin, float(alpha), int(permutations), int(seed)
         self.looks: list[Look] = []
         self.verdicts: dict[str, Verdict] = {}
         self.crossed = np.zeros(self.permutations, bool)
-        self._stages: list[tuple[int, int]] = []
+        self._sizes: list[tuple[int, int]] = []
+        self._times: dict[str, int] = {}
 
     @property
     def undecided(self) -> tuple[str, ...]:
@@ -108,56 +111,58 @@ class GroupSequential:
         Raises:
             InputError: other names or times, or fewer replicas, than at the look before; a fraction that isn't larger.
         """
+        if set(reference) != set(other) or not reference:
+            raise InputError(
+                f"observables are {sorted(reference)} and {sorted(other)}: pass the same names, at least one"
+            )
         arms = checked({name: (reference[name], other[name]) for name in reference})
-        self._add_stage(arms, fraction)
+        sizes, times = self._checked_growth(arms, fraction)
         fractions = [*(look.fraction for look in self.looks), float(fraction)]
         level = max(float(nominal_levels(fractions, alpha=self.alpha)[-1]), _SMALLEST_LEVEL)
         margins = as_margins(self.margin, arms)
         lost = lost_replicas(arms, diverged)
+        self._sizes, self._times = [*self._sizes, sizes], times
         divergence = rates(lost)
         reasons = why_nothing(arms)
         common = {name: common_constant(*pair) | (reasons[name] is not None) for name, pair in arms.items()}
+        # Means and rates of divergence are two families and share alpha between them.
         share = self.alpha if divergence is None else self.alpha / 2
-        crossed = float(self.crossed.sum() / (1 + self.permutations))
-        allowed = max(pocock_spending(share, fraction) - crossed, 0.0)
-        p_values = deal_out(self._p_values(arms, common, allowed), common)
-        if divergence is not None:
-            spent = pocock_spending(share, self.looks[-1].fraction) if self.looks else 0.0
-            own = pocock_spending(share, fraction) - spent
-            # Held against the same level as the means, so scaled to it.
-            scale = allowed / own if own > 0 else np.inf
-            divergence = dataclasses.replace(divergence, p_value=min(1.0, divergence.p_value * max(scale, 1e-12)))
+        paths = 1 + self.permutations
+        may = max(0, int(np.floor(pocock_spending(share, fraction) * paths + 1e-9)) - int(self.crossed.sum()))
+        p_values = deal_out(self._p_values(arms, common, may), common)
+        spent = pocock_spending(share, self.looks[-1].fraction) if self.looks else 0.0
+        levels = LookLevels(may / paths, pocock_spending(share, fraction) - spent)
         fallen = []
         for name, pair in arms.items():
             if self.verdicts.get(name) is not None and self.verdicts[name].kind != "inconclusive":
                 continue
             test = margin_test(*pair, margin=margins[name], alpha=level)
             bad = not_finite(pair, lost)
-            judged = judge(pair, common[name], test, p_values[name], divergence, "max_t", reasons[name], bad, allowed)
+            judged = judge(pair, common[name], test, p_values[name], divergence, "max_t", reasons[name], bad, levels)
             judged = dataclasses.replace(judged, says_diverged=diverged is not None, one_path=one_path(*pair))
             self.verdicts[name] = judged
             if judged.kind != "inconclusive":
                 fallen.append(name)
-        sizes = tuple(len(arm) for arm in next(iter(arms.values())))
-        self.looks.append(Look((sizes[0], sizes[1]), float(fraction), level, allowed, tuple(fallen)))
+        self.looks.append(Look(sizes, float(fraction), level, levels.difference, tuple(fallen)))
         return dict(self.verdicts)
 
-    def _add_stage(self, arms: Arms, fraction: Real) -> None:
-        sizes = tuple(len(arm) for arm in next(iter(arms.values())))
-        before = self.looks[-1].replicas if self.looks else (0, 0)
-        if self.verdicts and set(self.verdicts) != set(arms):
-            raise InputError(f"observables are {sorted(arms)}, and were {sorted(self.verdicts)}: pass the same names")
-        new = (sizes[0] - before[0], sizes[1] - before[1])
-        if min(new) < 0:
-            raise InputError(f"replicas are {sizes}, and were {before} at the look before: pass all of them")
+    def _checked_growth(self, arms: Arms, fraction: Real) -> tuple[tuple[int, int], dict[str, int]]:
+        """The sizes of the two ensembles and the number of times of each observable, compared with the look before."""
+        one, two = (len(arm) for arm in next(iter(arms.values())))
+        times = {name: pair[0].shape[1] for name, pair in arms.items()}
+        before = self._sizes[-1] if self._sizes else (0, 0)
+        if self._times and times != self._times:
+            raise InputError(f"observables have times {times}, and had {self._times}: pass the same names and times")
+        if one < before[0] or two < before[1]:
+            raise InputError(f"replicas are {(one, two)}, and were {before} at the look before: pass all of them")
         if self.looks and not fraction > self.looks[-1].fraction:
             raise InputError(f"fraction is {fraction} after {self.looks[-1].fraction}: pass a larger one")
-        self._stages.append(new)
+        return (one, two), times
 
-    def _p_values(self, arms: Arms, common: Mapping[str, NDArray[np.bool_]], allowed: float) -> NDArray[np.float64]:
+    def _p_values(self, arms: Arms, common: Mapping[str, NDArray[np.bool_]], may: int) -> NDArray[np.float64]:
         """Of every column that is tested: how often relabelled paths that haven't crossed before reach its |t| now.
 
-        Marks those that cross now, as many as may.
+        Marks those that cross now: of all paths, the observed one among them, the `may` highest.
         """
         sides = [
             np.concatenate([pair[side][:, ~common[name]] for name, pair in arms.items()], axis=1).astype(float)
@@ -166,12 +171,9 @@ class GroupSequential:
         if not sides[0].shape[1]:
             return np.zeros(0)
         labels, relabelled, blocks = [], [], []
-        starts = [0, 0]
-        for stage, sizes in enumerate(self._stages):
-            for side in (0, 1):
-                blocks.append(sides[side][starts[side] : starts[side] + sizes[side]])
-                starts[side] += sizes[side]
-            own = np.repeat([1.0, 0.0], sizes)
+        for stage, (start, stop) in enumerate(pairwise([(0, 0), *self._sizes])):
+            blocks += [sides[side][start[side] : stop[side]] for side in (0, 1)]
+            own = np.repeat([1.0, 0.0], [stop[side] - start[side] for side in (0, 1)])
             labels.append(own)
             drawn = relabellings(own, self.permutations, (self.seed << 8) + stage)
             relabelled.append(np.concatenate(list(drawn)))
@@ -183,7 +185,7 @@ class GroupSequential:
         largest = np.concatenate([statistics(rows[k : k + at_once]).max(axis=1) for k in range(0, len(rows), at_once)])
         alive = np.where(self.crossed, -np.inf, largest)
         reached = (alive[:, None] >= observed * (1 - TIE_TOLERANCE)).sum(axis=0)
-        may = int(np.floor(allowed * (1 + self.permutations) + 1e-9))
-        if may:  # of all paths, the observed one among them, the highest may cross
-            self.crossed = self.crossed | (alive >= max(np.sort(alive)[-may], 0.0))
+        # The rule that the observed path is held to: no more than `may` paths, itself among them, are as high.
+        highest_that_stays = np.sort(np.append(alive, observed.max()))[-may - 1]
+        self.crossed = self.crossed | (alive * (1 - TIE_TOLERANCE) > highest_that_stays)
         return (1 + reached) / (1 + self.permutations)

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from sdesgd.errors import InputError, require_known, shown
-from sdesgd.evidence.equivalence import Equivalence, equivalence_test
+from sdesgd.evidence.equivalence import Equivalence, equivalence_test, fieller, two_tests
 from sdesgd.evidence.estimates import unpaired_difference
-from sdesgd.evidence.samples import Real, as_replicas, check_probability
+from sdesgd.evidence.samples import Real, as_replicas, check_probability, moments
 from sdesgd.inputs import check_number
 
 Unit = Literal["deviation", "absolute", "progress"]
@@ -32,7 +32,7 @@ class Margin:
         InputError: a size that isn't positive, an unknown unit.
     """
 
-    size: float
+    size: Real
     unit: Unit = "deviation"
 
     def __post_init__(self):
@@ -74,9 +74,14 @@ def margin_test(reference: ArrayLike, other: ArrayLike, *, margin: Margin, alpha
     """A TOST at each time, at a margin in any unit.
 
     In standard deviations of the reference it is ``equivalence_test``. Otherwise the margin M is a number for each
-    time, the test is Welch's on d ± M, and ``standardized``, ``low``, ``high`` are in margins (``margin`` is then 1).
-    The progress of the reference is measured by its means over the replicas finite at the first and the last time; its
-    own error, of relative size 1/(√n · progress in SDs), is not counted.
+    time, and ``standardized``, ``low``, ``high`` are d/M with Fieller's interval (``margin`` is then 1). The progress
+    of the reference is estimated, and shares the error of d, so
+
+        Var(d ± M) = Var(d) + Var(M) ± 2 Cov(d, M)
+
+    in which the last term is what counts at the last time: with x̄ falling, d + M = ȳ_T − (1 + m) x̄_T + m x̄_0.
+
+    Assumes independent replicas; for the progress, one of several standard errors.
 
     Args:
         reference: (replicas, times).
@@ -85,32 +90,41 @@ def margin_test(reference: ArrayLike, other: ArrayLike, *, margin: Margin, alpha
         alpha: of each one-sided test.
 
     Source:
-        Schuirmann 1987, J. Pharmacokinet. Biopharm. 15.
+        Schuirmann 1987, J. Pharmacokinet. Biopharm. 15; Fieller 1954, J. R. Statist. Soc. B 16.
     """
     check_probability(alpha, "alpha")
     if margin.unit == "deviation":
         return equivalence_test(reference, other, margin=margin.size, alpha=alpha)
     difference = unpaired_difference(other, reference)
-    d, error, df = (
-        np.asarray(x, float) for x in (difference.mean, difference.standard_error, difference.degrees_of_freedom)
+    d, df = np.asarray(difference.mean, float), np.asarray(difference.degrees_of_freedom, float)
+    var_d = np.square(np.asarray(difference.standard_error, float))
+    size, var_size, cov = _size_with_errors(reference, margin)
+    ends = fieller(d, var_d, size, var_size, cov, stats.t.ppf(1 - alpha, df))
+    upper, lower = (
+        (d - sign * size, np.sqrt(np.maximum(var_d + var_size - sign * 2 * cov, 0.0))) for sign in (1.0, -1.0)
     )
-    allowed = absolute_size(reference, margin)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p_value = np.maximum(stats.t.cdf((d - allowed) / error, df), stats.t.sf((d + allowed) / error, df))
-        half = stats.t.ppf(1 - alpha, df) * error
-        inside = np.abs(d) < allowed
-        p_value = np.where(error == 0, np.where(inside, 0.0, 1.0), p_value)
-        centre, low, high = (np.where(allowed > 0, x / allowed, np.inf * np.sign(x)) for x in (d, d - half, d + half))
-    passed = (p_value <= alpha) & (allowed > 0)
-    return Equivalence(centre, low, high, np.asarray(p_value), np.asarray(passed), 1.0, float(alpha))
+    return two_tests(d, size, *ends, upper, lower, df, 1.0, alpha)
+
+
+def _size_with_errors(reference: ArrayLike, margin: Margin) -> tuple[NDArray[np.float64], ...]:
+    """(M, Var M, Cov(d, M)) at each time, M in the observable's own units."""
+    values = as_replicas(reference, "reference")
+    size = absolute_size(reference, margin)
+    if margin.unit == "absolute":
+        return size, np.zeros_like(size), np.zeros_like(size)
+    sample = moments(values)
+    # What each replica adds to the error of each mean; nothing where it is missing.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        added = (values - sample.mean) / np.sqrt(sample.count * (sample.count - 1.0))
+    added = np.where(np.isfinite(values), added, 0.0)
+    of_size = margin.size * np.sign(sample.mean[-1] - sample.mean[0]) * (added[:, -1] - added[:, 0])
+    return size, np.full_like(size, float(np.sum(of_size**2))), -(of_size @ added)
 
 
 def absolute_size(reference: ArrayLike, margin: Margin) -> NDArray[np.float64]:
-    """The margin in the observable's own units at each time, (times,)."""
+    """The margin "absolute" or "progress" in the observable's own units at each time, (times,)."""
     values = as_replicas(reference, "reference")
-    times = values.shape[1:]
     if margin.unit == "absolute":
-        return np.full(times, float(margin.size))
-    with np.errstate(invalid="ignore"):
-        ends = [np.mean(x[np.isfinite(x)]) if np.isfinite(x).any() else np.nan for x in (values[:, 0], values[:, -1])]
-    return np.full(times, margin.size * abs(ends[1] - ends[0]))
+        return np.full(values.shape[1:], float(margin.size))
+    means = moments(values).mean
+    return np.full(values.shape[1:], margin.size * abs(float(means[-1] - means[0])))

@@ -30,8 +30,8 @@ class Verdict:
     numbers" or "not finite" (see `verdict`); None otherwise. `not_finite` counts what was left out because it is not
     finite, though its replica has not diverged. `says_diverged` tells whether divergence was passed to `verdict`, or
     judged by values that are not finite. `difference_level` is the level that `difference_p_values` were held against,
-    where it isn't alpha: at one look of several. `one_path` is the arm, "reference" or "other", whose replicas agree
-    at every time while those of the other arm don't.
+    where it isn't alpha: at one look of several; `divergence_level` likewise of the rates. `one_path` is the arm,
+    "reference" or "other", whose replicas agree at every time while those of the other arm don't.
     """
 
     kind: Kind
@@ -53,6 +53,7 @@ class Verdict:
     says_diverged: bool = True
     one_path: str | None = None
     difference_level: float | None = None
+    divergence_level: float | None = None
 
     def sentence(self) -> str:
         """The verdict, the numbers behind it and what it conditions on, in one sentence."""
@@ -70,7 +71,8 @@ class Verdict:
         if smallest <= (self.alpha if self.difference_level is None else self.difference_level):
             time = int(np.nanargmin(self.difference_p_values))
             found.append(f"the means, most clearly at time index {time} (corrected p = {smallest:.2g})")
-        if self.divergence is not None and self.divergence.p_value <= self.alpha:
+        rates_level = self.alpha if self.divergence_level is None else self.divergence_level
+        if self.divergence is not None and self.divergence.p_value <= rates_level:
             rates = "the rates of divergence" if self.says_diverged else "the shares of replicas that are not finite"
             found.append(f"{rates} (corrected p = {self.divergence.p_value:.2g})")
         return "Different in " + " and in ".join(found)

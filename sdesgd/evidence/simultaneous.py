@@ -66,7 +66,8 @@ def simultaneous_level(
     if not influences.size:
         return float(one_time[-1])
     # Fᵀ F is the correlation of the errors over the times.
-    factor = np.asarray(np.linalg.qr(influences / np.sqrt((influences**2).sum(axis=0)), mode="r"), np.float32)
+    scaled = influences / np.sqrt((influences**2).sum(axis=0))
+    factor = np.asarray(np.linalg.qr(scaled, mode="r"), np.float32)
     generator = np.random.default_rng(seed)
     paths, alive = np.zeros((draws, factor.shape[1]), np.float32), np.ones(draws, bool)
     before, c = 0.0, np.inf

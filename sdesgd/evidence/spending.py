@@ -58,7 +58,7 @@ def nominal_levels(
     """
     check_probability(alpha, "alpha")
     t = np.asarray(fractions, np.float64)
-    if t.ndim != 1 or not len(t) or t[0] <= 0 or t[-1] > 1 or np.any(np.diff(t) <= 0):
+    if t.ndim != 1 or not len(t) or not (t[0] > 0 and t[-1] <= 1 and np.all(np.diff(t) > 0)):
         raise InputError(f"fractions are {list(fractions)}: pass shares of the information that grow, up to 1")
     if sides not in (1, 2):
         raise InputError(f"sides is {sides}: pass 1 or 2")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sdesgd.evidence import nominal_levels, simultaneous_level
+from sdesgd.evidence import equivalence_test, nominal_levels, simultaneous_level
+from tests.refusals import refused
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
@@ -21,8 +22,8 @@ def processes(generator, replicas, times, correlation):
     return values
 
 
-def brownian_bound(correlation, fractions, alpha, bound):
-    """P(no earlier crossing, crossing now) of simulated Brownian motions of a given correlation over the times."""
+def crossings(correlation, fractions, bound):
+    """(looks, paths): whether the largest of simulated Brownian motions, of this correlation, is beyond the bound."""
     generator = np.random.default_rng(0)
     factor = np.linalg.cholesky(correlation)
     steps = np.sqrt(np.diff([0.0, *fractions]))[:, None, None] * generator.standard_normal(
@@ -45,7 +46,7 @@ def test_one_time_many_times_over_is_one_time():
     reference, other = generator.standard_normal((50, 1)), generator.standard_normal((200, 1))
     one = simultaneous_level(reference, other, FRACTIONS)
     assert one == pytest.approx(nominal_levels(FRACTIONS, sides=2)[-1], rel=4 / math.sqrt(850))
-    many = simultaneous_level(np.tile(reference, 7), np.tile(other, 7) * np.arange(1, 8), FRACTIONS)
+    many = simultaneous_level(np.tile(reference, 7) * np.arange(1, 8), np.tile(other, 7) * np.arange(1, 8), FRACTIONS)
     assert many == pytest.approx(one, rel=4 / math.sqrt(850))
 
 
@@ -70,7 +71,60 @@ def test_maxima_of_several_looks_exceed_a_level_that_was_corrected_for_the_times
 
     def total(pointwise):
         bounds = stats.norm.isf(np.array(pointwise) / 2)[:, None]
-        return np.mean(brownian_bound(correlation, FRACTIONS, 0.05, bounds).any(axis=0))
+        return np.mean(crossings(correlation, FRACTIONS, bounds).any(axis=0))
 
     assert total(levels) == pytest.approx(0.05, abs=0.0025)
     assert total(naive) > 0.053
+
+
+@pytest.mark.slow
+def test_coverage_of_the_gap_at_the_time_that_the_data_picked():
+    """0.3 standard deviations at each of twelve times, two looks, the first of which ends it if its worst gap is large.
+
+    Pointwise intervals of 95 % miss the gap at the worst time far more often.
+    """
+    generator, repetitions = np.random.default_rng(5), 500
+    covered = pointwise = 0
+    for _ in range(repetitions):
+        reference, other = processes(generator, 80, 12, 0.5), processes(generator, 240, 12, 0.5) + 0.3
+        for fractions, n in (((0.5,), 40), ((0.5, 1.0), 80)):
+            one, two = reference[:n], other[: 3 * n]
+            level = simultaneous_level(one, two, fractions, draws=4000)
+            test = equivalence_test(one, two, alpha=level / 2)
+            worst = int(np.argmax(np.abs(test.standardized)))
+            if abs(test.standardized[worst]) > 0.55:
+                break
+        covered += test.low[worst] < 0.3 < test.high[worst]
+        alone = equivalence_test(one, two, alpha=0.025)
+        pointwise += alone.low[worst] < 0.3 < alone.high[worst]
+    assert covered / repetitions > 0.95 - 3 * math.sqrt(0.05 * 0.95 / repetitions), covered
+    assert pointwise / repetitions < 0.85, pointwise
+
+
+def test_missing_replicas_and_constant_times_are_left_out():
+    generator = np.random.default_rng(6)
+    reference, other = processes(generator, 3000, 4, 0.5), processes(generator, 3000, 4, 0.5)
+    plain = simultaneous_level(reference, other)
+    start = np.full((3000, 1), 2.5)
+    assert simultaneous_level(np.hstack([start, reference]), np.hstack([start, other])) == pytest.approx(plain)
+    lost = reference.copy()
+    lost[:60, 2:] = np.nan
+    lost[60:, 3][:-1] = np.nan  # a single replica is left: no interval there
+    assert simultaneous_level(lost, other) == pytest.approx(
+        simultaneous_level(reference[:, :3], other[:, :3]), rel=4 / math.sqrt(5000)
+    )
+    assert simultaneous_level(start, start, FRACTIONS) == nominal_levels(FRACTIONS, sides=2)[-1]
+    assert simultaneous_level(1e-200 * reference, 1e-200 * other) == pytest.approx(plain, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: simultaneous_level(np.ones((3, 2)), np.ones((3, 4))), "same times"),
+        (lambda: simultaneous_level(np.ones((3, 2)), np.ones((3, 2)), (0.5, 0.2)), "fractions are"),
+        (lambda: simultaneous_level(np.ones((3, 2)), np.ones((3, 2)), alpha=2), "alpha is 2"),
+        (lambda: simultaneous_level(np.ones((3, 2)), np.ones((3, 2)), draws=0), "draws is 0"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    refused(call, message)
