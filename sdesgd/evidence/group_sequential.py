@@ -48,7 +48,8 @@ class GroupSequential:
     Welch's |t| over all times and observables, at that look, is beyond what relabelled replicas reach with the
     probability that may be spent there. The relabellings are drawn stage by stage, so that a relabelled path of looks
     has the law of the observed one where the two ensembles have one law: the test of all looks is then exact; for equal
-    means alone it is asymptotically right.
+    means alone it is approximately right (0.09 for 0.05 was measured where the smaller ensemble, of 10 to 40 replicas,
+    has nine times the variance of the larger, and 0.08 where it is uncorrelated over the times and the larger isn't).
 
     A verdict that has fallen stays. If replicas diverge, half of α goes to the test of the rates of divergence, which
     spends it look by look by Bonferroni's inequality.
