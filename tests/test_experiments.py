@@ -2,17 +2,16 @@
 
 import dataclasses
 import json
-import re
 import shutil
 
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 
 import sdesgd as sg
-from experiments import run, sgd_vs_sde, sgd_vs_sde_problem, sgd_vs_sde_report
+from experiments import run, sgd_vs_sde_problem
 from experiments.__main__ import EXPERIMENTS
+from sdesgd.comparison import protocol
 
 TOY = [
     "sgd-vs-sde",
@@ -64,12 +63,12 @@ def test_a_run_describes_itself(finished):
     assert manifest["dtype"] in ("float32", "float64")
     assert manifest["chunk_size"] == 24
     assert min(manifest["blocks"]["SGD"]) >= 1
-    with xr.open_dataset(finished / "trajectories.nc", engine="h5netcdf") as dataset:
-        assert list(dataset["arm"].values) == ["SGD", "Gaussian SGD", "SDE", "SVAG"]
-        assert dataset["train_loss"].shape == (4, 6, 3)
-        np.testing.assert_allclose(dataset["time"], [0, 0.1, 0.2])
-        start = dataset["train_loss"].isel(time=0).values
-        assert np.ptp(start) < 1e-6, "all arms have one start"
+    dataset = sg.Comparison.load(finished / "trajectories.nc").to_xarray()
+    assert list(dataset["arm"].values) == ["SGD", "Gaussian SGD", "SDE", "SVAG"]
+    assert dataset["train_loss"].shape == (4, 6, 3)
+    np.testing.assert_allclose(dataset["time"], [0, 0.1, 0.2])
+    start = dataset["train_loss"].isel(time=0).values
+    assert np.ptp(start) < 1e-6, "all arms have one start"
     svg = (finished / "figure.svg").read_text()
     assert "<svg" in svg
     assert len((finished / "figure.png").read_bytes()) > 20_000
@@ -96,8 +95,8 @@ def test_summary_holds_the_verdicts_and_the_card(finished):
 def test_redraw_computes_nothing(finished, monkeypatch, capsys):
     for name in ("figure.png", "figure.svg"):
         (finished / name).unlink()
-    monkeypatch.setattr(sg, "simulate", None)
-    monkeypatch.setattr(sg, "simulate_coupled", None)
+    monkeypatch.setattr("sdesgd.comparison.protocol.simulate", None)
+    monkeypatch.setattr("sdesgd.comparison.protocol.simulate_coupled", None)
     extra = finished.parent / "copy.svg"
     assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(finished), "--figure", str(extra)]) == 0
     assert (finished / "figure.png").exists()
@@ -109,8 +108,8 @@ def test_redraw_computes_nothing(finished, monkeypatch, capsys):
 
 
 def test_the_same_command_reuses_finished_stages(results, finished, monkeypatch):
-    monkeypatch.setattr(sg, "simulate", None)
-    monkeypatch.setattr(sg, "simulate_coupled", None)
+    monkeypatch.setattr("sdesgd.comparison.protocol.simulate", None)
+    monkeypatch.setattr("sdesgd.comparison.protocol.simulate_coupled", None)
     before = (finished / "summary.json").read_text()
     assert run.main(EXPERIMENTS, [*TOY, "--results", str(results)]) == 0
     assert (finished / "summary.json").read_text() == before
@@ -118,19 +117,20 @@ def test_the_same_command_reuses_finished_stages(results, finished, monkeypatch)
 
 
 def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, capsys):
-    real, calls = sg.simulate, []
+    real, calls = protocol.simulate, []
 
     def cut_short(dynamics, *arguments, **options):
         calls.append(type(dynamics).__name__)
         out = real(dynamics, *arguments, **options)
         return dataclasses.replace(out, interrupted=calls == ["SGD", "SVAG"])
 
-    monkeypatch.setattr(sg, "simulate", cut_short)
+    monkeypatch.setattr(protocol, "simulate", cut_short)
     command = [*TOY, "--results", str(tmp_path)]
     assert run.main(EXPERIMENTS, command) == 130
     assert "run the same command again" in capsys.readouterr().err
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
-    assert {p.name for p in (folder / "stages").glob("*.nc")} == {"sgd.nc", "gaussian-sde.nc", "svag.partial.nc"}
+    kept = {"sgd-0.nc", "gaussian-sgd-and-sde-0.nc", "sde-at-h-and-h-over-2-0.nc", "svag-0.partial.nc"}
+    assert {p.name for p in (folder / "stages").glob("*.nc")} == kept
     assert not (folder / "summary.json").exists()
     assert run.main(EXPERIMENTS, command) == 0
     assert calls == ["SGD", "SVAG", "SVAG"]
@@ -145,13 +145,13 @@ def test_a_run_that_diverges_still_reports(tmp_path, capsys):
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["diverged"]["SGD"] > 0
-    assert "diverged replicas of 6" in capsys.readouterr().out
+    assert "of 6 replicas of SGD diverged" in capsys.readouterr().out
 
 
 def test_a_damaged_stage_is_computed_again(tmp_path, results, finished, capsys):
     copy = tmp_path / "sgd-vs-sde" / finished.name
     shutil.copytree(finished, copy)
-    (copy / "stages" / "svag.nc").write_bytes(b"\x89HDF broken")
+    (copy / "stages" / "svag-0.nc").write_bytes(b"\x89HDF broken")
     assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
     assert "computing that stage again" in " ".join(capsys.readouterr().err.split())
     assert json.loads((copy / "summary.json").read_text()) == json.loads((finished / "summary.json").read_text())
@@ -252,80 +252,3 @@ def test_a_summary_of_another_kind_is_refused(tmp_path, capsys):
 def test_unknown_options_are_refused(capsys):
     assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--lerning-rate", "0.1"]) == 2
     assert "learning-rate" in capsys.readouterr().err
-
-
-def planted(shift_sde=0.0, shift_gaussian=0.0, replicas=200, seed=0):
-    """Arms of normal numbers at three times, the first constant; shifts in SDs of SGD."""
-    rng = np.random.default_rng(seed)
-    shared = rng.normal(size=(replicas, 3))
-    arms = {
-        "SGD": rng.normal(size=(replicas, 3)),
-        "Gaussian SGD": shared + shift_gaussian,
-        "SDE": shared + 0.01 * rng.normal(size=(replicas, 3)) + shift_sde,
-    }
-    for values in arms.values():
-        values[:, 0] = 1.0
-    data = {
-        name: (("arm", "replica", "time"), np.stack(list(arms.values()))) for name in sgd_vs_sde_problem.OBSERVABLES
-    }
-    return xr.Dataset(data, {"arm": list(arms), "time": [0.0, 1.0, 2.0]})
-
-
-@pytest.mark.parametrize(
-    ("dataset", "kind", "total", "non_gaussian", "discretisation"),
-    [
-        (planted(), "equivalent", 0, 0, 0),
-        (planted(shift_sde=1.0), "different", -1, 0, -1),
-        (planted(shift_sde=1.0, shift_gaussian=1.0), "different", -1, -1, 0),
-        (planted(replicas=20), "inconclusive", 0, 0, 0),
-    ],
-)
-def test_the_judge_names_the_part_and_its_sign(dataset, kind, total, non_gaussian, discretisation):
-    """SGD − SDE < 0 when the SDE lies above; Gaussian SGD and the SDE shifted together is non-Gaussianity."""
-    config = sgd_vs_sde_problem.Config(replicas=dataset.sizes["replica"])
-    check = xr.concat([dataset.sel(arm="SDE"), dataset.sel(arm="SDE")], "arm")
-    judged = sgd_vs_sde.judge(dataset, check, config)["train_loss"]
-    assert judged["kind"] == kind
-    assert (judged["replicas_needed"] is not None) == (kind == "inconclusive")
-    for part, want in (
-        ("total", total),
-        ("non_gaussianity", non_gaussian),
-        ("discretisation", discretisation),
-    ):
-        low, mean, high = (judged[part][k][-1] for k in ("low", "mean", "high"))
-        assert low - 0.15 < want < high + 0.15, part
-        assert low <= mean <= high
-    total_width, coupled_width = (judged[p]["high"][-1] - judged[p]["low"][-1] for p in ("total", "discretisation"))
-    if discretisation == 0:  # else SGD's estimated SD widens it too
-        assert coupled_width < 0.1 * total_width
-    assert all(abs(m) < 1e-12 for m in judged["h_against_half"]["mean"][1:])
-
-
-def test_the_judges_intervals_cover_and_count_the_uncertain_deviation():
-    """True gap 0.8 SD, coupled within 0.1 SD: 95 % of 300 intervals cover, for the total and the coupled part alike."""
-    rng, hits, repetitions = np.random.default_rng(1), {"total": 0, "discretisation": 0}, 300
-    for _ in range(repetitions):
-        sgd, gaussian = rng.normal(size=(2, 64, 1))
-        sde = gaussian - 0.8 + 0.1 * rng.normal(size=(64, 1))
-        total = sgd_vs_sde._negative(sg.evidence.equivalence_test(sgd, sde, alpha=0.025))
-        coupled = sgd_vs_sde._coupled(sg.evidence.paired_difference(gaussian, sde), sgd)
-        for name, part in (("total", total), ("discretisation", coupled)):
-            hits[name] += part["low"][0] < 0.8 < part["high"][0]
-    allowed = 4 * np.sqrt(0.95 * 0.05 / repetitions)
-    for name, count in hits.items():
-        assert abs(count / repetitions - 0.95) < allowed, name
-
-
-def test_the_sentence_names_parts_signs_and_the_step():
-    dataset = planted(shift_sde=1.0)
-    config = sgd_vs_sde_problem.Config(replicas=200)
-    judged = sgd_vs_sde.judge(dataset, xr.concat([dataset.sel(arm="SDE")] * 2, "arm"), config)
-    summary = {"observables": judged, "config": dataclasses.asdict(config)}
-    text = sgd_vs_sde_report.sentence(summary, "train_loss")
-    total = judged["train_loss"]["total"]["mean"][judged["train_loss"]["worst_time"]]
-    assert text.startswith("different; least alike at step ")
-    assert f"SGD − SDE = {total:+.2f}" in text
-    assert total < -0.5
-    finite, other = re.search(r"\((\S+) ± \S+ by finite η, (\S+) ± \S+ by non-Gaussian", text).groups()
-    assert float(finite) < -0.5 < float(other)
-    assert sgd_vs_sde_report.answer(summary) == "No: 6 of 6 observables differ, 0 are equivalent."

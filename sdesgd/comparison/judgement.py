@@ -110,14 +110,16 @@ def joint_laws(arms: Mapping[str, Trajectories], seed: int) -> dict[str, float |
 
 
 def scalars_of(run: Trajectories, labels: Mapping[str, str] | None) -> tuple[Trajectories, dict[str, str]]:
-    """The run with each component of a vector observable as an observable of its own, and what all are called.
+    """The run with each component of a vector as an observable of its own, in the order of the labels; and all labels.
 
     Args:
         run: of any dynamics.
         labels: name → label with units; the name itself where there is none.
     """
     values, said = {}, {}
-    for name, array in run.values.items():
+    ordered = [name for name in labels or {} if name in run.values]
+    for name in ordered + [name for name in run.values if name not in ordered]:
+        array = run.values[name]
         label = (labels or {}).get(name, name)
         if array.ndim == 2:
             values[name], said[name] = array, label

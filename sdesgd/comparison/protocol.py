@@ -267,10 +267,13 @@ def _first_params(run: Trajectories) -> Trajectories:
 
 
 def _replica(stacked: PyTree, problem: Problem) -> PyTree:
-    """The first of params with a replica axis, as the problem has them."""
+    """The first of params with a replica axis, as the problem has them; those of a file are a dict by path."""
     moving = eqx.filter(problem.params, eqx.is_inexact_array)
-    first = jax.tree.map(lambda x, y: None if x is None else y[0], moving, eqx.filter(stacked, eqx.is_inexact_array))
-    return eqx.combine(first, problem.params)
+    if jax.tree.structure(eqx.filter(stacked, eqx.is_inexact_array)) == jax.tree.structure(moving):
+        first = jax.tree.map(lambda x: x[0], eqx.filter(stacked, eqx.is_inexact_array))
+    else:
+        first = jax.tree_util.tree_map_with_path(lambda path, _: stacked[jax.tree_util.keystr(path)][0], moving)
+    return eqx.combine(jax.tree.map(jax.numpy.asarray, first), problem.params)
 
 
 def _arms(monitor, sgd_runs, pairs, extra, labels) -> dict[str, Trajectories]:
