@@ -64,7 +64,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         replicas=replicas,
         max_minutes=config.max_minutes,
         substeps=config.substeps,
-        check_replicas=config.check_replicas,
+        check_replicas=config.check_replicas or None,
         svag=0 if config.momentum else config.svag_ell,
         title=f"{describe(config)} on {config.data}",
         keep=keep,
@@ -90,7 +90,7 @@ def _check(config: Config) -> None:
     for name, least in (("width", 1), ("depth", 1), ("svag_ell", 0), ("seed", 0)):
         if getattr(config, name) < least:
             raise InputError(f"{name} is {getattr(config, name)}: pass at least {least}")
-    if config.check_replicas < 2:
+    if config.check_replicas == 1 or config.check_replicas < 0:
         raise InputError(f"check_replicas is {config.check_replicas}: an error bar needs at least 2")
 
 

@@ -34,7 +34,7 @@ from sdesgd.trajectories import Trajectories
 Observables = Mapping[str, Callable[[PyTree], Any]] | Callable[[PyTree], Mapping[str, Any]]
 # Replicas of a batch; the pilot is one of each. A pair costs as many gradients as dozens of SGD's runs.
 _BATCHES = (32, 12)
-_CHECK_REPLICAS = 8
+_CHECK_REPLICAS, _LARGEST_CHECK = 8, 32
 
 
 def compare(
@@ -92,7 +92,8 @@ def compare(
         save_every: steps between saves, a divisor of num_steps; None: about twelve saves.
         params: the start; None: the problem's.
         substeps: of the SDE, per step of SGD.
-        check_replicas: pairs of the check of the SDE's own step, h against h/2; None: 8, or fewer with fewer replicas.
+        check_replicas: pairs of the check of the SDE's own step, h against h/2; None: 8,
+            and up to 32 until it is within the margin.
         svag: ℓ of an SVAG arm; 0 for none.
         title: the net or problem in words; empty: the type of params.
         keep: how a finished batch of replicas is kept, (name, compute) → runs; None: in memory alone.
@@ -195,6 +196,12 @@ def compare(
     try:
         if ended != "interrupted":
             check.grow(1, progress)
+            while (
+                check_replicas is None
+                and check.replicas < _LARGEST_CHECK
+                and _unresolved(monitor, sgd_runs, check, labels)
+            ):
+                check.grow(check.replicas + 1, progress)
             if svag:
                 extra.cost = cost(SVAG(eta, S, svag, law))
                 extra.grow(pairs.replicas, progress)
@@ -258,6 +265,19 @@ def _check(num_steps, replicas, max_minutes, max_replicas, substeps, check_repli
             continue
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InputError(f"{name} is {shown(value)}: pass a whole number of at least {least}")
+
+
+def _unresolved(
+    monitor: GroupSequential, sgd_runs: Ensemble, check: Ensemble, labels: Mapping[str, str] | None
+) -> bool:
+    """Whether h against h/2 isn't within the margin yet at some observable's time that is furthest from equivalence."""
+    (sgd,), (h, half) = sgd_runs.trajectories(), check.trajectories()
+    sgd, h, half = (judgement.scalars_of(run, labels)[0] for run in (sgd, h, half))
+    for name, margin in as_margins(monitor.margin, monitor.verdicts).items():
+        part, k = judgement.coupled(h, half, name, sgd.values[name]), monitor.verdicts[name].worst_time
+        if margin.unit == "deviation" and max(abs(part.low[k]), abs(part.high[k])) > margin.size:
+            return True
+    return False
 
 
 def _first_params(run: Trajectories) -> Trajectories:
