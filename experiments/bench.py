@@ -251,7 +251,7 @@ def memory_row(sizes: str) -> Row:
 
 def measure(rounds: int) -> tuple[list[Row], list[str]]:
     """All rows, and remarks to print below them. The peers come last: torch's threads stay alive."""
-    from experiments import bench_convolutions, bench_peers, bench_sweep
+    from experiments import bench_comparison, bench_convolutions, bench_peers, bench_sweep
 
     rows: list[Row] = []
     remarks: list[str] = []
@@ -260,7 +260,7 @@ def measure(rounds: int) -> tuple[list[Row], list[str]]:
         rows += part(rounds)
     sweeps = (bench_sweep.overhead, bench_sweep.two_workers)
     peers = (bench_peers.small_equation, bench_sweep.replicas_of_sgd)
-    for part in (*sweeps, *peers, bench_convolutions.convolutions):
+    for part in (bench_comparison.gradients, *sweeps, *peers, bench_convolutions.convolutions):
         errors.print(f"measuring: {part.__name__.replace('_', ' ')}", highlight=False)
         measured, said = part(rounds)
         rows += measured

@@ -75,6 +75,7 @@ _DENSE_ON_CPU: dict[str, Any] = {
     "replicas": "80",
     "check_replicas": 48,
     "substeps": 2,
+    "svag_ell": 4,
 }
 _ON_CPU: dict[str, dict[str, Any]] = {
     "mlp": {},
@@ -91,6 +92,7 @@ _ON_CPU: dict[str, dict[str, Any]] = {
         "replicas": "76",
         "check_replicas": 20,
         "substeps": 2,
+        "svag_ell": 2,
     },
 }
 # Full width, the paper's small batch; as many examples as there are, in whole batches.

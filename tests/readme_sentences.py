@@ -28,9 +28,10 @@ RESULTS = [
         "sgd_vs_sde",
         values.demo,
         """
-        Here, at η = {eta}, it predicts most of it. At step {step}, where the train losses differ most, SGD's is
-        {train} standard deviations above the SDE's, {train_eta} of it because η is finite; the test loss is {test}
-        above, {test_eta} of it for that reason. (Each is the largest of {times} times
+        Here, at η = {eta}, SGD's train loss is {train} standard deviations above the SDE's at step {step}, the step
+        where the two are least alike, with a 95 % interval of {interval} for all {times} saved steps at once;
+        {train_eta} of it because η is finite. It took one look at {sgd} runs of SGD and {pairs} coupled pairs of the
+        other two.
         """,
     ),
     Sentence(
@@ -221,9 +222,9 @@ RESULTS = [
 # Words with numbers that are no results: definitions, sizes of what is run, how long it takes.
 NO_RESULTS = [
     "You need Python 3.11 or newer and make",
-    "The installation takes a minute or two, the demo two to four minutes on two cores.",
-    "trains a small net on 500 real MNIST digits 128 times by SGD",
-    "In the large panels four ensembles start from one point",
+    "The installation takes a minute or two, the demo one to three minutes on two cores.",
+    "trains a small net on 500 real MNIST digits by SGD",
+    "In the large panels three ensembles start from one point",
     "Coloured bands are pointwise 95 % intervals of the means",
     "a two one-sided test (TOST)",
     "Keskar et al. 2016, with their batch norm and dropout: F1 and F2 are five and seven dense layers, C1 two "

@@ -20,15 +20,17 @@ def gap(summary: dict, name: str, part: str = "total") -> str:
 
 def demo(s: dict) -> dict[str, str]:
     train = s["observables"]["train_loss"]
-    assert s["observables"]["test_loss"]["worst_time"] == train["worst_time"]
+    worst, (look,) = train["worst"], s["looks"]
+    assert s["ended"] == "decided"
     return {
         "eta": f"{s['config']['learning_rate']:g}",
-        "step": str(train["worst_time"] * s["config"]["save_every"]),
-        "train": gap(s, "train_loss"),
+        "step": str(worst["step"]),
+        "train": f"{worst['mean']:.2f}",
+        "interval": f"[{worst['low']:.2f}, {worst['high']:.2f}]",
         "train_eta": gap(s, "train_loss", "discretisation"),
-        "test": gap(s, "test_loss"),
-        "test_eta": gap(s, "test_loss", "discretisation"),
         "times": str(len(train["total"]["mean"]) - 1),
+        "sgd": str(look[0]),
+        "pairs": str(look[1]),
     }
 
 

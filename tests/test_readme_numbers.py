@@ -91,7 +91,7 @@ def test_every_number_is_that_of_a_stored_summary():
     [
         ("69.6 ± 0.8 %", "69.7 ± 0.8 %"),
         ("step and +4.2 for", "step and −4.2 for"),
-        ("1.52 ± 0.30", "1.52 ± 0.03"),
+        ("**α = 0.92 [0.86, 0.98]**", "**α = 0.92 [0.68, 0.98]**"),
         ("measured power 1.00", "measured power 0.50"),
         ("by a factor of 2.3", "by a factor of 3.2"),
         ("**β = 0.21 [0.12, 0.30]**", "**β = 0.21 [0.15, 0.30]**"),

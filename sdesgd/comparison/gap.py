@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -16,14 +16,19 @@ from sdesgd.dynamics.sde import SDE
 from sdesgd.dynamics.sgd import GaussianSGD
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
+from sdesgd.results import Result
 from sdesgd.simulation.driver import simulate
 from sdesgd.trajectories.result import Trajectories
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 _PART = "part"  # of a pair's identity: which of the two
 
 
-@dataclasses.dataclass(frozen=True)
-class Gap:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Gap(Result):
     """E[observable] under Gaussian SGD minus under the SDE, replica by replica on shared increments.
 
     Attributes:
@@ -38,6 +43,34 @@ class Gap:
     standard_error: dict[str, np.ndarray]
     differences: dict[str, np.ndarray]
     diverged: np.ndarray
+
+    def __str__(self) -> str:
+        lost, count = int(np.sum(self.diverged)), len(self.diverged)
+        lines = [f"Gaussian SGD − SDE on shared increments, {count} pairs" + (f", {lost} diverged" if lost else "")]
+        for name, mean in self.mean.items():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                clearest = np.nan_to_num(np.abs(mean) / self.standard_error[name], nan=-1.0, posinf=-1.0)
+            k = np.unravel_index(int(np.argmax(clearest)), clearest.shape)
+            number = f"{mean[k]:+.4g} ± {self.standard_error[name][k]:.2g} (standard error)"
+            lines.append(f"{name}: {number} at t = {self.time[k[0]]:.4g}, where it is clearest")
+        return "\n".join(lines)
+
+    def plot(self) -> "Figure":
+        """The gap of each observable against time, with 95 % bands."""
+        from sdesgd.plot import gap
+
+        return gap.figure_of(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """mean_NAME and standard_error_NAME over time."""
+        import xarray as xr
+
+        variables: dict = {}
+        for name, mean in self.mean.items():
+            dims = ["time", *(f"{name}_{k}" for k in range(np.ndim(mean) - 1))]
+            variables[f"mean_{name}"] = (dims, mean)
+            variables[f"standard_error_{name}"] = (dims, self.standard_error[name])
+        return xr.Dataset(variables, {"time": self.time})
 
 
 class _Pair(eqx.Module):

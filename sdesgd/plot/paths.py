@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from sdesgd import evidence
 from sdesgd.errors import InputError, require_known
@@ -153,3 +154,26 @@ def _laws(stationary: Any, late: np.ndarray) -> tuple[dict[str, np.ndarray], np.
         raise InputError(f"the stationary comparison has {len(stationary.minimum)} dimensions: pass one of two")
     measured = {"SGD": stationary.measured} if np.isfinite(stationary.measured).all() else {}
     return measured | stationary.theories, stationary.minimum
+
+
+def figure_of(result: "Trajectories") -> Figure:
+    """One panel for each observable that is a number.
+
+    Args:
+        result: of ``sg.simulate``.
+
+    Raises:
+        InputError: no observable is a number.
+    """
+    names = [name for name, values in result.values.items() if np.ndim(values) == 2]
+    if not names:
+        raise InputError("no observable is a number at each save: draw vectors with sg.plot.trajectories")
+    columns = min(3, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure = style.figure(max(5.0, 4.2 * columns), 0.6 + 3.2 * rows)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.remove()
+    for name, axis in zip(names, axes.flat, strict=False):
+        trajectories(result, axis, observable=name, label="mean")
+    return style.settled(figure)

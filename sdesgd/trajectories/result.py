@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -11,14 +11,18 @@ from jaxtyping import PyTree
 
 from sdesgd.errors import InputError, shown
 from sdesgd.netcdf import read_netcdf, write_netcdf
+from sdesgd.results import Result
 from sdesgd.trajectories import file as trajectory_file
 from sdesgd.trajectories.file import RESERVED, free_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Trajectories", "check_names"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Trajectories:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Trajectories(Result):
     """Observables of R replicas at T times (the start included).
 
     Attributes:
@@ -51,6 +55,33 @@ class Trajectories:
     def __post_init__(self):
         if self.stopped is None:
             object.__setattr__(self, "stopped", np.full(len(self.diverged), -1, np.int32))
+
+    def __str__(self) -> str:
+        lost, count = int(np.sum(self.diverged)), len(self.diverged)
+        head = f"{count} replicas, {len(self.time)} saves up to step {self.step[-1]} (t = {self.time[-1]:.4g})"
+        if lost:
+            head += f", {lost} diverged"
+        if self.interrupted:
+            head += ", interrupted"
+        lines = [head]
+        for name, values in self.values.items():
+            if np.ndim(values) != 2:
+                lines.append(f"{name}: of shape {np.shape(values)[2:]} at each save")
+                continue
+            last = np.asarray(values[:, -1], float)
+            last = last[np.isfinite(last)]
+            if len(last) < 2:
+                lines.append(f"{name}: finite at the end in {len(last)} replicas")
+                continue
+            error = np.std(last, ddof=1) / np.sqrt(len(last))
+            lines.append(f"{name}: mean {np.mean(last):.5g} ± {error:.2g} (standard error) at the end")
+        return "\n".join(lines)
+
+    def plot(self) -> "Figure":
+        """Each observable that is a number against time: mean, 95 % band and single replicas."""
+        from sdesgd.plot import paths
+
+        return paths.figure_of(self)
 
     def to_xarray(self) -> xr.Dataset:
         """Dataset with dimensions replica, time (and NAME_0, NAME_1, … for arrays), observables as variables.
