@@ -150,12 +150,13 @@ class Together(eqx.Module):
         return found if self.names is None else {name: found[name] for name in self.names}
 
 
-def of_problem(problem: Problem, key: PRNGKeyArray | None = None) -> Together:
+def of_problem(problem: Problem, key: PRNGKeyArray | None = None, start: PyTree = None) -> Together:
     """The observables that every problem has: loss, ‖θ − θ₀‖², ‖g‖² and tr C.
 
     Args:
-        problem: the finite sum; θ₀ are its params.
+        problem: the finite sum.
         key: of groups and masks, of one draw that all times share; needed where the loss has any.
+        start: θ₀; None: the problem's params.
 
     Raises:
         InputError: a problem with groups or masks, and no key.
@@ -165,7 +166,7 @@ def of_problem(problem: Problem, key: PRNGKeyArray | None = None) -> Together:
     key = key if problem.needs_key else None
     parts: dict[str, Callable] = {
         "loss": Loss(problem, key),
-        "distance_squared": SquaredDistance(problem.params),
+        "distance_squared": SquaredDistance(problem.params if start is None else problem.like(start)),
         "gradient_moments": GradientMoments(problem, key),
     }
     return Together(parts)

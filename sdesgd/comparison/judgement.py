@@ -8,6 +8,7 @@ import numpy as np
 
 from sdesgd import evidence
 from sdesgd.comparison.result import GapEstimate, WorstGap
+from sdesgd.evidence.margins import Margin, absolute_size
 from sdesgd.evidence.samples import common_constant
 from sdesgd.evidence.simultaneous import simultaneous_level
 from sdesgd.trajectories import Trajectories
@@ -127,18 +128,33 @@ def scalars_of(run: Trajectories, labels: Mapping[str, str] | None) -> tuple[Tra
         for place in np.ndindex(array.shape[2:]):
             entry = ",".join(map(str, place))
             values[f"{name}[{entry}]"] = array[(slice(None), slice(None), *place)]
-            said[f"{name}[{entry}]"] = f"{label} [{entry}]"
+            said[f"{name}[{entry}]"] = (labels or {}).get(f"{name}[{entry}]", f"{label} [{entry}]")
     return dataclasses.replace(run, values=values), said
 
 
-def against(reference: Trajectories, other: Trajectories, options: Mapping[str, Any]) -> dict[str, evidence.Verdict]:
-    """Verdicts of one look, name → verdict.
+def resolved(part: GapEstimate, index: int, margin: Margin, sgd: np.ndarray) -> bool:
+    """Whether a coupled difference is within the margin at a time, its whole interval.
+
+    Args:
+        part: in SGD's standard deviations.
+        index: of the time.
+        margin: in any unit.
+        sgd: (replicas, T).
+    """
+    size = float(margin.size)
+    if margin.unit != "deviation":
+        finite = sgd[:, index][np.isfinite(sgd[:, index])]
+        size = float(absolute_size(sgd, margin)[index] / np.std(finite, ddof=1)) if len(finite) > 1 else np.nan
+    return bool(max(abs(part.low[index]), abs(part.high[index])) <= size)
+
+
+def against(reference: Trajectories, other: Trajectories, **options: Any) -> dict[str, evidence.Verdict]:
+    """Verdicts of one look, at levels that aren't corrected for a number of replicas that the data chose.
 
     Args:
         reference: whose standard deviation is the unit.
         other: of any number of replicas.
-        options: of ``evidence.verdict``.
+        options: of ``evidence.GroupSequential``.
     """
-    return evidence.verdict(
-        reference.values, other.values, diverged=(reference.diverged, other.diverged), **dict(options)
-    )
+    monitor = evidence.GroupSequential(**options)
+    return monitor.look(reference.values, other.values, 1.0, diverged=(reference.diverged, other.diverged))

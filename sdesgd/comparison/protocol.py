@@ -1,6 +1,7 @@
 """SGD against its SDE, from one start, until the verdicts have fallen: ``compare``."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -19,13 +20,14 @@ from sdesgd.comparison.cost import gradients_per_replica
 from sdesgd.comparison.ensembles import Ensemble, Keep, Runs
 from sdesgd.comparison.gap import simulate_coupled
 from sdesgd.comparison.result import Comparison, Design
-from sdesgd.comparison.setting import rates_of, saves_about_twelve, setting_of
+from sdesgd.comparison.setting import check_margin_names, rates_of, saves_about_twelve, setting_of
 from sdesgd.comparison.validity import validity_card
 from sdesgd.dynamics import SDE, SGD, SVAG, Coupled, GaussianSGD
 from sdesgd.errors import InputError, shown
 from sdesgd.evidence import GroupSequential
 from sdesgd.evidence.decisions import replicas_to_decide
 from sdesgd.evidence.margins import as_margins
+from sdesgd.evidence.samples import check_probability
 from sdesgd.problem import Problem
 from sdesgd.results import NotEstablished
 from sdesgd.simulation import simulate
@@ -68,9 +70,10 @@ def compare(
     over times and observables), *inconclusive* otherwise.
 
     With ``replicas="decide"`` a pilot measures the variance of each ensemble, replicas are shared out by
-    √(variance/cost), where a step of SGD costs S gradients and one of a pair 5N, and looks at growing ensembles go on
-    until every verdict has fallen; their number is paid for by group-sequential levels, see
-    ``evidence.GroupSequential``. With a number there is one look at that many replicas of each arm.
+    √(variance/cost), where a step of SGD costs S gradients and one of a pair 5N, and the ensembles grow and are looked
+    at until every verdict is reached, or as many replicas as decide a gap of any size with power 0.9. Group-sequential
+    levels account for the repeated looks, see ``evidence.GroupSequential``; p-values of the joint laws and the verdicts
+    in ``against`` are those of one look. With a number there is one look at that many replicas of each arm.
 
     Assumes that replicas are what the law is over: params, data and schedule are given. Reshuffled epochs have no such
     SDE: SGD is then compared with that of a subset drawn afresh at each step.
@@ -88,7 +91,7 @@ def compare(
         alpha: level of "equivalent" and of "different".
         replicas: of each arm, or "decide".
         max_minutes: with "decide", the time after which no further look is begun.
-        max_replicas: with "decide", the largest number of an arm.
+        max_replicas: with "decide", the largest number of an arm; a pilot has 32 of SGD and 12 pairs in any case.
         save_every: steps between saves, a divisor of num_steps; None: about twelve saves.
         params: the start; None: the problem's.
         substeps: of the SDE, per step of SGD.
@@ -116,12 +119,14 @@ def compare(
     if not isinstance(problem, Problem):
         raise InputError(f"problem is {shown(problem)}: pass a Problem")
     _check(num_steps, replicas, max_minutes, max_replicas, substeps, check_replicas, svag)
-    save_every = saves_about_twelve(int(num_steps)) if save_every is None else save_every
+    if save_every is None:
+        save_every = saves_about_twelve(int(num_steps))
+    inputs.check_positive_integer("save_every", save_every)
     names = ("observables", "SGD", "pairs", "SVAG", "check", "card", "seed")
     keys = dict(zip(names, jr.split(inputs.as_key(key), len(names)), strict=True))
     seed = int(jr.randint(keys["seed"], (), 0, 2**20))
     if observables is None:
-        observables = ready.of_problem(problem, keys["observables"])
+        observables = ready.of_problem(problem, keys["observables"], params)
         labels = ready.LABELS | dict(labels or {})
     law = "no_replacement" if dynamics.sampling == "reshuffle" else dynamics.sampling
     eta, S, m = dynamics.learning_rate, dynamics.batch_size, dynamics.momentum
@@ -165,7 +170,12 @@ def compare(
             missing[f"card at the {when}"] = NotEstablished(str(refusal))
 
     measure("start", params)
-    monitor = GroupSequential(margin=margin, alpha=alpha, seed=seed)
+    check_margin_names(margin, observables, problem.params if params is None else params)
+    check_probability(alpha, "alpha")
+    # At least fifty relabelled paths may cross at the level alpha.
+    options: dict[str, Any] = dict(margin=margin, alpha=alpha, seed=seed)
+    options["permutations"] = max(999, math.ceil(50 / alpha) - 1)
+    monitor = GroupSequential(**options)
     ended, said = "fixed", dict(labels or {})
 
     def look(fraction: float) -> None:
@@ -208,19 +218,23 @@ def compare(
     except KeyboardInterrupt:
         ended = "interrupted"
     arms = _arms(monitor, sgd_runs, pairs, extra, labels)
-    measure("end", _replica(arms["SGD"].final_params, problem))
     sgd, two = arms["SGD"], arms["SDE"]
     gap, first, second = judgement.parts_of_the_gap(sgd, arms["Gaussian SGD"], two)
-    options = dict(margin=_deviations(margin), alpha=alpha, seed=seed)
-    beside = {"Gaussian SGD": judgement.against(sgd, arms["Gaussian SGD"], options)}
-    if "SVAG" in arms:
-        beside["SVAG"] = judgement.against(arms["SVAG"], two, options)
+    beside, laws = {}, {}
+    try:
+        measure("end", _replica(sgd.final_params, problem))
+        beside["Gaussian SGD"] = judgement.against(sgd, arms["Gaussian SGD"], **options)
+        if "SVAG" in arms:
+            beside["SVAG"] = judgement.against(arms["SVAG"], two, **options)
+        laws = judgement.joint_laws(arms, seed)
+    except KeyboardInterrupt:
+        missing["what is beside the verdicts"] = NotEstablished("interrupted", "the same call, run to completion")
     halves = {}
     if check.replicas:
         h, half = (judgement.scalars_of(run, labels)[0] for run in check.trajectories())
         halves = {name: judgement.coupled(h, half, name, sgd.values[name]) for name in sgd.values}
     else:
-        missing["the SDE's step"] = NotEstablished("h against h/2 was not run", "the same call, left to end")
+        missing["the SDE's step"] = NotEstablished("h against h/2 was not run", "the same call, run to completion")
     missing |= _undecided(monitor, ended, arms)
     ensembles = {"SGD": sgd_runs, "Gaussian SGD and SDE": pairs, "SDE, h and h/2": check, "SVAG": extra}
     design = Design(
@@ -246,7 +260,7 @@ def compare(
         h_against_half=halves,
         worst=judgement.worst_gaps(sgd, two, monitor.looks, monitor.verdicts),
         cards=cards,
-        laws=judgement.joint_laws(arms, seed),
+        laws=laws,
         trajectories=arms,
         setting=setting_of(problem, dynamics, law, int(num_steps), int(save_every), substeps, svag, title),
         design=design,
@@ -267,15 +281,13 @@ def _check(num_steps, replicas, max_minutes, max_replicas, substeps, check_repli
             raise InputError(f"{name} is {shown(value)}: pass a whole number of at least {least}")
 
 
-def _unresolved(
-    monitor: GroupSequential, sgd_runs: Ensemble, check: Ensemble, labels: Mapping[str, str] | None
-) -> bool:
-    """Whether h against h/2 isn't within the margin yet at some observable's time that is furthest from equivalence."""
+def _unresolved(monitor: GroupSequential, sgd_runs: Ensemble, check: Ensemble, labels: Any) -> bool:
+    """Whether h against h/2 isn't within the margin yet, at an observable's time that is furthest from equivalence."""
     (sgd,), (h, half) = sgd_runs.trajectories(), check.trajectories()
     sgd, h, half = (judgement.scalars_of(run, labels)[0] for run in (sgd, h, half))
     for name, margin in as_margins(monitor.margin, monitor.verdicts).items():
-        part, k = judgement.coupled(h, half, name, sgd.values[name]), monitor.verdicts[name].worst_time
-        if margin.unit == "deviation" and max(abs(part.low[k]), abs(part.high[k])) > margin.size:
+        part, verdict = judgement.coupled(h, half, name, sgd.values[name]), monitor.verdicts[name]
+        if verdict.reason is None and not judgement.resolved(part, verdict.worst_time, margin, sgd.values[name]):
             return True
     return False
 
@@ -311,11 +323,6 @@ def _arms(monitor, sgd_runs, pairs, extra, labels) -> dict[str, Trajectories]:
     return arms
 
 
-def _deviations(margin: Any) -> float:
-    """The margin of the tests beside the verdict, in standard deviations."""
-    return float(margin) if isinstance(margin, int | float) else 0.5
-
-
 def _undecided(monitor: GroupSequential, ended: str, arms: Mapping[str, Trajectories]) -> dict[str, NotEstablished]:
     """What no verdict has fallen on, and what it would take."""
     found, hypotheses = {}, len(monitor.verdicts) * max(1, len(arms["SGD"].time) - 1)
@@ -326,8 +333,12 @@ def _undecided(monitor: GroupSequential, ended: str, arms: Mapping[str, Trajecto
             found[name] = NotEstablished(verdict.reason)
             continue
         pair = arms["SGD"].values[name], arms["SDE"].values[name]
-        needed = replicas_to_decide(verdict, pair, hypotheses)
+        if any((np.isfinite(values).sum(axis=0) < 2).any() for values in pair):
+            found[name] = NotEstablished("fewer than two replicas are finite at some step", "a smaller learning rate")
+            continue
+        in_deviations = as_margins(monitor.margin, monitor.verdicts)[name].unit == "deviation"
+        needed = replicas_to_decide(verdict, pair, hypotheses) if in_deviations else None
         why = {"time": "not decided in the time", "interrupted": "interrupted", "fixed": "too few replicas"}
         remedy = f"about {needed:,} replicas of each arm" if needed else "more replicas"
-        found[name] = NotEstablished(why.get(ended, "not decided with the largest number of replicas"), remedy)
+        found[name] = NotEstablished(why.get(ended, "not decided with the planned number of replicas"), remedy)
     return found

@@ -12,6 +12,7 @@ from sdesgd.errors import InputError
 from sdesgd.evidence import GroupSequential
 from sdesgd.evidence.equivalence import replicas_needed, replicas_to_detect
 from sdesgd.evidence.margins import Margin, absolute_size, as_margins
+from sdesgd.evidence.samples import moments
 
 _BEFORE_NEXT = 1.1  # a look is begun if it would end within the time by this factor
 # Shares of the largest information at which the data are looked at.
@@ -19,7 +20,7 @@ LOOKS = (0.06, 0.12, 0.22, 0.35, 0.55, 0.8, 1.0)
 POWER = 0.9
 # Of looks that spend evenly, against one look at the end: the information that keeps the power.
 _INFLATION = 1.2
-_SMALLEST_MARGIN, _LARGEST_MARGIN = 0.1, 2.0
+_SMALLEST_MARGIN, _LARGEST_MARGIN = 1e-3, 2.0
 _LARGEST_RATIO = 8.0
 
 
@@ -56,9 +57,10 @@ def margin_in_deviations(margins: Mapping[str, Margin], sgd: Mapping[str, np.nda
         if margin.unit == "deviation":
             sizes.append(margin.size)
             continue
-        deviation = np.nanstd(np.where(np.isfinite(sgd[name]), sgd[name], np.nan), axis=0, ddof=1)
+        deviation = np.sqrt(_variances(sgd[name]))
         with np.errstate(divide="ignore", invalid="ignore"):
             relative = (absolute_size(sgd[name], margin) / deviation)[deviation > 0]
+        relative = relative[np.isfinite(relative) & (relative > 0)]
         sizes += [float(np.min(relative))] if relative.size else []
     return min(sizes, default=0.5)
 
@@ -68,13 +70,15 @@ def variance_ratio(sgd: Mapping[str, np.ndarray], sde: Mapping[str, np.ndarray])
     ratios = []
     for name in sgd:
         with np.errstate(all="ignore"):
-            own, other = (
-                np.nanvar(np.where(np.isfinite(x), x, np.nan).astype(float), axis=0, ddof=1)
-                for x in (sgd[name], sde[name])
-            )
-            ratio = other / own
+            ratio = _variances(sde[name]) / _variances(sgd[name])
         ratios += list(ratio[np.isfinite(ratio) & (ratio > 0)])
     return float(np.clip(np.median(ratios), 0.1, 10.0)) if ratios else 1.0
+
+
+def _variances(values: np.ndarray) -> np.ndarray:
+    """Over the replicas finite at each time; NaN where fewer than two are."""
+    sample = moments(np.asarray(values, float))
+    return np.asarray(sample.variance * sample.unit**2)
 
 
 def allotted(information: float, ratio: float, costs: tuple[float, float], batches: tuple[int, int]) -> tuple[int, int]:
@@ -123,34 +127,42 @@ def decide(
         progress: a label.
 
     Returns:
-        Why it ended: "decided", "time" or "replicas".
+        Why it ended: "decided", "planned" (what decides a gap of any size with power 0.9 was reached), "replicas" (the
+        largest number was), "time" or "diverged" (fewer than two replicas of an arm are finite at some time).
     """
+    if any(not _two_are_finite(values) for pilot in pilots for values in pilot.values()):
+        look(min(LOOKS))
+        return "diverged"
     ratio = variance_ratio(*pilots)
     hypotheses = max(1, sum(x.shape[1] - 1 for x in pilots[0].values()))
     size = margin_in_deviations(as_margins(monitor.margin, pilots[0]), pilots[0])
-    largest = largest_information(size, monitor.alpha, hypotheses)
     costs, batches = (first.cost, second.cost), (first.batch, second.batch)
+    most = tuple(max(b, max_replicas // b * b) for b in batches)
+    planned, attainable = largest_information(size, monitor.alpha, hypotheses), information((most[0], most[1]), ratio)
+    largest, ended = min(planned, attainable), "planned" if planned <= attainable else "replicas"
     for fraction in LOOKS:
         wanted = allotted(fraction * largest, ratio, costs, batches)
-        wanted = tuple(min(n, max(b, max_replicas // b * b)) for n, b in zip(wanted, batches, strict=True))
+        wanted = tuple(min(n, limit) for n, limit in zip(wanted, most, strict=True))
+        if fraction == 1 and ended == "replicas":
+            wanted = most
         seconds = first.seconds(wanted[0]) + second.seconds(wanted[1])
         if monitor.looks and time.monotonic() + _BEFORE_NEXT * seconds > deadline:
             return "time"
         for ensemble, number in zip((first, second), wanted, strict=True):
             ensemble.grow(number, progress)
         sizes = first.replicas, second.replicas
-        before = monitor.looks[-1] if monitor.looks else None
-        if before and sizes == before.replicas:
-            if max(wanted) >= max_replicas // max(batches) * max(batches):
-                return "replicas"
-            continue
-        reached = min(1.0, information(sizes, ratio) / largest)
-        reached = 1.0 if fraction == 1 else reached
-        if before and reached <= before.fraction:
+        before = monitor.looks[-1].fraction if monitor.looks else 0.0
+        reached = 1.0 if fraction == 1 else min(1.0, information(sizes, ratio) / largest)
+        if reached <= before:
             continue
         look(reached)
         if not monitor.undecided:
             return "decided"
         if reached >= 1:
             break
-    return "replicas"
+    return ended
+
+
+def _two_are_finite(values: np.ndarray) -> bool:
+    """Whether at every time at least two replicas are finite."""
+    return bool((np.isfinite(values).sum(axis=0) >= 2).all())

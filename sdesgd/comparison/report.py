@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sdesgd.comparison import sentences
@@ -41,9 +42,9 @@ def show(result: Comparison, console: Console) -> None:
         console.print(line, highlight=False)
 
     say(
-        f"\n[bold]Does the SDE describe this SGD?[/bold] {setting.title}, {setting.num_parameters:,} parameters, "
-        f"N = {setting.num_examples:,}, η = {setting.learning_rate}, S = {setting.batch_size}"
-        + (f", m = {setting.momentum:g}" if setting.momentum else "")
+        f"\n[bold]Does the SDE describe this SGD?[/bold] {escape(setting.title)}, "
+        f"{setting.num_parameters:,} parameters, N = {setting.num_examples:,}, η = {setting.learning_rate}, "
+        f"S = {setting.batch_size}" + (f", m = {setting.momentum:g}" if setting.momentum else "")
     )
     say(
         "Differences of means in standard deviations (SD) of one SGD run at that time, at the step where the two are "
@@ -54,16 +55,17 @@ def show(result: Comparison, console: Console) -> None:
     say(f"[bold]{result.answer}[/bold]")
     say(f"Replicas: {sentences.design(result)}.\n")
     for name, label in result.labels.items():
-        say(f"{label}: {sentences.sentence(result, name)}")
+        say(escape(f"{label}: {sentences.sentence(result, name)}"))
     for pair, p_value in result.laws.items():
         found = "nothing varies, so nothing was tested"
         if p_value is not None:
             words = "differ" if p_value <= plan.alpha else "no difference found, which is no proof of equality"
-            found = f"{words} (energy distance, p = {p_value:.2g})"
+            looks = ", not corrected for the looks" if len(plan.looks) > 1 else ""
+            found = f"{words} (energy distance, p = {p_value:.2g}{looks})"
         say(f"joint law of all observables at the end, {pair}: {found}")
     loose = sentences.unresolved(result)
     if loose:
-        names = ", ".join(result.labels[name] for name in loose)
+        names = escape(", ".join(result.labels[name] for name in loose))
         say(
             f"[yellow]The SDE's own step is not shown to be fine enough (h against h/2 within the margin, at the step "
             f"named above) for {names}: raise check_replicas, then substeps.[/yellow]"
@@ -72,7 +74,7 @@ def show(result: Comparison, console: Console) -> None:
     if result.cards:
         console.print(_card(result))
     for remark in _remarks(result):
-        say(f"[yellow]{remark}[/yellow]")
+        say(f"[yellow]{escape(remark)}[/yellow]")
 
 
 def _margins(result: Comparison) -> str:
@@ -89,6 +91,8 @@ def _remarks(result: Comparison) -> list[str]:
             "With batch norm a unit of the sum is a group, so S counts in groups; the card is that of the expected "
             f"group loss. Observables that need groups use one random partition into {setting.num_units}."
         )
+    if setting.stochastic:
+        found.append("The loss draws masks: L, ‖g‖² and tr C among the ready observables are those of one fixed draw.")
     if setting.sampling == "reshuffle":
         found.append(
             "Reshuffled epochs have no such SDE (at fixed parameters an epoch's noise cancels): the SDE shown is that "
@@ -96,7 +100,7 @@ def _remarks(result: Comparison) -> list[str]:
         )
     fewest = min(result.design.replicas.values())
     if fewest < _FEW and not result.design.sequential:
-        found.append(f"{fewest} replicas are few: intervals and tests need some dozens.")
+        found.append(f"{fewest} replicas are few: intervals and tests need several dozen.")
     for name, run in result.trajectories.items():
         lost = int(np.sum(run.diverged))
         if lost:
@@ -116,17 +120,17 @@ def _verdicts(result: Comparison) -> Table:
         verdict, worst = result.verdicts[name], result.worst.get(name)
         kind = f"[{_COLOURS[verdict.kind]}]{verdict.reason or verdict.kind}[/]"
         if worst is None:
-            table.add_row(label, kind, "", "–", "–", "–")
+            table.add_row(escape(label), kind, "", "–", "–", "–")
             continue
-        gap = f"{worst.mean:+.2f} \\[{worst.low:+.2f}, {worst.high:+.2f}]" if math.isfinite(worst.mean) else "–"
-        parts = (_interval(part[name], worst.index) for part in (result.non_gaussian, result.discretisation))
-        table.add_row(label, kind, str(worst.step), gap, *parts)
+        gap = f"{worst.mean:+.2f} [{worst.low:+.2f}, {worst.high:+.2f}]" if math.isfinite(worst.mean) else "–"
+        parts = (escape(_interval(part[name], worst.index)) for part in (result.non_gaussian, result.discretisation))
+        table.add_row(escape(label), kind, str(worst.step), escape(gap), *parts)
     return table
 
 
 def _interval(part: GapEstimate, index: int) -> str:
-    centre, half = sentences.at(part, index)
-    return f"{centre:+.2f} ±{half:.2f}" if math.isfinite(centre) and math.isfinite(half) else "–"
+    text = sentences.interval(part, index)
+    return "–" if text == "unknown" else text
 
 
 def _card(result: Comparison) -> Table:
@@ -143,7 +147,7 @@ def _card(result: Comparison) -> Table:
     row(
         "f tr C / (S ‖g‖²)",
         lambda c: _number(c.noise_to_signal, ".3g") + _error(c, "noise_to_signal"),
-        "(> 1: noise leads)",
+        "(> 1: noise dominates)",
     )
     for direction, words in (("gradient", "g"), ("top_hessian", "top H")):
         for name, label in (("skewness", "skewness along"), ("excess_kurtosis", "kurtosis − 3 along")):
@@ -179,4 +183,4 @@ def _largest(result: Comparison, part: dict[str, GapEstimate]) -> tuple[str, str
     if not found:
         return "–", ""
     _, name, index = max(found)
-    return _interval(part[name], index), f"({result.labels[name]})"
+    return escape(_interval(part[name], index)), escape(f"({result.labels[name]})")

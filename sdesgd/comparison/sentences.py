@@ -1,7 +1,11 @@
 """A comparison in words that name SGD, the SDE and the step."""
 
-from sdesgd.comparison.result import Comparison, GapEstimate
+import math
+
+from sdesgd.comparison.judgement import resolved
+from sdesgd.comparison.result import Comparison, GapEstimate, WorstGap
 from sdesgd.evidence.movement import NO_NOISE, NOTHING_MOVED, SAME_NUMBERS
+from sdesgd.evidence.outcome import smallest_p_value
 
 # Reasons of a verdict that compared nothing.
 WITHOUT_EVIDENCE = (NOTHING_MOVED, NO_NOISE, SAME_NUMBERS)
@@ -18,9 +22,10 @@ def answer(result: Comparison) -> str:
     kinds, reasons, total = [v.kind for v in verdicts], [v.reason for v in verdicts], len(verdicts)
     count = {kind: kinds.count(kind) for kind in KINDS}
     if count["equivalent"] == total:
-        return f"Yes: all {total} observables are equivalent."
+        return f"Yes: all {total} observables are equivalent." if total > 1 else "Yes: the observable is equivalent."
     if count["different"]:
-        return f"No: {count['different']} of {total} observables differ, {count['equivalent']} are equivalent."
+        rest = f", {count['inconclusive']} undecided" if count["inconclusive"] else ""
+        return f"No: {count['different']} of {total} observables differ, {count['equivalent']} are equivalent{rest}."
     if all(reason in WITHOUT_EVIDENCE for reason in reasons):
         return f"No evidence: {' and '.join(sorted({str(r) for r in reasons}))}, in all {total} observables."
     needy = sum(v.kind == "inconclusive" and v.reason is None for v in verdicts)
@@ -40,27 +45,19 @@ def sentence(result: Comparison, name: str) -> str:
     worst = result.worst.get(name)
     if worst is None:
         return verdict.sentence().removesuffix(".")
-    if not all(abs(x) < float("inf") for x in (worst.mean, worst.low, worst.high)):
-        return f"{verdict.kind}; SGD doesn't vary at the time of the largest difference"
     other = "reshuffling and non-Gaussian noise" if result.setting.sampling == "reshuffle" else "non-Gaussian noise"
     parts = []
     for estimates, words in ((result.discretisation, "finite η"), (result.non_gaussian, other)):
-        centre, half = at(estimates[name], worst.index)
-        parts.append(f"{centre:+.2f} ± {half:.2f} by {words}" if half < float("inf") else f"unknown by {words}")
-    text = (
-        f"{verdict.kind}; least alike at step {worst.step}, SGD − SDE = {worst.mean:+.2f} SD "
-        f"[{worst.low:+.2f}, {worst.high:+.2f}] ({', '.join(parts)})"
-    )
+        parts.append(f"{interval(estimates[name], worst.index)} by {words}")
+    text = f"{verdict.kind}; {_worst(worst)}" + (f" ({', '.join(parts)})" if math.isfinite(worst.mean) else "")
     if verdict.kind == "equivalent":
         text += f"; the means agree within {margin} at every saved step"
         if verdict.different:
-            text += ", and the difference is real"
-    if (
-        verdict.kind == "different"
-        and margin.unit == "deviation"
-        and min(abs(worst.low), abs(worst.high)) < margin.size
-    ):
-        text += f"; a difference is sure, one beyond the margin of {margin} is not"
+            text += "; a difference within the margin was detected"
+    level = verdict.alpha if verdict.difference_level is None else verdict.difference_level
+    of_means = verdict.kind == "different" and smallest_p_value(verdict.difference_p_values) <= level
+    if of_means and margin.unit == "deviation" and min(abs(worst.low), abs(worst.high)) < margin.size:
+        text += f"; a difference of the means is established, one beyond the margin of {margin} is not"
     if verdict.divergence is not None:
         rates = verdict.divergence
         text += f"; {100 * rates.rate_a:.3g} % of SGD's and {100 * rates.rate_b:.3g} % of the SDE's replicas diverged"
@@ -77,20 +74,18 @@ def sentence(result: Comparison, name: str) -> str:
 
 
 def unresolved(result: Comparison) -> list[str]:
-    """Observables for which h against h/2 isn't within the margin at the worst time, with its interval.
+    """Observables for which h against h/2 isn't shown to be within the margin at the worst time.
 
     Args:
         result: of ``compare``.
     """
-    loose = []
-    for name, worst in result.worst.items():
-        margin, halves = result.design.margins[name], result.h_against_half.get(name)
-        if halves is None or margin.unit != "deviation":
-            continue
-        centre, half = at(halves, worst.index)
-        if abs(centre) + half > margin.size:
-            loose.append(name)
-    return loose
+    sgd = result.trajectories["SGD"].values
+    return [
+        name
+        for name, worst in result.worst.items()
+        if name in result.h_against_half
+        and not resolved(result.h_against_half[name], worst.index, result.design.margins[name], sgd[name])
+    ]
 
 
 def design(result: Comparison) -> str:
@@ -105,19 +100,33 @@ def design(result: Comparison) -> str:
         return f"{sizes} (a fixed number, one look)"
     looks = f"{len(plan.looks)} look{'s' if len(plan.looks) > 1 else ''}"
     ends = {
-        "decided": "every verdict fell",
-        "time": "the time was over",
+        "decided": "nothing was left to decide",
+        "time": "time ran out",
+        "planned": "the number that decides a gap of any size with power 0.9 was reached",
+        "diverged": "fewer than two replicas of an arm were finite at some step",
         "replicas": "the largest number of replicas was reached",
         "interrupted": "it was interrupted",
     }
     return f"{sizes}; {looks} at the data, until {ends.get(plan.ended, plan.ended)}"
 
 
-def at(estimate: GapEstimate, index: int) -> tuple[float, float]:
-    """(mean, half of the interval) at one time.
+def interval(estimate: GapEstimate, index: int) -> str:
+    """mean [low, high] at one time, or that it is unknown.
 
     Args:
         estimate: over times.
         index: of the time.
     """
-    return float(estimate.mean[index]), float(estimate.high[index] - estimate.low[index]) / 2
+    mean, low, high = (float(x[index]) for x in (estimate.mean, estimate.low, estimate.high))
+    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" if math.isfinite(low + high) else "unknown"
+
+
+def _worst(worst: WorstGap) -> str:
+    where = f"least alike at step {worst.step}"
+    if math.isfinite(worst.low + worst.high):
+        return f"{where}, SGD − SDE = {worst.mean:+.2f} SD [{worst.low:+.2f}, {worst.high:+.2f}]"
+    if math.isfinite(worst.mean):
+        return f"{where}, SGD − SDE = {worst.mean:+.2f} SD, with too few replicas for an interval"
+    if math.isinf(worst.mean):
+        return f"{where}, where SGD doesn't vary and the SDE differs from it"
+    return f"{where}, where fewer than two replicas of SGD or of the SDE are finite"

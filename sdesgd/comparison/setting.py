@@ -1,13 +1,18 @@
 """What a comparison is of, in numbers and words for its title."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
 from sdesgd.comparison.result import Setting
 from sdesgd.dynamics import SGD
+from sdesgd.errors import InputError, shown
+from sdesgd.evidence.margins import as_margins
 from sdesgd.problem import Problem
 
 _SAVES = 12
@@ -75,3 +80,33 @@ def setting_of(
         num_parameters=problem.num_parameters,
         dtype=str(problem.dtype),
     )
+
+
+def check_margin_names(margin: Any, observables: Any, params: PyTree) -> None:
+    """Refuses a mapping of margins that doesn't name the observables, before anything is run.
+
+    Args:
+        margin: of ``compare``.
+        observables: functions of params, or one to a mapping.
+        params: of the problem.
+
+    Raises:
+        InputError: a name without a margin, or a margin without an observable.
+    """
+    if not isinstance(margin, Mapping):
+        return
+    try:
+        if callable(observables):
+            shapes = eqx.filter_eval_shape(observables, params)
+        else:
+            shapes = {name: eqx.filter_eval_shape(function, params) for name, function in observables.items()}
+        sizes = {name: getattr(shape, "shape", ()) for name, shape in shapes.items()}
+    except Exception:  # functions that can't be traced: ``simulate`` says so in its own words
+        return
+    names = []
+    for name, size in sizes.items():
+        names += [f"{name}[{','.join(map(str, k))}]" for k in np.ndindex(size)] if size else [name]
+    as_margins(margin, dict.fromkeys(names))
+    unknown = sorted(set(margin) - set(names))
+    if unknown:
+        raise InputError(f"margin has one for {shown(unknown[0])}, which is no observable: the names are {names}")

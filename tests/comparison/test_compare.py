@@ -146,7 +146,10 @@ def test_interrupted_it_is_that_of_the_looks_so_far(monkeypatch):
         ({"max_minutes": 0}, "max_minutes is 0: pass a positive number"),
         ({"margin": -1}, "margin is -1"),
         ({"margin": {"first": 0.5}}, "margin has none for 'size'"),
+        ({"margin": {"first": 0.5, "size": 0.5, "sise": 0.5}}, "margin has one for 'sise', which is no observable"),
+        ({"alpha": 0}, "alpha is 0"),
         ({"num_steps": 0}, "num_steps is 0"),
+        ({"save_every": 0}, "save_every is 0"),
         ({"save_every": 4}, "save_every 4 doesn't divide num_steps 6"),
         ({"dynamics": sg.SGD(0.1, 3, momentum=0.9), "svag": 2}, "SVAG has no momentum"),
     ],
@@ -154,6 +157,37 @@ def test_interrupted_it_is_that_of_the_looks_so_far(monkeypatch):
 def test_bad_input_is_one_line(changes, message):
     options = dict(problem=PROBLEM, dynamics=sg.SGD(0.1, 3), replicas=4, **COMMON) | changes
     refused(lambda: sg.compare(options.pop("problem"), options.pop("dynamics"), **options), message)
+
+
+@pytest.mark.filterwarnings("ignore:.*replicas diverged:RuntimeWarning")
+def test_runs_that_all_diverge_ask_for_a_smaller_rate_and_not_for_replicas():
+    made = sg.compare(PROBLEM, sg.SGD(1e200, 3), **COMMON)
+    assert made.design.ended == "diverged"
+    assert made.not_established["first"].remedy == "a smaller learning rate"
+    assert "32 of 32 replicas of SGD diverged" in str(made)
+    assert "need more replicas" not in made.sentence("first")
+
+
+def test_a_level_of_one_in_a_thousand_has_relabellings_enough():
+    made = sg.compare(PROBLEM, sg.SGD(0.1, 3), replicas=16, check_replicas=2, alpha=1e-3, **COMMON)
+    assert made.design.alpha == 1e-3
+
+
+def test_the_largest_number_of_replicas_is_the_last_look():
+    """At a margin that no attainable number decides, the levels are those of what can be reached."""
+    made = sg.compare(PROBLEM, sg.SGD(0.01, 3), max_replicas=96, **(COMMON | {"margin": 0.01}))
+    assert made.design.ended in ("replicas", "decided")
+    assert max(made.design.replicas.values()) == 96
+    if made.design.ended == "replicas":
+        assert made.design.looks[-1].fraction == 1.0
+        assert "largest number of replicas" in str(made)
+
+
+def test_the_distance_is_from_the_start_that_is_given():
+    start = np.array([3.0, 1.0])
+    options = {key: value for key, value in COMMON.items() if key != "observables"}
+    made = sg.compare(PROBLEM, sg.SGD(0.1, 3), replicas=4, check_replicas=2, params=start, **options)
+    assert np.all(made.trajectories["SGD"].values["distance_squared"][:, 0] == 0)
 
 
 def test_shares_cost_least_for_what_they_reach():

@@ -1,5 +1,6 @@
 """What a comparison says of ensembles with planted gaps: parts, signs, intervals, words."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_the_sentence_names_parts_signs_and_the_step():
     text, worst = made.sentence("loss"), made.worst["loss"]
     assert text.startswith(f"different; least alike at step {worst.step}, SGD − SDE = {worst.mean:+.2f} SD [")
     assert worst.mean < -0.5
-    finite, other = re.search(r"\((\S+) ± \S+ by finite η, (\S+) ± \S+ by non-Gaussian", text).groups()
+    finite, other = re.search(r"\((\S+) \[\S+ \S+\] by finite η, (\S+) \[\S+ \S+\] by non-Gaussian", text).groups()
     assert float(finite) < -0.5 < float(other)
     assert made.answer == "No: 2 of 2 observables differ, 0 are equivalent."
     assert "nan" not in str(made)
@@ -120,7 +121,7 @@ def test_the_sentence_names_parts_signs_and_the_step():
 def test_a_real_difference_within_the_margin_is_equivalent_and_said_to_be_real():
     text = planted(shift_sde=0.25, sizes=(2000, 2000)).sentence("loss")
     assert text.startswith("equivalent; ")
-    assert "agree within 0.5 SD at every saved step, and the difference is real" in text
+    assert "agree within 0.5 SD at every saved step; a difference within the margin was detected" in text
 
 
 def test_margins_in_other_units_change_the_verdict_and_not_the_gap():
@@ -157,3 +158,35 @@ def test_components_of_vectors_are_observables_of_their_own():
 
 def test_the_answer_counts():
     assert sentences.answer(planted(sizes=(20, 20))).startswith("Undecided: 2 of 2 observables need more replicas")
+
+
+def test_labels_in_brackets_are_text_and_not_markup():
+    made = planted()
+    labels = {"loss": "loss [nats]", "distance": "rate [/s]"}
+    text = str(dataclasses.replace(made, labels=labels))
+    assert "loss [nats]" in text
+    assert "rate [/s]" in text
+
+
+def test_where_there_is_no_interval_the_sentence_says_why():
+    few = planted(sizes=(2, 2)).sentence("loss")
+    assert "with too few replicas for an interval" in few
+    arms = [run(np.full((5, 3), np.nan)) for _ in range(2)]
+    made = planted()
+    worst = judgement.worst_gaps(*arms, made.design.looks, made.verdicts)
+    gone = dataclasses.replace(made, worst=worst).sentence("loss")
+    assert "fewer than two replicas of SGD or of the SDE are finite" in gone
+
+
+def test_the_check_of_the_step_is_held_against_the_margin_in_any_unit():
+    """An interval to 0.3 SD, where an SD is 2: within 0.5 SD and 0.7 units, not within 0.5 units; NaN never is."""
+    sgd = 2 * np.random.default_rng(0).normal(size=(4000, 1))
+    part = judgement.GapEstimate(*(np.array([x]) for x in (0.1, -0.1, 0.3)))
+    for margin, within in (
+        (evidence.Margin(0.5), True),
+        (evidence.Margin(0.7, "absolute"), True),
+        (evidence.Margin(0.5, "absolute"), False),
+    ):
+        assert judgement.resolved(part, 0, margin, sgd) == within
+    lost = judgement.GapEstimate(*(np.array([np.nan]) for _ in range(3)))
+    assert not judgement.resolved(lost, 0, evidence.Margin(0.5), sgd)
