@@ -50,7 +50,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
             dataset = file.packed(Batch(runs))
             return dataset.assign_attrs(interrupted=int(any(part.interrupted for part in runs)))
 
-        return file.unpacked(folder.stage(name.lower().replace(" ", "-"), made), Batch, folder.path).runs
+        return file.unpacked(folder.stage(_stage(name), made), Batch, folder.path).runs
 
     comparison = sg.compare(
         problem,
@@ -82,6 +82,13 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         "seed": config.seed,
     }
     return file.packed(comparison), summary_of(comparison, config) | {"sizes": sizes}
+
+
+def _stage(batch: str) -> str:
+    """A short name of a file: messages hold its path."""
+    kind, number = batch.rsplit("-", 1)
+    short = {"Gaussian SGD and SDE": "pairs", "SDE at h and h over 2": "check"}
+    return f"{short.get(kind, kind.lower())}-{number}"
 
 
 def _check(config: Config) -> None:

@@ -149,12 +149,12 @@ def test_a_replica_at_rest_stays_and_the_others_go_on():
     both, free = (batch_size_cell.Training(parts, CELL, keys) for _ in range(2))
     both.advance(10)
     free.advance(10)
-    before = np.asarray(jax.tree.leaves(both.nets)[0])
+    before = np.asarray(jax.tree.leaves(both.trained)[0])
     both.advance(5, np.array([True, False]))
     free.advance(5)
-    after = np.asarray(jax.tree.leaves(both.nets)[0])
+    after = np.asarray(jax.tree.leaves(both.trained)[0])
     np.testing.assert_array_equal(after[0], before[0])
-    np.testing.assert_array_equal(after[1], np.asarray(jax.tree.leaves(free.nets)[0])[1])
+    np.testing.assert_array_equal(after[1], np.asarray(jax.tree.leaves(free.trained)[0])[1])
 
 
 def test_pooling_is_the_mean_of_blocks():

@@ -129,7 +129,7 @@ def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, 
     assert run.main(EXPERIMENTS, command) == 130
     assert "run the same command again" in capsys.readouterr().err
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
-    kept = {"sgd-0.nc", "gaussian-sgd-and-sde-0.nc", "sde-at-h-and-h-over-2-0.nc", "svag-0.partial.nc"}
+    kept = {"sgd-0.nc", "pairs-0.nc", "check-0.nc", "svag-0.partial.nc"}
     assert {p.name for p in (folder / "stages").glob("*.nc")} == kept
     assert not (folder / "summary.json").exists()
     assert run.main(EXPERIMENTS, command) == 0

@@ -26,7 +26,7 @@ def seconds_needed(steps: int, seconds: Sequence[float], sizes: Sequence[int], p
     return of_steps + _COMPILE_SECONDS * len(set(sizes)) + _FIT_SECONDS
 
 
-def steps_that_fit(time_limit: float, seconds: Sequence[float], sizes: Sequence[int], processes: int) -> int:
+def steps_that_fit(time_limit: float | int, seconds: Sequence[float], sizes: Sequence[int], processes: int) -> int:
     """Steps of each run so that ``seconds_needed`` is the limit, in whole hundreds; 0 where none fit.
 
     Args:

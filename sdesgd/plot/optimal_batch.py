@@ -274,7 +274,7 @@ def colours(count: int) -> list:
     return [colormaps["viridis"](x) for x in np.linspace(0.0, 0.88, count)]
 
 
-def log_axis(axes: Axes, name: str, ticks: Sequence[float | int]) -> None:
+def log_axis(axes: Axes, name: str, ticks: Sequence[Any]) -> None:
     """A log axis with a tick at each of the values.
 
     Args:
