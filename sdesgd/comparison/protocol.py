@@ -295,7 +295,7 @@ def _unresolved(monitor: GroupSequential, sgd_runs: Ensemble, check: Ensemble, l
 def _first_params(run: Trajectories) -> Trajectories:
     """The run with the final params of its first replica alone; those of a net by the hundred would fill memory."""
     first = jax.tree.map(lambda x: x[:1] if eqx.is_array(x) else x, run.final_params)
-    return dataclasses.replace(run, final_params=first)
+    return dataclasses.replace(run, final_params=first, identity=None)  # so nothing extends it
 
 
 def _replica(stacked: PyTree, problem: Problem) -> PyTree:

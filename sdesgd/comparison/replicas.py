@@ -120,7 +120,7 @@ def decide(
         monitor: whose verdicts count.
         look: fraction of the largest information → one more look.
         first: SGD's ensemble, with its pilot.
-        second: the coupled second.
+        second: the coupled pairs.
         pilots: name → (replicas, times), of SGD and of the SDE.
         max_replicas: of an ensemble.
         deadline: of ``time.monotonic``, after which no look is begun.
@@ -130,7 +130,8 @@ def decide(
         Why it ended: "decided", "planned" (what decides a gap of any size with power 0.9 was reached), "replicas" (the
         largest number was), "time" or "diverged" (fewer than two replicas of an arm are finite at some time).
     """
-    if any(not _two_are_finite(values) for pilot in pilots for values in pilot.values()):
+    # Of an observable that is NaN by itself the verdict says so, and the others go on.
+    if any(not any(map(_two_are_finite, pilot.values())) for pilot in pilots):
         look(min(LOOKS))
         return "diverged"
     ratio = variance_ratio(*pilots)

@@ -168,6 +168,14 @@ def test_runs_that_all_diverge_ask_for_a_smaller_rate_and_not_for_replicas():
     assert "need more replicas" not in made.sentence("first")
 
 
+def test_an_observable_that_is_nan_by_itself_does_not_stop_the_others():
+    options = COMMON | {"observables": lambda w: {"first": w[0], "broken": w[0] * jnp.nan}}
+    made = sg.compare(PROBLEM, sg.SGD(0.05, 3), **options)
+    assert made.design.ended == "decided"
+    assert made.verdicts["first"].kind in ("equivalent", "different")
+    assert made.verdicts["broken"].reason == "not finite"
+
+
 def test_a_level_of_one_in_a_thousand_has_relabellings_enough():
     made = sg.compare(PROBLEM, sg.SGD(0.1, 3), replicas=16, check_replicas=2, alpha=1e-3, **COMMON)
     assert made.design.alpha == 1e-3
