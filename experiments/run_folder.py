@@ -83,10 +83,10 @@ class RunFolder:
         except InputError as refusal:
             raise self._cannot_write(str(refusal)) from None
         if error is not None:
-            raise self._cannot_write(error.strerror)
+            raise self._cannot_write(error)
 
-    def _cannot_write(self, why: Any) -> InputError:
-        return InputError(f"can't write {self.path}: {why}; choose a writable folder with --results")
+    def _cannot_write(self, why: OSError | str) -> InputError:
+        return files.cannot_write(self.path, why, "choose a writable folder with --results")
 
     def make(self) -> None:
         """Makes the folder, and removes what killed processes left half written in it.
@@ -102,7 +102,7 @@ class RunFolder:
                     self._made.append(folder)
             files.remove_abandoned(self.path)
         except OSError as error:
-            raise self._cannot_write(error.strerror) from None
+            raise self._cannot_write(error) from None
 
     def stage(self, name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
         """The dataset of a stage: read if it is there, else computed and kept.

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sdesgd.errors import InputError, shown
+from sdesgd.errors import InputError, one_line, shown
 
 PARTIAL = ".partial"
 # A pipe without a writer is opened at once, a terminal doesn't become this process's own; Windows has neither flag.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _ABANDONED_SECONDS = 3600.0  # a file takes far less to be written
 _REMEDY = "free space or choose another folder"
+_LONGEST_PATH = 120  # characters of it that a message repeats
 
 
 class MissingFile(InputError):
@@ -121,7 +122,7 @@ def write(path: str | os.PathLike, content: bytes | memoryview, remedy: str = _R
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
     except OSError as error:
-        raise _cannot_write(path, error, remedy) from None
+        raise cannot_write(path, error, remedy) from None
 
 
 def check_writable(path: str | os.PathLike, remedy: str = _REMEDY) -> None:
@@ -136,7 +137,7 @@ def check_writable(path: str | os.PathLike, remedy: str = _REMEDY) -> None:
     """
     error = why_not_writable(path)
     if error is not None:
-        raise _cannot_write(path, error, remedy)
+        raise cannot_write(path, error, remedy)
 
 
 def why_not_writable(path: str | os.PathLike) -> OSError | None:
@@ -176,8 +177,15 @@ def _places(path: str | os.PathLike) -> tuple[Path, Path]:
     return target, target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}{PARTIAL}")
 
 
-def _cannot_write(path: str | os.PathLike, error: OSError, remedy: str) -> InputError:
-    why = error.strerror or str(error)
-    if error.errno == errno.EFBIG:
-        why += " for this process's limit (ulimit -f)"
-    return InputError(f"can't write {path}: {why}; {remedy}")
+def cannot_write(path: str | os.PathLike, why: OSError | str, remedy: str = _REMEDY) -> InputError:
+    """The refusal of a place where nothing can be written.
+
+    Args:
+        path: of the file or folder; a long one loses its middle, so that a deep folder never hides the reason.
+        why: the system's error, or a text.
+        remedy: the end of the message.
+    """
+    reason = why if isinstance(why, str) else why.strerror or str(why)
+    if isinstance(why, OSError) and why.errno == errno.EFBIG:
+        reason += " for this process's limit (ulimit -f)"
+    return InputError(f"can't write {one_line(str(path), _LONGEST_PATH)}: {reason}; {remedy}")

@@ -75,6 +75,17 @@ def one_line(capsys, *words):
     return lines[0]
 
 
+def test_a_deep_folder_does_not_hide_the_reason():
+    """Found where a run's long name lay in a long temporary folder: the reason was what the message lost."""
+    deep = Path("/", *("a-long-name-of-a-folder",) * 20, "summary.json")
+    for number, reason in ((errno.EFBIG, "File too large"), (errno.ENOSPC, "No space left on device")):
+        message = str(files.cannot_write(deep, OSError(number, os.strerror(number))))
+        assert reason in message
+        assert message.startswith("can't write /a-long-name")
+        assert message.endswith("choose another folder")
+        assert "summary.json" in message
+
+
 # -- an experiment -----------------------------------------------------------------------------------------
 
 

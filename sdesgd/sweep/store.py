@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdesgd.errors import InputError
-from sdesgd.files import MissingFile, read_bytes, remove_abandoned, write
+from sdesgd.files import MissingFile, cannot_write, read_bytes, remove_abandoned, write
 from sdesgd.sweep.cells import Cell, Sweep
 from sdesgd.sweep.claims import Claims
 from sdesgd.sweep.columns import Columns, CorruptCell, checked_columns, packed, unpacked
@@ -91,7 +91,7 @@ class Store:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
             remove_abandoned(self.folder)
         except OSError as error:
-            raise _cannot_write(self.folder, error) from None
+            raise cannot_write(self.folder, error, _REMEDY) from None
         if before is not None:
             self._say_what_changed(before, manifest)
         if before != manifest:
@@ -139,7 +139,7 @@ class Store:
         try:
             return self.claims.take(key)
         except OSError as error:
-            raise _cannot_write(self.claims.folder / key, error) from None
+            raise cannot_write(self.claims.folder / key, error, _REMEDY) from None
 
     def read(self, key: str) -> Kept | None:
         """A cell's table; None if it isn't there, or not as it was written.
@@ -214,7 +214,7 @@ class Store:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise _cannot_write(path, error) from None
+            raise cannot_write(path, error, _REMEDY) from None
 
 
 def manifest_of(sweep: Sweep, found: Fingerprint, allow_mixed: bool) -> dict[str, Any]:
@@ -268,10 +268,6 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path} is damaged: run the sweep again, its cells are kept") from None
     return manifest
-
-
-def _cannot_write(path: Path, error: OSError) -> InputError:
-    return InputError(f"can't write {path}: {error.strerror or error}; {_REMEDY}")
 
 
 def _short(code: Mapping[str, str]) -> dict[str, str]:
