@@ -25,27 +25,27 @@ bench: $(VENV)/.installed-bench
 # Redraws the figures that the README shows, and writes their numbers beside them, which tests hold the README against.
 figures: $(VENV)/.installed
 	$(RUN) -m experiments sgd-vs-sde --figure experiments/figures/sgd_vs_sde.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/sgd_vs_sde.svg results/sgd-vs-sde
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/sgd_vs_sde.svg results/sgd-vs-sde
 	$(RUN) -m experiments sgd-vs-sde --model f2 --data mnist5k --figure experiments/figures/f2.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/f2.svg results/sgd-vs-sde
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/f2.svg results/sgd-vs-sde
 	$(RUN) -m experiments sgd-vs-sde --model c1 --data mnist5k --figure experiments/figures/c1.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/c1.svg results/sgd-vs-sde
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/c1.svg results/sgd-vs-sde
 	$(RUN) -m experiments weak-order --figure experiments/figures/weak_order.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/weak_order.svg results/weak-order
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/weak_order.svg results/weak-order
 	$(RUN) -m experiments basin-occupancy --figure experiments/figures/basin_occupancy.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/basin_occupancy.svg results/basin-occupancy
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/basin_occupancy.svg results/basin-occupancy
 	$(RUN) -m experiments basin-occupancy --tilts skewed --batch-size 1 --figure experiments/figures/basin_occupancy_skewed.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/basin_occupancy_skewed.svg results/basin-occupancy
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/basin_occupancy_skewed.svg results/basin-occupancy
 	$(RUN) -m experiments stationary-loss --figure experiments/figures/stationary_loss.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/stationary_loss.svg results/stationary-loss
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/stationary_loss.svg results/stationary-loss
 	$(RUN) -m experiments escape-times --figure experiments/figures/escape_times.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/escape_times.svg results/escape-times
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/escape_times.svg results/escape-times
 	$(RUN) -m experiments real-basins --figure experiments/figures/real_basins.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/real_basins.svg results/real-basins
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/real_basins.svg results/real-basins
 	$(RUN) -m experiments batch-size --figure experiments/figures/batch_size.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/batch_size.svg results/batch-size
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/batch_size.svg results/batch-size
 	$(RUN) -m experiments batch-size --data fashion_mnist --figure experiments/figures/batch_size_fashion.svg
-	$(RUN) -m experiments.figure_summaries experiments/figures/batch_size_fashion.svg results/batch-size
+	$(RUN) -m experiments._shared.figure_summaries experiments/figures/batch_size_fashion.svg results/batch-size
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -4,18 +4,16 @@ import os
 import sys
 from typing import NoReturn
 
-from experiments import (
-    basin_occupancy,
-    batch_size,
-    batch_size_recommend,
-    datasets,
-    escape_times,
-    real_basins,
-    run,
-    sgd_vs_sde,
-    stationary_loss,
-    weak_order,
-)
+from experiments import datasets
+from experiments._shared import cli as run
+from experiments.basin_occupancy import compute as basin_occupancy
+from experiments.batch_size import compute as batch_size
+from experiments.batch_size_recommend import compute as batch_size_recommend
+from experiments.escape_times import compute as escape_times
+from experiments.real_basins import compute as real_basins
+from experiments.sgd_vs_sde import compute as sgd_vs_sde
+from experiments.stationary_loss import compute as stationary_loss
+from experiments.weak_order import compute as weak_order
 
 EXPERIMENTS = {
     experiment.name: experiment
@@ -35,7 +33,7 @@ EXPERIMENTS = {
 def main(arguments: list[str]) -> int:
     """Runs an experiment, or what draws no figure: the benchmark, the list of data sets; returns the exit status."""
     if arguments[:1] == ["bench"]:
-        from experiments import bench
+        from experiments.bench import main as bench
 
         return bench.main(arguments[1:])
     if arguments[:1] == ["data"]:

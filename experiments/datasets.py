@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import sdesgd as sg
-from experiments.run import console, run_app
+from experiments._shared.cli import console, run_app
 from sdesgd.errors import InputError
 
 

@@ -10,8 +10,8 @@ import sdesgd as sg
 from derivations import claim
 from sdesgd.dynamics.protocol import finite_population_factor
 from tests import exact
+from tests.dynamics.test_solvers import SLOPES, gbm_problem
 from tests.exact import RescaledSDE
-from tests.test_solvers import SLOPES, gbm_problem
 
 H = np.array([[1.5, 0.4], [0.4, 0.7]])
 C = np.array([[2.0, -0.6], [-0.6, 0.5]])

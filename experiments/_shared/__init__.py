@@ -1,0 +1,1 @@
+"""What every experiment uses: its protocol, its command line, its run folder."""

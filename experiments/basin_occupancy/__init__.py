@@ -1,0 +1,1 @@
+"""Where is SGD to be found, and with what probability? Occupancies of basins against Gibbs and exact laws."""

@@ -1,0 +1,114 @@
+"""Test accuracy of SGD against batch size for several η, N and m: the best batch size, and how it scales."""
+
+import json
+import pkgutil
+from pathlib import Path
+
+import jax.random as jr
+import xarray as xr
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import sdesgd
+from experiments._shared import cli as run
+from experiments.batch_size import cell as batch_size_cell
+from experiments.batch_size import figure as batch_size_figure
+from experiments.batch_size import fits as batch_size_fits
+from experiments.batch_size import report as batch_size_report
+from experiments.batch_size import summary as batch_size_summary
+from experiments.batch_size.config import PLACE, Config, cells, check, implied, problem_config
+from sdesgd import optimal_batch, sweep
+from sdesgd.errors import InputError
+
+_NOISE_SEEDS = 1
+_FITS = 2**31  # stream of the chains
+# What a run of SGD may depend on: all of the package but the inference, which looks at the table afterwards. The rule
+# for runs that are no better than a guess is applied to them one by one.
+_CODE = (
+    *(f"sdesgd.{found.name}" for found in pkgutil.iter_modules(sdesgd.__path__) if found.name != "optimal_batch"),
+    "sdesgd.optimal_batch.policy",
+)
+
+
+def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+    """The sweep, cell by cell; the noise scales at the best batch sizes; then the inference."""
+    check(config)
+    table = swept(config, folder.path, cells(config))
+    table, accuracies = judged(table, config.num_test)
+    best = optimal_batch.best_sampled(accuracies)
+    noise = noise_scales(config, folder.path, best) if config.noise_points else None
+    keys = jr.split(jr.fold_in(jr.key(config.seed), _FITS))
+    posteriors = batch_size_fits.infer(accuracies, keys[0])
+    summary = batch_size_summary.summarise(config, table, accuracies, noise, posteriors)
+    comparison = batch_size_fits.compared(posteriors, keys[1]) if config.compare else None
+    return table, summary | ({"comparison": comparison} if comparison else {})
+
+
+def judged(table: xr.Dataset, num_test: int) -> tuple[xr.Dataset, optimal_batch.AccuracyTable]:
+    """The runs of the series that trained somewhere, and their accuracies.
+
+    A run whose last train loss is log K or more counts as diverged (see ``batch_size_cell.cell``). A series in which
+    most runs did so at every B is left out; its name stands in the attribute ``lost``.
+
+    Raises:
+        InputError: no series is left.
+    """
+    bad = batch_size_summary.bad(table)
+    runs = optimal_batch.AccuracyTable.from_dataset(table.assign(diverged=bad), num_test)
+    rows, lost = optimal_batch.trained_series(runs)
+    kept = table.isel(row=rows)
+    gone = [batch_size_report.name_of({name: getattr(series, name) for name in PLACE}) for series in lost]
+    kept.attrs["lost"] = json.dumps(gone)
+    return kept, optimal_batch.rows_of(runs, rows)
+
+
+def swept(config: Config, folder: Path, plan: tuple[sweep.Cell, ...]) -> xr.Dataset:
+    """A row for each run: the cell's η, N, m and B, the seed, what ``batch_size_cell.cell`` returns.
+
+    The cells are kept in one folder beside those of the runs: a run with another η, or after an edit of the inference
+    or the figure, computes only what isn't there.
+    """
+    return _run(config, folder.parent / "sweep", "experiments.batch_size.cell:cell", plan, "batch-size")
+
+
+def noise_scales(config: Config, folder: Path, best: tuple[optimal_batch.BestSampled, ...]) -> xr.Dataset:
+    """Of runs at each series' best sampled batch size: the first seeds' own runs again."""
+    plan = []
+    for found in best:
+        place = {name: getattr(found.series, name) for name in PLACE}
+        place |= {"batch_size": found.batch_size, "noise_points": config.noise_points}
+        plan.append(sweep.Cell(problem_config(config) | place, range(min(_NOISE_SEEDS, config.seeds))))
+    return _run(config, folder.parent / "noise-sweep", "experiments.batch_size.noise:cell", tuple(plan), "noise scales")
+
+
+def _run(config: Config, folder: Path, function: str, plan: tuple[sweep.Cell, ...], label: str) -> xr.Dataset:
+    parts = batch_size_cell.load(plan[0].config)
+    inputs = {"data": sweep.digest(*parts.problem.data, *parts.test)}
+    module = function.partition(":")[0]
+    made = sweep.Sweep(
+        function,
+        plan,
+        code=(*_CODE, "experiments.batch_size.cell", module),
+        inputs=inputs,
+        shape_key=lambda cell: (cell["batch_size"], cell["num_examples"]),
+    )
+    done = sweep.run(made, folder, config.workers, config.scheduler or None, retry_failed=True, progress=label)
+    if len(done.failures) == len(plan):
+        raise InputError(f"every cell of {label} failed, the first: {done.failures[0]}")
+    # What is the same for all cells, text among it, stands in the manifest.
+    table = done.table.drop_vars([name for name, x in done.table.items() if x.dtype.kind in "UO"])
+    return table.assign_attrs(failures=json.dumps([str(failure) for failure in done.failures]))
+
+
+def plot(dataset: xr.Dataset, summary: dict) -> Figure:
+    """See ``batch_size_figure``."""
+    del dataset
+    return batch_size_figure.draw(summary)
+
+
+def report(summary: dict, console: Console) -> None:
+    """See ``batch_size_report``."""
+    batch_size_report.show(summary, console)
+
+
+EXPERIMENT = run.Experiment("batch-size", Config, compute, plot, report, implied)

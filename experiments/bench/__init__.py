@@ -1,0 +1,1 @@
+"""What a step costs, as ratios of compiled loops timed in turns."""

@@ -1,0 +1,1 @@
+"""What an accelerator does to the numbers and the time of a step."""

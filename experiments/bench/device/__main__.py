@@ -1,0 +1,7 @@
+"""``python -m experiments.bench.device``."""
+
+import sys
+
+from experiments.bench.device.command import main
+
+sys.exit(main(sys.argv[1:]))

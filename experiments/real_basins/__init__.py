@@ -1,0 +1,1 @@
+"""Do the probabilities of basins hold on real losses? Occupancy and arrival at all minima of two small problems."""

@@ -1,0 +1,188 @@
+"""Does the SDE describe this SGD?  ``sg.compare`` on a net and a data set of the command line."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.random as jr
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import sdesgd as sg
+from experiments._shared import cli as run
+from experiments.sgd_vs_sde.config import Config, build, chosen, describe, implied
+from sdesgd.comparison import GapEstimate
+from sdesgd.errors import InputError
+from sdesgd.results import Result, file
+from sdesgd.simulation import replica_blocks
+from sdesgd.trajectories import Trajectories
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Batch(Result):
+    """A batch of replicas as a stage of a run keeps it."""
+
+    parts: ClassVar[tuple[type, ...]] = (Trajectories,)
+    runs: tuple[Trajectories, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.runs)} arms of {len(self.runs[0].diverged)} replicas"
+
+
+def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+    """Compares SGD with its SDE; each batch of replicas is a stage."""
+    _check(config)
+    replicas = _replicas(config)
+    keys = jr.split(jr.key(config.seed))
+    problem, observables = build(config, keys[0])
+    arrays = [x for x in jax.tree.leaves((problem.data, observables)) if eqx.is_array(x) and x.ndim]
+    folder.expect_inputs(*arrays)
+    sgd = sg.SGD(config.learning_rate, config.batch_size, config.sampling, config.momentum)
+
+    def keep(name: str, batch: Callable[[], tuple[Trajectories, ...]]) -> tuple[Trajectories, ...]:
+        def made() -> xr.Dataset:
+            runs = batch()
+            dataset = file.packed(Batch(runs))
+            return dataset.assign_attrs(interrupted=int(any(part.interrupted for part in runs)))
+
+        return file.unpacked(folder.stage(_stage(name), made), Batch, folder.path).runs
+
+    comparison = sg.compare(
+        problem,
+        sgd,
+        num_steps=config.num_steps,
+        save_every=config.save_every,
+        key=keys[1],
+        observables=observables,
+        labels=chosen(config),
+        margin=config.margin,
+        replicas=replicas,
+        max_minutes=config.max_minutes,
+        substeps=config.substeps,
+        check_replicas=config.check_replicas or None,
+        svag=0 if config.momentum else config.svag_ell,
+        title=f"{describe(config)} on {config.data}",
+        keep=keep,
+        progress="sgd-vs-sde",
+    )
+    if comparison.design.ended == "interrupted":
+        raise run.Interrupted("finished batches of replicas are kept: run the same command again")
+    sizes = {
+        "num_parameters": problem.num_parameters,
+        "num_examples": problem.num_examples,
+        "num_units": problem.num_units,
+        "dtype": str(problem.dtype),
+        "chunk_size": problem.chunk_size,
+        "blocks": {"SGD": replica_blocks(sgd, problem, comparison.design.looks[0].replicas[0])},
+        "seed": config.seed,
+    }
+    return file.packed(comparison), summary_of(comparison, config) | {"sizes": sizes}
+
+
+def _stage(batch: str) -> str:
+    """A short name of a file: messages hold its path."""
+    kind, number = batch.rsplit("-", 1)
+    short = {"Gaussian SGD and SDE": "pairs", "SDE at h and h over 2": "check"}
+    return f"{short.get(kind, kind.lower())}-{number}"
+
+
+def _check(config: Config) -> None:
+    if not 0 < config.margin < math.inf:
+        raise InputError(f"margin is {config.margin}: pass a positive number of standard deviations")
+    for name, least in (("width", 1), ("depth", 1), ("svag_ell", 0), ("seed", 0)):
+        if getattr(config, name) < least:
+            raise InputError(f"{name} is {getattr(config, name)}: pass at least {least}")
+    if config.check_replicas == 1 or config.check_replicas < 0:
+        raise InputError(f"check_replicas is {config.check_replicas}: an error bar needs at least 2")
+
+
+def _replicas(config: Config) -> Any:
+    """A number, or "decide".
+
+    Raises:
+        InputError: anything else.
+    """
+    if config.replicas == "decide":
+        return config.replicas
+    if not config.replicas.isdecimal() or int(config.replicas) < 2:
+        raise InputError(f"replicas is {config.replicas}: pass 'decide', or a number; an error bar needs at least 2")
+    return int(config.replicas)
+
+
+def summary_of(comparison: sg.Comparison, config: Config) -> dict:
+    """The comparison in numbers and words that JSON has.
+
+    Args:
+        comparison: of ``sg.compare``.
+        config: of the run.
+    """
+    design = comparison.design
+    return {
+        "experiment": "sgd-vs-sde",
+        "config": dataclasses.asdict(config),
+        "answer": comparison.answer,
+        "law_of_the_sde": comparison.setting.law,
+        "cards": {when: _finite(dataclasses.asdict(card)) for when, card in comparison.cards.items()},
+        "observables": {name: _judged(comparison, name) for name in comparison.verdicts},
+        "laws_at_the_end": comparison.laws,
+        "diverged": {arm: int(np.sum(run.diverged)) for arm, run in comparison.trajectories.items()},
+        "replicas": design.replicas,
+        "looks": [list(look.replicas) for look in design.looks],
+        "ended": design.ended,
+        "gradients": design.gradients,
+        "report": str(comparison),
+    }
+
+
+def _judged(comparison: sg.Comparison, name: str) -> dict:
+    """The verdict on one observable, and the gap in its parts, in SGD's standard deviations."""
+    verdict, worst = comparison.verdicts[name], comparison.worst.get(name)
+    missing = comparison.not_established.get(name)
+    judged: dict[str, Any] = {
+        "sentence": comparison.sentence(name),
+        "kind": verdict.kind,
+        "reason": verdict.reason,
+        "not_finite": None if verdict.not_finite is None else list(verdict.not_finite.replicas),
+        "different": bool(verdict.different),
+        "worst_time": int(verdict.worst_time) if worst is None else worst.index,
+        "worst": None if worst is None else _finite(dataclasses.asdict(worst)),
+        "remedy": None if missing is None else missing.remedy,
+        "gaussian_kind": comparison.against["Gaussian SGD"][name].kind,
+        "svag_kind": comparison.against["SVAG"][name].kind if "SVAG" in comparison.against else None,
+    }
+    parts = {
+        "total": comparison.gap,
+        "non_gaussianity": comparison.non_gaussian,
+        "discretisation": comparison.discretisation,
+        "h_against_half": comparison.h_against_half,
+    }
+    return judged | {part: _interval(estimates[name]) for part, estimates in parts.items() if name in estimates}
+
+
+def _interval(estimate: GapEstimate) -> dict:
+    return {key: [_finite(float(x)) for x in getattr(estimate, key)] for key in ("mean", "low", "high")}
+
+
+def _finite(value: Any) -> Any:
+    """A number, None where it isn't finite; the same for the values of a dictionary."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return value if math.isfinite(value) else None
+
+
+def plot(dataset: xr.Dataset, summary: dict) -> Figure:
+    """The figure of the comparison."""
+    return file.unpacked(dataset, sg.Comparison, "trajectories.nc").plot()
+
+
+def report(summary: dict, console: Console) -> None:
+    """Prints the report of the comparison."""
+    console.print(summary["report"], highlight=False, markup=False, soft_wrap=True)
+
+
+EXPERIMENT = run.Experiment("sgd-vs-sde", Config, compute, plot, report, implied)

@@ -1,0 +1,210 @@
+"""What sgd-vs-sde compares: its configuration, the nets and data it knows, the observables."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import PRNGKeyArray
+
+import sdesgd as sg
+from experiments._shared.cli import option
+from sdesgd import nets, observables
+from sdesgd.errors import InputError, require_known
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """SGD, Gaussian SGD, the SDE and SVAG from one start on one net and data set: is the SDE a good description?"""
+
+    data: str = option("mnist5k", "Data set; `python -m experiments data` lists them.")
+    data_dir: str = option("", "Folder of the data set's files; empty: where the system keeps them.")
+    num_examples: int = option(500, "Training examples N.")
+    num_test: int = option(500, "Held-out examples.")
+    label_noise: float = option(0.0, "Probability that a training label is drawn at random.")
+    balanced: bool = option(False, "The same number of training examples of each class.")
+    model: str = option("mlp", "mlp | f1 | f2 | c1 | logistic.")
+    preset: str = option("cpu", "Sizes fit for a laptop (cpu) or a GPU (gpu: full width, the paper's batch size).")
+    width: int = option(32, "Units of a hidden layer; of c1 channels.")
+    depth: int = option(1, "Hidden layers of the mlp.")
+    reading: str = option("paper", "Of c1: paper (283k parameters at full width) | released (1.8M).")
+    normalization: str = option("none", "batch | group | none.")
+    dropout: float = option(0.0, "Dropout rate of the dense layers.")
+    learning_rate: float = option(0.05, "Learning rate η.")
+    batch_size: int = option(16, "Batch size S.")
+    sampling: str = option("replacement", "replacement | no_replacement | reshuffle.")
+    momentum: float = option(0.0, "Heavy-ball momentum m.")
+    num_steps: int = option(60, "SGD steps.")
+    save_every: int = option(5, "Steps between saves; must divide the steps.")
+    replicas: str = option("decide", "Independent runs of each arm, or decide: as many as the verdicts need.")
+    max_minutes: float = option(10.0, "With --replicas decide, the minutes after which no further runs are begun.")
+    check_replicas: int = option(0, "Pairs of runs that check the SDE's step h against h/2; 0: 8 to 32 of them.")
+    substeps: int = option(1, "SDE solver steps per step of SGD.")
+    svag_ell: int = option(0, "SVAG's ℓ, for a further arm between SGD and the SDE; 0 leaves it out.")
+    observables: str = option("all", "Comma-separated names of what to compare, or all.")
+    margin: float = option(0.5, "Equivalence margin, in SGD's standard deviations.")
+    seed: int = option(0, "Seed of the start, the subset of the data and all runs.")
+
+    def label(self) -> str:
+        """A readable name of the run."""
+        return (
+            f"{self.model}-{self.data}-n{self.num_examples}-w{self.width}-eta{self.learning_rate:g}"
+            f"-s{self.batch_size}-k{self.num_steps}-r{self.replicas}"
+        )
+
+
+# -- presets ---------------------------------------------------------------------------------------------
+
+PRESETS = ("cpu", "gpu")
+# The nets as published: what they bring with them, whatever the preset.
+_NETS: dict[str, dict[str, Any]] = {
+    "mlp": {},
+    "logistic": {},
+    "f1": {"normalization": "batch"},
+    "f2": {"normalization": "batch"},
+    "c1": {"normalization": "batch", "dropout": 0.5},
+}
+# Sizes that two cores compute in less than ten minutes. With batch norm ε² is η, so the SDE takes half steps.
+_DENSE_ON_CPU: dict[str, Any] = {
+    "width": 64,
+    "num_examples": 512,
+    "batch_size": 32,
+    "num_steps": 24,
+    "save_every": 4,
+    "replicas": "80",
+    "check_replicas": 48,
+    "substeps": 2,
+    "svag_ell": 4,
+}
+_ON_CPU: dict[str, dict[str, Any]] = {
+    "mlp": {},
+    "logistic": {},
+    "f1": _DENSE_ON_CPU,
+    "f2": _DENSE_ON_CPU,
+    "c1": {
+        "width": 16,
+        "num_examples": 128,
+        "num_test": 256,
+        "batch_size": 16,
+        "num_steps": 12,
+        "save_every": 4,
+        "replicas": "76",
+        "check_replicas": 20,
+        "substeps": 2,
+        "svag_ell": 2,
+    },
+}
+# Full width, the paper's small batch; as many examples as there are, in whole batches.
+_FULL_WIDTH = {"mlp": 512, "f1": 512, "f2": 512, "c1": 64}
+_PAPER_BATCH = 256
+_GPU_EXAMPLES = {"digits": 1280, "fashion_mnist": 59_904, "mnist": 59_904, "cifar10": 49_920, "timit": 65_536}
+_GPU_EXAMPLES |= {"frames": 65_536}
+
+
+def implied(config: Config) -> dict[str, Any]:
+    """What the model, the data and the preset imply for the options that aren't given.
+
+    Raises:
+        InputError: an unknown model or preset (the nearest is named).
+    """
+    model = require_known("model", config.model, _NETS)
+    require_known("data set", config.data, sg.data.names())
+    if require_known("preset", config.preset, PRESETS) == "cpu":
+        return _NETS[model] | _ON_CPU[model]
+    sizes: dict[str, Any] = {"batch_size": _PAPER_BATCH, "num_examples": _GPU_EXAMPLES.get(config.data, 3840)}
+    if model in _FULL_WIDTH:
+        sizes["width"] = _FULL_WIDTH[model]
+    return _NETS[model] | sizes
+
+
+def describe(config: Config) -> str:
+    """The net in words, for titles."""
+    names = {"mlp": "MLP", "logistic": "logistic regression", "c1": f"C1 ({config.reading})"}
+    words = [names.get(config.model, config.model.upper())]
+    if config.model != "logistic":
+        words.append(f"width {config.width}")
+    if config.normalization != "none":
+        words.append(f"{config.normalization} norm")
+    if config.dropout:
+        words.append(f"dropout {config.dropout:g}")
+    return ", ".join(words)
+
+
+# -- the problem -----------------------------------------------------------------------------------------
+
+
+def make_net(config: Config, shape: tuple[int, ...], num_classes: int, key: PRNGKeyArray) -> nets.Net:
+    """The net of the configuration for examples of this shape."""
+    in_size, options = 1, {"normalization": config.normalization, "dropout": config.dropout, "key": key}
+    for n in shape:
+        in_size *= n
+    if config.model == "logistic":
+        if config.normalization != "none" or config.dropout:
+            raise InputError("logistic has no hidden layer: leave out --normalization and --dropout")
+        return nets.logistic_regression(in_size, num_classes, key=key)
+    if config.model == "mlp":
+        return nets.mlp(in_size, num_classes, width=config.width, depth=config.depth, **options)
+    if config.model == "c1":
+        return nets.c1(shape, num_classes, reading=config.reading, width=config.width, **options)
+    return {"f1": nets.f1, "f2": nets.f2}[config.model](in_size, num_classes, width=config.width, **options)
+
+
+def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, observables.Together]:
+    """The problem on the training part, and the observables.
+
+    Train and test loss and accuracy are those of the net in use: dropout off, batch norm by the statistics of the
+    evaluated set. ‖g‖² and tr C belong to the loss that is descended: with batch norm and dropout, that of one
+    random partition and one draw of masks, the same at all times.
+    """
+    folder = Path(config.data_dir) if config.data_dir else None
+    options: dict[str, Any] = {"data_dir": folder, "label_noise": config.label_noise, "balanced": config.balanced}
+    dataset = sg.data.load(config.data, config.num_examples, config.num_test, config.seed, **options)
+    key_net, key_masks = jr.split(key)
+    net = make_net(config, dataset.shape, dataset.num_classes, key_net)
+    problem = nets.finite_sum(net, dataset.inputs, dataset.labels, config.batch_size)
+    key_masks = key_masks if problem.needs_key else None
+    test = jnp.asarray(dataset.test_inputs), jnp.asarray(dataset.test_labels)
+    parts = {
+        "train_loss": nets.Evaluation(nets.cross_entropy, *problem.data),
+        "test": nets.Evaluation({"test_loss": nets.cross_entropy, "test_accuracy": nets.correct}, *test),
+        "distance_squared": observables.SquaredDistance(net),
+        "moments": observables.GradientMoments(problem, key_masks),
+    }
+    needed = {_PART_OF.get(name, name) for name in chosen(config)}
+    return problem, observables.Together({k: parts[k] for k in parts if k in needed}, tuple(chosen(config)))
+
+
+# -- observables -----------------------------------------------------------------------------------------
+
+# name → label with units
+OBSERVABLES = {
+    "train_loss": "train loss (nats)",
+    "test_loss": "test loss (nats)",
+    "test_accuracy": "test accuracy (fraction)",
+    "distance_squared": "‖θ−θ₀‖²",
+    "gradient_norm_squared": "‖g‖²",
+    "trace_covariance": "tr C",
+}
+
+_PART_OF = {
+    "test_loss": "test",
+    "test_accuracy": "test",
+    "gradient_norm_squared": "moments",
+    "trace_covariance": "moments",
+}
+_OF_THE_DESCENDED_LOSS = ("gradient_norm_squared", "trace_covariance")
+
+
+def chosen(config: Config) -> dict[str, str]:
+    """The observables asked for: name → label with units; with groups and masks what belongs to one draw says so.
+
+    Raises:
+        InputError: an unknown name (the nearest is named).
+    """
+    one_draw = {name: f"{OBSERVABLES[name]} (one partition)" for name in _OF_THE_DESCENDED_LOSS}
+    labels = OBSERVABLES | (one_draw if config.normalization == "batch" else {})
+    if config.observables == "all":
+        return labels
+    names = [name.strip() for name in config.observables.split(",")]
+    return {require_known("observable", name, OBSERVABLES): labels[name] for name in names}

@@ -1,0 +1,103 @@
+"""Theory of stationary-loss: every formula's value at each point, and the solver steps of the SDE."""
+
+import functools
+
+import numpy as np
+
+from experiments.stationary_loss import laws
+from experiments.stationary_loss.config import Config, plan, points, saved_steps
+from experiments.stationary_loss.problems import Case
+from sdesgd.stationary import regression_covariance, trace_covariance_loss, trace_hessian_loss
+
+_CURVE = 40  # points of a curve
+
+
+def theory(config: Config, case: Case) -> dict:
+    """The traces and, for each point, every formula's value for the mean after the burn-in.
+
+    Raises:
+        InputError: a rate at which SGD, or its second moments, diverge.
+    """
+    values, noise = case.spectrum
+    sizes = plan(config, case.group)
+    found = []
+    for rate, S in points(config, case, "SGD"):
+        made = formulas(config, case, rate, S, saved_steps(rate, sizes.time, sizes.saves))
+        made["substeps"], made["integrator_bias"] = solver_steps(config, case, rate, S)
+        found.append(made)
+    grid = np.geomspace(sizes.rates[0], sizes.rates[-1], _CURVE if len(sizes.rates) > 1 else 1)
+    curve = [formulas(config, case, float(rate), sizes.batch_size, _nominal_steps(config, case, rate)) for rate in grid]
+    return {
+        "group": case.group,
+        "title": case.title,
+        "exact": case.exact,
+        "num_units": case.problem.num_units,
+        "num_parameters": case.problem.num_parameters,
+        "trace_hessian": float(values.sum()),
+        "trace_covariance": float(noise.sum()),
+        "smallest_curvature": float(values[0]),
+        "largest_curvature": float(values[-1]),
+        "gradient_norm": case.gradient_norm,
+        "floor": case.floor,
+        "trace_decay": case.decay * case.problem.num_parameters,
+        "time": sizes.time,
+        "points": found,
+        "curve": {name: [made[name] for made in curve] for name in curve[0]},
+    }
+
+
+def _nominal_steps(config: Config, case: Case, rate: float) -> np.ndarray:
+    """``saved_steps`` without rounding, for smooth curves; with momentum steps are whole."""
+    sizes = plan(config, case.group)
+    if config.momentum:
+        return saved_steps(rate, sizes.time, sizes.saves)
+    return sizes.time / rate * np.arange(1, sizes.saves + 1) / sizes.saves
+
+
+def formulas(config: Config, case: Case, rate: float, S: int, steps: np.ndarray) -> dict:
+    """Every formula's value for the mean over the saved steps after the burn-in.
+
+    trace_hessian, trace_covariance: (η/(4S(1−m))) Tr H and Tr C, at stationarity; ou, discrete: of the SDE and of SGD
+    with constant H and C, from the start at the minimum; sde_law, sgd_law: the same, or exact with C(θ) at stationarity
+    where it is known (regression); relaxed: ou ÷ its stationary value.
+    """
+    (values, noise), m = case.spectrum, config.momentum
+    late = steps > config.burn_in * steps[-1]
+    along = {
+        law: float(laws.loss_along(values, noise, rate, S, m, steps, law)[late].mean()) for law in ("discrete", "ou")
+    }
+    stationary = trace_covariance_loss(case.covariance, rate, S, m)
+    found = {
+        "learning_rate": rate,
+        "batch_size": S,
+        "noise": rate / (S * (1 - m)),
+        "steps": round(steps[-1]),
+        "trace_hessian": trace_hessian_loss(case.hessian, rate / (1 - m), S),
+        "trace_covariance": stationary,
+        "ou": along["ou"],
+        "discrete": along["discrete"],
+        "relaxed": along["ou"] / stationary,
+        "sgd_law": along["discrete"],
+        "sde_law": along["ou"],
+    }
+    if case.regression is not None:
+        x, y = case.regression
+        found["sgd_law"] = regression_covariance(x, y, rate, S, momentum=m).excess_loss
+        found["sde_law"] = laws.sde_regression_loss(x, case.hessian, case.covariance, rate, S, m)
+    return found
+
+
+def solver_steps(config: Config, case: Case, rate: float, S: int) -> tuple[int, float]:
+    """Solver steps of the SDE a SGD step, and the relative error of the stationary loss that they leave.
+
+    Exact for quadratics and, without momentum, for regression; elsewhere that of the quadratic approximation.
+    """
+    bias = functools.partial(laws.integrator_bias, *case.spectrum, rate, config.momentum)
+    n = laws.substeps_needed(bias, laws.INTEGRATOR_BIAS)
+    if case.regression is None or config.momentum:
+        return n, bias(n)
+    arguments = case.regression[0], case.hessian, case.covariance, rate, S
+    law = laws.sde_regression_loss(*arguments, 0.0)
+    own = lambda k: laws.integrated_regression_loss(*arguments, k) / law - 1  # noqa: E731
+    n = laws.substeps_needed(own, laws.INTEGRATOR_BIAS_REGRESSION, n)
+    return n, own(n)

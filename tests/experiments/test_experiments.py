@@ -1,0 +1,255 @@
+"""The command line, the run folder and sgd-vs-sde at toy size: files, resume, redraw, errors, what is judged."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import sdesgd as sg
+from experiments.__main__ import EXPERIMENTS
+from experiments._shared import cli as run
+from experiments.sgd_vs_sde import config as sgd_vs_sde_problem
+from sdesgd.comparison import protocol
+
+TOY = [
+    "sgd-vs-sde",
+    "--data",
+    "digits",
+    "--num-examples",
+    "24",
+    "--num-test",
+    "20",
+    "--width",
+    "3",
+    "--num-steps",
+    "4",
+    "--save-every",
+    "2",
+    "--replicas",
+    "6",
+    "--check-replicas",
+    "2",
+    "--svag-ell",
+    "2",
+]
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """One toy run, shared."""
+    folder = tmp_path_factory.mktemp("results")
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(results):
+    (folder,) = (results / "sgd-vs-sde").iterdir()
+    return folder
+
+
+def test_a_run_describes_itself(finished):
+    assert {p.name for p in finished.iterdir()} == {
+        "trajectories.nc", "summary.json", "manifest.json", "figure.png", "figure.svg", "stages",
+    }  # fmt: skip
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["config"]["learning_rate"] == 0.05
+    assert manifest["seed"] == 0
+    assert {"jax", "diffrax", "equinox", "python"} <= set(manifest["versions"])
+    assert {"commit", "dirty"} == set(manifest["git"])
+    assert manifest["device"]["platform"] == "cpu"
+    assert manifest["dtype"] in ("float32", "float64")
+    assert manifest["chunk_size"] == 24
+    assert min(manifest["blocks"]["SGD"]) >= 1
+    dataset = sg.Comparison.load(finished / "trajectories.nc").to_xarray()
+    assert list(dataset["arm"].values) == ["SGD", "Gaussian SGD", "SDE", "SVAG"]
+    assert dataset["train_loss"].shape == (4, 6, 3)
+    np.testing.assert_allclose(dataset["time"], [0, 0.1, 0.2])
+    start = dataset["train_loss"].isel(time=0).values
+    assert np.ptp(start) < 1e-6, "all arms have one start"
+    svg = (finished / "figure.svg").read_text()
+    assert "<svg" in svg
+    assert len((finished / "figure.png").read_bytes()) > 20_000
+
+
+def test_summary_holds_the_verdicts_and_the_card(finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    assert set(summary["observables"]) == set(sgd_vs_sde_problem.OBSERVABLES)
+    for judged in summary["observables"].values():
+        assert judged["kind"] in ("equivalent", "different", "inconclusive")
+        assert len(judged["total"]["mean"]) == 3
+        assert judged["total"]["mean"][0] is None, "at the common start there is no SD to divide by"
+        total, parts = (
+            judged["total"]["mean"][-1],
+            (judged["non_gaussianity"]["mean"][-1], judged["discretisation"]["mean"][-1]),
+        )
+        assert total == pytest.approx(sum(parts), rel=1e-9, abs=1e-9)
+    assert set(summary["laws_at_the_end"]) == {"SGD against SDE", "SGD against Gaussian SGD"}
+    assert all(0 < p <= 1 for p in summary["laws_at_the_end"].values())
+    for card in summary["cards"].values():
+        assert {"stability", "noise_to_signal", "skewness", "excess_kurtosis"} <= set(card)
+
+
+def test_redraw_computes_nothing(finished, monkeypatch, capsys):
+    for name in ("figure.png", "figure.svg"):
+        (finished / name).unlink()
+    monkeypatch.setattr("sdesgd.comparison.protocol.simulate", None)
+    monkeypatch.setattr("sdesgd.comparison.protocol.simulate_coupled", None)
+    extra = finished.parent / "copy.svg"
+    assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(finished), "--figure", str(extra)]) == 0
+    assert (finished / "figure.png").exists()
+    assert extra.read_text() == (finished / "figure.svg").read_text()
+    extra.unlink()
+    printed = capsys.readouterr().out
+    assert "Validity card" in printed
+    assert "figure.png" in printed
+
+
+def test_the_same_command_reuses_finished_stages(results, finished, monkeypatch):
+    monkeypatch.setattr("sdesgd.comparison.protocol.simulate", None)
+    monkeypatch.setattr("sdesgd.comparison.protocol.simulate_coupled", None)
+    before = (finished / "summary.json").read_text()
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(results)]) == 0
+    assert (finished / "summary.json").read_text() == before
+    assert len(list((results / "sgd-vs-sde").iterdir())) == 1
+
+
+def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, capsys):
+    real, calls = protocol.simulate, []
+
+    def cut_short(dynamics, *arguments, **options):
+        calls.append(type(dynamics).__name__)
+        out = real(dynamics, *arguments, **options)
+        return dataclasses.replace(out, interrupted=calls == ["SGD", "SVAG"])
+
+    monkeypatch.setattr(protocol, "simulate", cut_short)
+    command = [*TOY, "--results", str(tmp_path)]
+    assert run.main(EXPERIMENTS, command) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
+    kept = {"sgd-0.nc", "pairs-0.nc", "check-0.nc", "svag-0.partial.nc"}
+    assert {p.name for p in (folder / "stages").glob("*.nc")} == kept
+    assert not (folder / "summary.json").exists()
+    assert run.main(EXPERIMENTS, command) == 0
+    assert calls == ["SGD", "SVAG", "SVAG"]
+    assert (folder / "summary.json").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*replicas diverged:RuntimeWarning")
+def test_a_run_that_diverges_still_reports(tmp_path, capsys):
+    command = [*TOY, "--learning-rate", "1e30", "--observables", "train_loss", "--results", str(tmp_path)]
+    with jax.enable_x64(False):  # as at the command line: in 64 bits such a net would still be finite
+        assert run.main(EXPERIMENTS, command) == 0
+    (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["diverged"]["SGD"] > 0
+    assert "of 6 replicas of SGD diverged" in capsys.readouterr().out
+
+
+def test_a_damaged_stage_is_computed_again(tmp_path, results, finished, capsys):
+    copy = tmp_path / "sgd-vs-sde" / finished.name
+    shutil.copytree(finished, copy)
+    (copy / "stages" / "svag-0.nc").write_bytes(b"\x89HDF broken")
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
+    assert "computing that stage again" in " ".join(capsys.readouterr().err.split())
+    assert json.loads((copy / "summary.json").read_text()) == json.loads((finished / "summary.json").read_text())
+
+
+def test_stages_of_other_data_are_not_reused(results, finished, tmp_path, capsys, monkeypatch):
+    """The files of a data folder may change under an unchanged configuration."""
+    shutil.copytree(finished, tmp_path / "sgd-vs-sde" / finished.name)
+    real = sg.data.load
+
+    def changed(*arguments, **options):
+        dataset = real(*arguments, **options)
+        return dataset._replace(labels=(dataset.labels + 1) % 10)
+
+    monkeypatch.setattr(sg.data, "load", changed)
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
+    assert "the data changed since the earlier run" in " ".join(capsys.readouterr().err.split())
+    summaries = [
+        json.loads((f / "sgd-vs-sde" / finished.name / "summary.json").read_text()) for f in (tmp_path, results)
+    ]
+    assert summaries[0]["observables"] != summaries[1]["observables"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--momentum", "0.9", "--observables", "train_loss"],
+        ["--sampling", "reshuffle", "--observables", "test_loss,train_loss"],
+        ["--substeps", "2", "--observables", "distance_squared,train_loss,test_loss,test_accuracy"],
+    ],
+)
+def test_other_settings_run(options, tmp_path, capsys):
+    assert run.main(EXPERIMENTS, [*TOY, *options, "--results", str(tmp_path)]) == 0
+    (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
+    summary = json.loads((folder / "summary.json").read_text())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("Reshuffled epochs have no such SDE" in printed) == ("reshuffle" in options)
+    assert summary["law_of_the_sde"] == ("no_replacement" if "reshuffle" in options else "replacement")
+    assert ",".join(summary["observables"]) == options[-1]
+    assert ("SVAG" in summary["diverged"]) == ("--momentum" not in options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sgd-vs-sed"], "unknown experiment 'sgd-vs-sed': did you mean 'sgd-vs-sde'?"),
+        ([*TOY, "--data", "mnist5"], "unknown data set 'mnist5': did you mean 'mnist5k'?"),
+        ([*TOY, "--sampling", "reshufle"], "unknown sampling 'reshufle': did you mean 'reshuffle'?"),
+        ([*TOY, "--observables", "train_los"], "unknown observable 'train_los': did you mean 'train_loss'?"),
+        ([*TOY, "--learning-rate", "-1"], "learning_rate is -1.0: pass a positive"),
+        ([*TOY, "--learning-rate", "nan"], "learning_rate is nan"),
+        ([*TOY, "--batch-size", "0"], "batch_size is 0"),
+        ([*TOY, "--batch-size", "99", "--sampling", "no_replacement"], "batch_size 99 exceeds N = 24"),
+        ([*TOY, "--save-every", "3"], "save_every 3 doesn't divide num_steps 4: the nearest that does is"),
+        ([*TOY, "--num-examples", "5000"], "digits has 1797 examples, 5000 for training"),
+        ([*TOY, "--margin", "0"], "margin is 0.0"),
+        ([*TOY, "--margin", "nan"], "margin is nan"),
+        ([*TOY, "--width", "0"], "width is 0: pass at least 1"),
+        ([*TOY, "--seed", "-1"], "seed is -1"),
+        ([*TOY, "--figure", "x.foo"], "--figure x.foo: pass a .png or .svg"),
+        ([*TOY, "--replicas", "1"], "an error bar needs at least 2"),
+        (
+            ["sgd-vs-sde", "--from", "/nowhere"],
+            "/nowhere is not a finished run (trajectories.nc, summary.json",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, capsys):
+    assert (
+        run.main(
+            EXPERIMENTS,
+            [*arguments, "--results", str(tmp_path)] if arguments[0] != "sgd-vs-sed" else arguments,
+        )
+        == 2
+    )
+    error = capsys.readouterr().err.strip()
+    assert not list(tmp_path.glob("sgd-vs-sde/*")), "a refused input leaves no folder behind"
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert error.startswith("error: ")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path / "file" / "results")]) == 2
+    assert "choose a writable folder with --results" in capsys.readouterr().err
+
+
+def test_a_summary_of_another_kind_is_refused(tmp_path, capsys):
+    for name in ("trajectories.nc", "manifest.json"):
+        (tmp_path / name).write_text("{}")
+    for text, message in [("[1]", "is not a run of sgd-vs-sde"), ("{", "can't be read")]:
+        (tmp_path / "summary.json").write_text(text)
+        assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(tmp_path)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_unknown_options_are_refused(capsys):
+    assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--lerning-rate", "0.1"]) == 2
+    assert "learning-rate" in capsys.readouterr().err

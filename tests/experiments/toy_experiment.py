@@ -1,0 +1,129 @@
+"""An experiment of no cost whose run writes every kind of file, to be tried on full disks.
+
+    python -m tests.experiments.toy_experiment RESULTS LIMIT
+
+runs it once for each of its files, with RLIMIT_FSIZE at LIMIT bytes while that file is written, and prints a line of
+JSON for each: file, status, what was said, what was left, what the same command did afterwards.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+import resource
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from experiments._shared import cli as run
+from experiments._shared.cli import option
+from sdesgd import files, netcdf
+
+FILES = (
+    *("inputs.sha256", "one.nc", "two.nc", "trajectories.nc", "summary.json", "manifest.json", "figure.png"),
+    *("figure.svg", "copy.svg"),
+)
+COMPUTED: list[str] = []
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A toy."""
+
+    size: int = option(3000, "Numbers of a stage.")
+    rate: float = option(0.5, "A rate.")
+    rates: str = option("0.1,0.2", "Rates.")
+    data: str = option("none", "Text.")
+    seed: int = option(0, "Seed.")
+
+    def label(self) -> str:
+        return f"{self.data}-n{self.size}-eta{self.rate:g}"
+
+
+def compute(config, folder):
+    folder.expect_inputs(np.arange(5000))
+
+    def numbers(name):
+        def make():
+            COMPUTED.append(name)
+            return xr.Dataset({"x": ("row", np.random.default_rng(config.seed).normal(size=config.size))})
+
+        return make
+
+    stages = [folder.stage(name, numbers(name)) for name in ("one", "two")]
+    summary = {"experiment": "toy", "config": dataclasses.asdict(config), "mean": float(stages[0]["x"].mean())}
+    return xr.concat(stages, "stage"), {
+        **summary,
+        "curve": stages[1]["x"].values.tolist(),
+        "sizes": {"rows": [1] * 2000},
+    }
+
+
+def plot(dataset, summary):
+    figure = Figure(figsize=(4, 3))
+    figure.subplots().plot(summary["curve"])
+    return figure
+
+
+def report(summary, console):
+    console.print(f"mean η·x = {summary['mean']:.3f} over {summary['config']['size']} numbers: ≈ 0")
+
+
+EXPERIMENT = run.Experiment("toy", Config, compute, plot, report)
+
+
+def script(results) -> str:
+    """Python's text of a process that runs this experiment once."""
+    import_it = "import sys; from tests.experiments import toy_experiment as t"
+    return f"{import_it}; sys.exit(t.main('--results', {str(results)!r}))"
+
+
+def main(*arguments):
+    return run.main({"toy": EXPERIMENT}, ["toy", *map(str, arguments)])
+
+
+@contextlib.contextmanager
+def before_writing(name, act):
+    """Calls ``act`` just before a file of this name is written."""
+    genuine = files.write
+
+    def write(path, *rest):
+        if Path(path).name == name:
+            act()
+        return genuine(path, *rest)
+
+    files.write = netcdf.write = write
+    try:
+        yield
+    finally:
+        files.write = netcdf.write = genuine
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _limited(results, limit):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for name in FILES:
+        shutil.rmtree(results, ignore_errors=True)
+        results.mkdir()
+        command = ["--results", results / "runs", "--figure", results / "copy.svg"]
+        told = io.StringIO()
+        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(io.StringIO()):
+            with before_writing(name, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))):
+                status = main(*command)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            left = sorted(contents(results))
+            COMPUTED.clear()
+            again = main(*command)
+        found = {"file": name, "status": status, "told": told.getvalue().split("\nstage '")[0], "left": left}
+        print(json.dumps({**found, "again": again, "computed": COMPUTED}), flush=True)
+
+
+if __name__ == "__main__":
+    _limited(Path(sys.argv[1]), int(sys.argv[2]))
