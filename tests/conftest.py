@@ -10,6 +10,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from tests.users import unchecked_types
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "sdesgd-test-compilations"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
@@ -27,3 +29,10 @@ def few_mapped_regions():
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
         jax.clear_caches()
+
+
+@pytest.fixture
+def many_repetitions():
+    """For tests that repeat the same calls hundreds of times: see ``tests.users.unchecked_types``."""
+    with unchecked_types():
+        yield

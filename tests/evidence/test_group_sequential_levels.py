@@ -39,6 +39,7 @@ def last_verdict(reference, other, seed, **options):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("many_repetitions")
 @pytest.mark.parametrize("law", ["gaussian", "lognormal"])
 def test_equal_laws_are_called_different_with_probability_alpha(law):
     generator, called = np.random.default_rng(8), 0
@@ -49,6 +50,7 @@ def test_equal_laws_are_called_different_with_probability_alpha(law):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("many_repetitions")
 @pytest.mark.parametrize(("side", "replicas", "margin"), [(1, 100, 1.5), (-1, 160, 0.5)])
 def test_a_gap_at_the_margin_is_called_equivalent_with_at_most_alpha(side, replicas, margin):
     """At one time of four; a single relabelling can't call anything different, which would end the sequence before."""

@@ -56,6 +56,7 @@ def test_progress_is_a_test_of_one_linear_combination(up):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("many_repetitions")
 @pytest.mark.parametrize("side", [1, -1])
 def test_level_of_a_margin_in_progress(side):
     """A gap of half the progress at the last time: the error of the progress is the error of the reference."""

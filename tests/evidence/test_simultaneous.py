@@ -78,6 +78,7 @@ def test_maxima_of_several_looks_exceed_a_level_that_was_corrected_for_the_times
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("many_repetitions")
 def test_coverage_of_the_gap_at_the_time_that_the_data_picked():
     """0.3 standard deviations at each of twelve times, two looks, the first of which ends it if its worst gap is large.
 
