@@ -2,31 +2,16 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
-from experiments import datasets
-from experiments._shared import cli as run
-from experiments.basin_occupancy import compute as basin_occupancy
-from experiments.batch_size import compute as batch_size
-from experiments.batch_size_recommend import compute as batch_size_recommend
-from experiments.escape_times import compute as escape_times
-from experiments.real_basins import compute as real_basins
-from experiments.sgd_vs_sde import compute as sgd_vs_sde
-from experiments.stationary_loss import compute as stationary_loss
-from experiments.weak_order import compute as weak_order
+from experiments._shared import cli
+from experiments._shared.experiment import Experiments
 
-EXPERIMENTS = {
-    experiment.name: experiment
-    for experiment in (
-        sgd_vs_sde.EXPERIMENT,
-        weak_order.EXPERIMENT,
-        basin_occupancy.EXPERIMENT,
-        stationary_loss.EXPERIMENT,
-        real_basins.EXPERIMENT,
-        escape_times.EXPERIMENT,
-        batch_size.EXPERIMENT,
-        batch_size_recommend.EXPERIMENT,
-    )
+EXPERIMENTS = Experiments("experiments", Path(__file__).resolve().parent)
+_OTHERS = {
+    "bench": "What a step costs, as ratios of compiled loops timed in turns; --device checks an accelerator.",
+    "data": "The data sets, which of them are here, and how to get the others.",
 }
 
 
@@ -37,13 +22,12 @@ def main(arguments: list[str]) -> int:
 
         return bench.main(arguments[1:])
     if arguments[:1] == ["data"]:
+        from experiments import datasets
+
         return datasets.main(arguments[1:])
     if arguments[:2] == ["batch-size", "recommend"]:
         arguments = ["batch-size-recommend", *arguments[2:]]
-    status = run.main(EXPERIMENTS, arguments, others=["bench", "data"])
-    if arguments in ([], ["--help"]):
-        run.console.print("Besides: data, the data sets and which are here; bench, what a step costs.", highlight=False)
-    return status
+    return cli.main(EXPERIMENTS, arguments, _OTHERS)
 
 
 def leave(status: int) -> NoReturn:

@@ -7,6 +7,7 @@ A file may come from anywhere. HDF5 can take its numbers from other files (exter
 and promise far more of them than it holds; neither occurs in what is written here, and both are refused.
 """
 
+import io
 import math
 import os
 from typing import Any, BinaryIO
@@ -80,18 +81,36 @@ def read_netcdf(path: str | os.PathLike, *, decode: bool = True) -> xr.Dataset:
         InputError: no regular file; no NetCDF; numbers that lie elsewhere, or more than the file or memory holds.
     """
     with opened(path) as (file, size):
-        try:
-            _check(file, size)
-            file.seek(0)
-            with xr.open_dataset(file, engine="h5netcdf", decode_cf=decode) as dataset:
-                return dataset.load()
-        except _Refused as error:
-            raise InputError(f"{path} is refused: {error}: read only files that sdesgd wrote") from None
-        except MemoryError:
-            raise InputError(f"{path} doesn't fit into memory: read it where there is more") from None
-        except Exception as error:  # a damaged or forged file can provoke any
-            why = one_line(str(error), 100)
-            raise InputError(f"{path} is not a readable NetCDF file ({why}): was it cut short?") from None
+        return _read(file, size, path, decode)
+
+
+def from_bytes(content: bytes, path: str | os.PathLike, *, decode: bool = True) -> xr.Dataset:
+    """The same of a file that has been read.
+
+    Args:
+        content: of the file.
+        path: where it came from, for messages.
+        decode: whether to apply the conventions on missing values, times and bools.
+
+    Raises:
+        InputError: as ``read_netcdf``.
+    """
+    return _read(io.BytesIO(content), len(content), path, decode)
+
+
+def _read(file: BinaryIO, size: int, path: str | os.PathLike, decode: bool) -> xr.Dataset:
+    try:
+        _check(file, size)
+        file.seek(0)
+        with xr.open_dataset(file, engine="h5netcdf", decode_cf=decode) as dataset:
+            return dataset.load()
+    except _Refused as error:
+        raise InputError(f"{path} is refused: {error}: read only files that sdesgd wrote") from None
+    except MemoryError:
+        raise InputError(f"{path} doesn't fit into memory: read it where there is more") from None
+    except Exception as error:  # a damaged or forged file can provoke any
+        why = one_line(str(error), 100)
+        raise InputError(f"{path} is not a readable NetCDF file ({why}): was it cut short?") from None
 
 
 def _check(file: BinaryIO, size: int) -> None:

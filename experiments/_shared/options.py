@@ -1,7 +1,9 @@
-"""Options of the command line that no experiment could mean, refused before anything is made or computed."""
+"""Options of an experiment: declared once, refused where no experiment could mean them, taken by stages in parts."""
 
 import dataclasses
+import inspect
 import math
+import types
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +19,53 @@ _MOST |= {"width": 10**5, "seeds": 10**4, "points": 10**4, "examples": 10**4, "s
 _MOST |= {"depth": 1000, "workers": 1000, "curve_points": 1000, "etas": 100}
 _DEFAULT_MOST = 10**6
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+
+def option(default: Any, help: str, *, hashed: bool = True) -> Any:
+    """A field of a Config: its default and its line in --help.
+
+    Args:
+        default: value.
+        help: what it is.
+        hashed: whether it enters the name of the run's folder; False for what can't change a result, such as the number
+            of worker processes: a run is then resumed with another.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "hashed": hashed})
+
+
+class Part:
+    """Some options of a configuration, by which a stage is known; reading another one is an error.
+
+    Methods of the configuration can be called, as far as they read no other options.
+
+    Args:
+        config: a dataclass of options.
+        names: of the options.
+    """
+
+    def __init__(self, config: Any, *names: str):
+        self._kind = type(config)
+        self._values = {name: getattr(config, name) for name in names}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("_kind", "_values"):
+            raise AttributeError(name)
+        if name in self._values:
+            return self._values[name]
+        found = getattr(self._kind, name, None)
+        if inspect.isfunction(found):
+            return types.MethodType(found, self)
+        if isinstance(found, property) and found.fget is not None:
+            return found.fget(self)
+        raise AttributeError(
+            f"'{name}' is not among the options that this stage is known by: {', '.join(self._values)}"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Part) and (self._kind, self._values) == (other._kind, other._values)
+
+    def __hash__(self) -> int:
+        return hash((self._kind, *sorted(self._values.items())))
 
 
 def check_options(config: Any) -> None:

@@ -1,12 +1,10 @@
-"""A run's folder: stages kept as they finish, the manifest, files that are whole or absent."""
+"""A run's folder: its result, its figure, its manifest; and the stages, which the runs of an experiment share."""
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
-import platform
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -15,38 +13,24 @@ from typing import Any
 
 import jax
 import matplotlib
-import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from rich.console import Console
 
+import derivations
+from experiments._shared.cli import errors
+from experiments._shared.experiment import Interrupted
 from sdesgd import files
 from sdesgd.errors import InputError
-from sdesgd.netcdf import read_netcdf, write_netcdf
+from sdesgd.store.environment import versions
+from sdesgd.store.stages import Stages, machine, settings
 
 TOP = Path(__file__).resolve().parent.parent.parent
-PACKAGES = (
-    "jax",
-    "jaxlib",
-    "diffrax",
-    "equinox",
-    "numpy",
-    "scipy",
-    "xarray",
-    "optax",
-    "matfree",
-    "mlxtend",
-    "scikit-learn",
-    "mnist1d",
-    "kaldiio",
-)
-errors = Console(stderr=True)
 _REMEDY = "free space or choose another --results, then run again: finished stages are kept"
 _LONGEST_LABEL = 120  # characters
-
-
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM during a stage: what was finished before is kept."""
+# Packages whose sources a stage is known by, and what can't change its numbers.
+_OWN = ("sdesgd", "derivations", "experiments", "tests")
+_BESIDE = ("sdesgd.plot", "experiments._shared", "matplotlib", "rich", "typer")
+_CALLS = {("derivations", "claim"): derivations.modules()}
 
 
 def hashed_options(config: Any) -> dict[str, Any]:
@@ -56,10 +40,11 @@ def hashed_options(config: Any) -> dict[str, Any]:
 
 
 class RunFolder:
-    """results/<experiment>/<run>/: stages are kept as they finish, so an interrupted run resumes where it stood.
+    """results/EXPERIMENT/RUN/, and results/EXPERIMENT/stages/, where an interrupted run finds what it had finished.
 
-    The run's name ends in a hash of the ``hashed_options``, of the code, the versions and the hardware: nothing stale
-    is reused. The folder is made when the first file comes.
+    The run's name ends in a hash of the ``hashed_options``. Each stage is known by what its own numbers depend on (see
+    ``sdesgd.store.stages``): nothing stale is used, nothing that still holds is computed again. The folders are made
+    when the first file comes.
 
     Args:
         experiment: whose run it is.
@@ -72,10 +57,11 @@ class RunFolder:
     """
 
     def __init__(self, experiment: Any, config: Any, results: Path, label: str):
-        fingerprint = json.dumps([hashed_options(config), code_hash(), versions(), hardware()], sort_keys=True)
-        digest = hashlib.sha256(fingerprint.encode()).hexdigest()[:8]
+        digest = hashlib.sha256(json.dumps(hashed_options(config), sort_keys=True).encode()).hexdigest()[:8]
         label = re.sub(r"[^\w.,+=-]+", "-", label)[:_LONGEST_LABEL]
         self.path = results / experiment.name / f"{label}-{digest}"
+        stages = self.path.parent / "stages"
+        self.stages = Stages(stages, _OWN, _say, calls=_CALLS, never=_BESIDE, remedy=_REMEDY)
         self._made: list[Path] = []
         above = next((folder for folder in (self.path, *self.path.parents) if os.path.lexists(folder)), self.path)
         try:
@@ -89,14 +75,13 @@ class RunFolder:
         return files.cannot_write(self.path, why, "choose a writable folder with --results")
 
     def make(self) -> None:
-        """Makes the folder, and removes what killed processes left half written in it.
+        """Makes the folders, and removes what killed processes left half written in them.
 
         Raises:
-            InputError: it can't be made.
+            InputError: they can't be made.
         """
-        stages = self.path / "stages"
         try:
-            for folder in (*reversed(stages.parents), stages):
+            for folder in (*reversed(self.path.parents), self.path, self.stages.folder):
                 if not folder.exists():
                     folder.mkdir(exist_ok=True)
                     self._made.append(folder)
@@ -104,57 +89,27 @@ class RunFolder:
         except OSError as error:
             raise self._cannot_write(error) from None
 
-    def stage(self, name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
+    def stage(self, name: str, compute: Callable[..., xr.Dataset], *arguments: Any, **named: Any) -> xr.Dataset:
         """The dataset of a stage: read if it is there, else computed and kept.
 
         Args:
             name: of the stage.
-            compute: makes its dataset.
+            compute: a function of a module that makes its dataset.
+            arguments: what its numbers depend on, see ``sdesgd.store.stages.Stages.keep``.
+            named: the same by keyword.
 
         Raises:
-            Interrupted: the stage was cut short; the part is kept as ``NAME.partial.nc``.
+            Interrupted: the stage was cut short; the part is kept as ``NAME-KEY.partial.nc``.
             InputError: the dataset can't be written.
         """
-        file = self.path / "stages" / f"{name}.nc"
-        if os.path.lexists(file):
-            try:
-                kept = read_netcdf(file)
-                errors.print(f"stage '{name}': kept from an earlier run", highlight=False)
-                return kept
-            except InputError as error:
-                errors.print(f"{error}: computing that stage again", style="yellow", markup=False, soft_wrap=True)
         self.make()
-        files.check_writable(file, _REMEDY)
-        dataset = compute()
-        self.make()
+        dataset = self.stages.keep(name, compute, *arguments, **named)
         if dataset.attrs.get("interrupted"):
-            write_netcdf(dataset, file.with_suffix(".partial.nc"), _REMEDY)
             raise Interrupted(
                 f"stage '{name}' was cut short; finished stages are kept: run the same command again, and it starts "
                 f"with '{name}'"
             )
-        write_netcdf(dataset, file, _REMEDY)
         return dataset
-
-    def expect_inputs(self, *arrays: Any) -> None:
-        """Discards the stages of an earlier run on other numbers: what lies in a data folder may have changed since.
-
-        Args:
-            arrays: what the stages are computed from, besides the configuration.
-        """
-        digest = hashlib.sha256()
-        for array in map(np.asarray, arrays):
-            digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
-        file = self.path / "stages" / "inputs.sha256"
-        try:
-            known = files.read_bytes(file, 1 << 10)
-        except files.MissingFile:
-            known = None
-        if known is not None and known != digest.hexdigest().encode():
-            errors.print("[yellow]the data changed since the earlier run: computing all stages again[/yellow]")
-            for stage in file.parent.glob("*.nc"):
-                stage.unlink()
-        self.write("stages/inputs.sha256", digest.hexdigest().encode())
 
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Writes a file of the run, whole or not at all.
@@ -171,11 +126,14 @@ class RunFolder:
 
     def discard_if_empty(self) -> None:
         """Leaves no folder behind where nothing was computed."""
-        if not list((self.path / "stages").glob("*.nc")):
-            (self.path / "stages" / "inputs.sha256").unlink(missing_ok=True)
-        for folder in (self.path / "stages", self.path, *reversed(self._made)):
+        claims = self.stages.folder / "claims"
+        for folder in (claims, self.stages.folder, self.path, *reversed(self._made)):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def _say(line: str) -> None:
+    errors.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def write_figure(figure: Figure, path: Path, remedy: str = _REMEDY) -> None:
@@ -198,42 +156,29 @@ def write_figure(figure: Figure, path: Path, remedy: str = _REMEDY) -> None:
 # -- the manifest ------------------------------------------------------------------------------------------
 
 
-def versions() -> dict[str, str]:
-    """Versions that can change a result."""
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
-    }
+def manifest(config: Any, folder: RunFolder, extra: Mapping[str, Any]) -> dict:
+    """What a run needs to be understood and repeated: config, versions, device, git state, sizes, stages.
 
-
-def hardware() -> dict:
-    """What else can change the bits: device, precision mode, cores."""
+    Args:
+        config: of the run.
+        folder: of the run.
+        extra: what else there is to say.
+    """
     device = jax.devices()[0]
-    return {
-        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
-        "x64": bool(jax.config.read("jax_enable_x64")),
-        "cpu_count": os.cpu_count(),
-    }
-
-
-def code_hash() -> str:
-    """SHA-256 over the sources of the library and the experiments."""
-    digest = hashlib.sha256()
-    for file in sorted([*TOP.glob("sdesgd/**/*.py"), *TOP.glob("experiments/**/*.py")]):
-        digest.update(str(file.relative_to(TOP)).encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def manifest(config: Any, extra: Mapping[str, Any]) -> dict:
-    """What a run needs to be understood and repeated: config, versions, device, git state, sizes."""
     return {
         "config": dataclasses.asdict(config),
         "versions": versions(),
-        "code_sha256": code_hash(),
+        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+        "settings": settings(),
+        "machine": machine(),
         "git": _git_state(),
-        **hardware(),
+        "stages": {name: _told(about) for name, about in folder.stages.used.items()},
         **extra,
     }
+
+
+def _told(about: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: about[name] for name in ("file", "made", "seconds", "machine") if name in about}
 
 
 def _git_state() -> dict:

@@ -6,19 +6,17 @@ import jax
 import jax.random as jr
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
-from rich.console import Console
 
-from experiments._shared import cli as run
-from experiments.basin_occupancy import figure as basin_occupancy_figure
-from experiments.basin_occupancy import report as basin_occupancy_report
+from experiments._shared.cli import errors
+from experiments._shared.run_folder import RunFolder
 from experiments.basin_occupancy import shown, sources
-from experiments.basin_occupancy.setting import ARMS, SOURCES, Config, Setting, build, implied
+from experiments.basin_occupancy.config import ARMS, SOURCES, Config
+from experiments.basin_occupancy.setting import Setting, build
 from experiments.basin_occupancy.verdicts import summarise
 from sdesgd.errors import InputError
 
 
-def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     """All sources, stage by stage, in float64; then what they say of each other.
 
     Raises:
@@ -28,22 +26,23 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         setting = build(config)
         refused = refusals(setting)
         mixing = [t for t in setting.temperatures if t not in refused]
-        theory = folder.stage("theory", lambda: theory_curves(setting))
-        exact = folder.stage("exact", lambda: exact_laws(setting, mixing))
-        limit = folder.stage("limit", lambda: small_steps(setting, mixing))
+        theory = folder.stage("theory", theory_curves, setting.known_by())
+        exact = folder.stage("exact", exact_laws, setting.known_by("curve_points"), mixing)
+        limit = folder.stage("limit", small_steps, setting.known_by("etas"), mixing)
         keys = dict(zip((*SOURCES, "shown"), jr.split(jr.key(config.seed), len(SOURCES) + 1), strict=True))
         found: dict[tuple[float, str], xr.Dataset] = {}
+        simulated = setting.known_by("replicas", "crossings", "least_crossings", "steps")
         for k, T in enumerate(mixing):
             for arm in ARMS:
                 key = jr.fold_in(keys[arm], k)
                 stage = f"{arm.lower().replace(' ', '-')}-T{T:g}"
-                found[T, arm] = folder.stage(stage, lambda a=arm, t=T, key=key: sources.simulated(setting, a, t, key))
+                found[T, arm] = folder.stage(stage, sources.simulated, simulated, arm, T, key)
         for k, T in enumerate(setting.temperatures if config.nuts_samples else ()):
             key = jr.fold_in(keys["NUTS"], k)
-            found[T, "NUTS"] = folder.stage(f"nuts-T{T:g}", lambda t=T, key=key: sources.nuts(setting, t, key))
+            found[T, "NUTS"] = folder.stage(f"nuts-T{T:g}", sources.nuts, setting.known_by("nuts_samples"), T, key)
         key_path, key_samples = jr.split(keys["shown"])
-        path = folder.stage("trajectory", lambda: shown.trajectory(setting, mixing[0], key_path))
-        samples = folder.stage("samples", lambda: shown.samples(setting, mixing[0], key_samples))
+        path = folder.stage("trajectory", shown.trajectory, setting.known_by(), mixing[0], key_path)
+        samples = folder.stage("samples", shown.samples, setting.known_by(), mixing[0], key_samples)
         density = shown.landscape(setting, mixing[0])
     measured = _measured(setting, found)
     dataset = xr.merge([theory, exact, limit, measured, path, samples, density], combine_attrs="drop")
@@ -117,7 +116,7 @@ def _exact(setting: Setting, arm: str, *where: float, resolution: float = 1.0) -
     try:
         return sources.exact(setting, arm, *where, resolution=resolution).occupancy
     except InputError as refusal:
-        run.errors.print(f"[yellow]{refusal}[/yellow]", highlight=False)
+        errors.print(f"[yellow]{refusal}[/yellow]", highlight=False)
         return np.full(len(setting.minima), np.nan)
 
 
@@ -130,16 +129,3 @@ def _measured(setting: Setting, found: dict[tuple[float, str], xr.Dataset]) -> x
             values[setting.temperatures.index(T), SOURCES.index(source)] = measured[name].values
     coordinates = {"T": list(setting.temperatures), "source": list(SOURCES), "basin": setting.names}
     return xr.Dataset({k: (("T", "source", "basin"), v) for k, v in table.items()}, coordinates)
-
-
-def plot(dataset: xr.Dataset, summary: dict) -> Figure:
-    """See ``basin_occupancy_figure``."""
-    return basin_occupancy_figure.draw(dataset, summary)
-
-
-def report(summary: dict, console: Console) -> None:
-    """See ``basin_occupancy_report``."""
-    basin_occupancy_report.show(summary, console)
-
-
-EXPERIMENT = run.Experiment("basin-occupancy", Config, compute, plot, report, implied)

@@ -9,7 +9,8 @@ import xarray as xr
 from jaxtyping import Float, PRNGKeyArray
 
 import sdesgd as sg
-from experiments.basin_occupancy.setting import Setting, modulated_variance, theory
+from derivations import claim
+from experiments.basin_occupancy.setting import Setting, modulated_variance
 from sdesgd.basins.exact_law import ExactLaw, density_occupancy, exact_occupancy
 from sdesgd.basins.measured import measure_occupancy
 from sdesgd.errors import InputError
@@ -134,14 +135,14 @@ def laplace(setting: Setting, temperature: float) -> Float[np.ndarray, " M"]:
     if setting.constant:
         losses = minima.losses
         odds = [
-            theory("two-basins")(temperature, L, losses[0], d, determinants[0])
+            claim("two-basins").function("numpy")(temperature, L, losses[0], d, determinants[0])
             for L, d in zip(losses, determinants, strict=True)
         ]
     else:
         variance, deepest = setting.variance(temperature), float(minima.points[0, 0])
         noise = [modulated_variance(variance, float(x)) for x in minima.points[:, 0]]
         odds = [
-            theory("state-dependent-noise-occupancy")(
+            claim("state-dependent-noise-occupancy").function("numpy")(
                 eta, S, lam, determinants[0], c, noise[0], setting.climb(deepest, float(x), variance)
             )
             for x, lam, c in zip(minima.points[:, 0], determinants, noise, strict=True)
@@ -171,6 +172,6 @@ def corrected_laplace(
     Args:
         derivatives: of ``contractions``.
     """
-    factors = theory("laplace-correction-matrix")(temperature, *derivatives.T)
+    factors = claim("laplace-correction-matrix").function("numpy")(temperature, *derivatives.T)
     weights = laplace(setting, temperature) * factors
     return weights / weights.sum()

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from experiments.basin_occupancy.setting import ARMS, SOURCES, Setting
+from experiments.basin_occupancy.config import ARMS, SOURCES
+from experiments.basin_occupancy.setting import Setting
 from sdesgd import evidence
 
 

@@ -6,17 +6,13 @@ from pathlib import Path
 
 import jax.random as jr
 import xarray as xr
-from matplotlib.figure import Figure
-from rich.console import Console
 
 import sdesgd
-from experiments._shared import cli as run
+from experiments._shared.run_folder import RunFolder
 from experiments.batch_size import cell as batch_size_cell
-from experiments.batch_size import figure as batch_size_figure
 from experiments.batch_size import fits as batch_size_fits
-from experiments.batch_size import report as batch_size_report
 from experiments.batch_size import summary as batch_size_summary
-from experiments.batch_size.config import PLACE, Config, cells, check, implied, problem_config
+from experiments.batch_size.config import PLACE, Config, cells, check, name_of, problem_config
 from sdesgd import optimal_batch, sweep
 from sdesgd.errors import InputError
 
@@ -30,7 +26,7 @@ _CODE = (
 )
 
 
-def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     """The sweep, cell by cell; the noise scales at the best batch sizes; then the inference."""
     check(config)
     table = swept(config, folder.path, cells(config))
@@ -57,7 +53,7 @@ def judged(table: xr.Dataset, num_test: int) -> tuple[xr.Dataset, optimal_batch.
     runs = optimal_batch.AccuracyTable.from_dataset(table.assign(diverged=bad), num_test)
     rows, lost = optimal_batch.trained_series(runs)
     kept = table.isel(row=rows)
-    gone = [batch_size_report.name_of({name: getattr(series, name) for name in PLACE}) for series in lost]
+    gone = [name_of({name: getattr(series, name) for name in PLACE}) for series in lost]
     kept.attrs["lost"] = json.dumps(gone)
     return kept, optimal_batch.rows_of(runs, rows)
 
@@ -98,17 +94,3 @@ def _run(config: Config, folder: Path, function: str, plan: tuple[sweep.Cell, ..
     # What is the same for all cells, text among it, stands in the manifest.
     table = done.table.drop_vars([name for name, x in done.table.items() if x.dtype.kind in "UO"])
     return table.assign_attrs(failures=json.dumps([str(failure) for failure in done.failures]))
-
-
-def plot(dataset: xr.Dataset, summary: dict) -> Figure:
-    """See ``batch_size_figure``."""
-    del dataset
-    return batch_size_figure.draw(summary)
-
-
-def report(summary: dict, console: Console) -> None:
-    """See ``batch_size_report``."""
-    batch_size_report.show(summary, console)
-
-
-EXPERIMENT = run.Experiment("batch-size", Config, compute, plot, report, implied)

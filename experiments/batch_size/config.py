@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import sdesgd as sg
-from experiments._shared.cli import option
+from experiments._shared.options import option
 from experiments.batch_size.cell import BUDGETS
 from sdesgd import sweep
 from sdesgd.dynamics.protocol import check_learning_rate, check_momentum
@@ -136,6 +136,10 @@ def values(config: Config, family: str) -> list[float] | list[int]:
     for value in found:
         check(value)
     return sorted({*found, getattr(config, FAMILIES[family].option)})
+
+
+def name_of(series: dict) -> str:
+    return f"η = {series['learning_rate']:g}, N = {series['num_examples']:g}, m = {series['momentum']:g}"
 
 
 def series(config: Config) -> list[dict[str, Any]]:

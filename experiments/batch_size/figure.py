@@ -4,6 +4,7 @@ the derived line and the band of the fit; then accuracy over (η, B), prior and 
 import math
 
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -18,12 +19,13 @@ from sdesgd.plot.style import settled
 _NOISE = "#d95f02"
 
 
-def draw(summary: dict) -> Figure:
+def draw(dataset: xr.Dataset, summary: dict) -> Figure:
     """Two panels a family, then the heat map where η is varied, the exponents, the key.
 
     Args:
         summary: of ``batch_size.compute``.
     """
+    del dataset
     families = summary["families"]
     wide = len(families) == 1
     rows = (1 if wide else 2) + 1

@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.batch_size.config import FAMILIES
+from experiments.batch_size.config import FAMILIES, name_of
 from experiments.batch_size.fits import MISSED
 from sdesgd.optimal_batch import Factor
 
@@ -125,10 +125,6 @@ def warnings(summary: dict) -> list[str]:
             where = max((c["batch_size"] for s in summary["series"] for c in s["cells"] if c[kind]), default=0)
             lines.append(f"[red]{count} of {runs} runs {text}[/red], at B up to {where}; see the table in summary.json")
     return lines
-
-
-def name_of(series: dict) -> str:
-    return f"η = {series['learning_rate']:g}, N = {series['num_examples']:g}, m = {series['momentum']:g}"
 
 
 def _varied(summary: dict) -> list[Factor]:

@@ -15,7 +15,7 @@ import jax.random as jr
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 import sdesgd as sg
-from experiments._shared.cli import TOP
+from experiments._shared.run_folder import TOP
 from experiments.bench.timing import BATCH_SIZE, LEARNING_RATE, Row, in_turns, ratio_row
 from sdesgd import nets
 

@@ -9,69 +9,23 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from scipy import stats
+from jaxtyping import PRNGKeyArray
 
 import sdesgd as sg
-from experiments._shared import cli as run
-from experiments._shared.cli import option
-from experiments.escape_times import figure as escape_times_figure
+from experiments._shared.options import Part
+from experiments._shared.run_folder import RunFolder
+from experiments.escape_times.config import ARMS, Config
 from sdesgd import toys
 from sdesgd.basins.passage import first_passage, kramers_rate, mean_first_passage_time
 from sdesgd.basins.saddles import critical_points
-from sdesgd.errors import InputError, require_known
+from sdesgd.errors import InputError
 from sdesgd.inputs import check_positive_integer
 from sdesgd.stationary.finite_step import step_shape
 from sdesgd.stationary.transfer import transfer_operator
 
-ARMS = ("SGD", "SDE")
 _CURVE = 41
 # Looking at θ once a step makes a walk late, as if the target lay so many standard deviations of a step further on.
 _SIEGMUND = 0.5826
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """How long SGD and the SDE take from the deeper minimum to the other, against ΔV/T; and Kramers' formula."""
-
-    potential: str = option("asymmetric", "A potential of one coordinate with two wells (see sdesgd.toys).")
-    ratios: str = option("2,3,4,5,6,7", "Comma-separated barriers ΔV/T.")
-    learning_rate: float = option(0.1, "Learning rate η, the same at all T: the tilts make the temperature.")
-    batch_size: int = option(2, "Batch size S.")
-    passages: int = option(1000, "Passages of each arm at each ΔV/T.")
-    max_steps: int = option(2_000_000, "SGD steps of the longest passage, beyond which a ΔV/T is refused.")
-    points: int = option(1201, "Points of the grid of SGD's exact law.")
-    preset: str = option("cpu", "Sizes fit for a laptop (cpu) or a GPU (gpu: a hundred times the passages).")
-    seed: int = option(0, "Seed of all runs.")
-
-    def label(self) -> str:
-        """A readable name of the run."""
-        return f"{self.potential}-eta{self.learning_rate:g}-s{self.batch_size}-r{self.passages}-seed{self.seed}"
-
-    def longest(self) -> float:
-        """Mean times that hardly any passage exceeds: they are exponential, and one in 3,000 runs has a longer one."""
-        return math.log(len(ARMS) * len(self.barriers()) * self.passages) + 8
-
-    def barriers(self) -> list[float]:
-        """ΔV/T, ascending."""
-        try:
-            found = sorted(float(part) for part in self.ratios.split(","))
-        except ValueError:
-            raise InputError(f"ratios is '{self.ratios}': pass comma-separated numbers, say 2,4,6") from None
-        if not found or found[0] <= 0 or found[-1] > 30 or len(set(found)) < len(found):
-            raise InputError(f"ratios is '{self.ratios}': pass different numbers ΔV/T between 0 and 30")
-        return found
-
-
-PRESETS = {"cpu": {}, "gpu": {"passages": 100_000}}
-
-
-def implied(config: Config) -> dict:
-    """What the preset implies for the options that aren't given."""
-    return PRESETS[require_known("preset", config.preset, PRESETS)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +73,7 @@ def reached(well: Well):
     return lambda theta: theta[0] >= well.target if well.target > well.start else theta[0] <= well.target
 
 
-def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     """Passages stage by stage, in float64, beside the exact times."""
     for name in ("batch_size", "passages", "max_steps", "points"):
         check_positive_integer(name, getattr(config, name))
@@ -127,7 +81,6 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         raise InputError(f"passages is {config.passages}: pass at least 20, for an interval")
     with jax.enable_x64(True):
         well = well_of(config.potential)
-        target = reached(well)
         ratios = config.barriers()
         exact = [_exact(config, well, well.barrier / ratio) for ratio in ratios]
         longest = config.longest() * max(max(row) for row in exact) / config.learning_rate
@@ -139,23 +92,11 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         keys: dict[str, Any] = dict(zip(ARMS, jr.split(jr.key(config.seed), len(ARMS)), strict=True))
         steps: dict[str, list] = {arm: [] for arm in ARMS}
         for k, ratio in enumerate(ratios):
-            problem = _problem(config, well, well.barrier / ratio)
             most = math.ceil(config.longest() * max(exact[k]) / config.learning_rate) + 100
+            dynamics = Part(config, "potential", "learning_rate", "batch_size", "passages")
             for arm in ARMS:
-
-                def measure(arm=arm, k=k, problem=problem, most=most) -> xr.Dataset:
-                    found = first_passage(
-                        (sg.SDE if arm == "SDE" else sg.SGD)(config.learning_rate, config.batch_size),
-                        problem,
-                        np.array([well.start]),
-                        target,
-                        replicas=config.passages,
-                        max_steps=most,
-                        key=jr.fold_in(keys[arm], k),
-                    )
-                    return xr.Dataset({"steps": ("passage", found.steps)})
-
-                steps[arm].append(folder.stage(f"{arm}-{ratio:g}", measure)["steps"].values)
+                arguments = dynamics, arm, ratio, most, jr.fold_in(keys[arm], k)
+                steps[arm].append(folder.stage(f"{arm}-{ratio:g}", passages, *arguments)["steps"].values)
         curve = np.linspace(min(ratios[0], 1.5), ratios[-1] + 0.5, _CURVE)
         temperatures = well.barrier / curve
         data = xr.Dataset(
@@ -173,7 +114,22 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
     return data, _summary(config, well, data)
 
 
-def _problem(config: Config, well: Well, temperature: float) -> sg.Problem:
+def passages(config: Any, arm: str, ratio: float, max_steps: int, key: PRNGKeyArray) -> xr.Dataset:
+    """Steps of the passages of one arm at one ΔV/T."""
+    well = well_of(config.potential)
+    found = first_passage(
+        (sg.SDE if arm == "SDE" else sg.SGD)(config.learning_rate, config.batch_size),
+        _problem(config, well, well.barrier / ratio),
+        np.array([well.start]),
+        reached(well),
+        replicas=config.passages,
+        max_steps=max_steps,
+        key=key,
+    )
+    return xr.Dataset({"steps": ("passage", found.steps)})
+
+
+def _problem(config: Any, well: Well, temperature: float) -> sg.Problem:
     variance = toys.tilt_variance(temperature, config.learning_rate, config.batch_size)
     return toys.tilted(well.landscape, toys.tilts_of(variance))
 
@@ -230,46 +186,3 @@ def _summary(config: Config, well: Well, data: xr.Dataset) -> dict:
         "worst": max(abs(arm["z"]) for row in rows for arm in row["arms"].values()),
         "sizes": {"seed": config.seed, "dtype": "float64", "passages": config.passages},
     }
-
-
-def plot(dataset: xr.Dataset, summary: dict) -> Figure:
-    """See ``escape_times_figure``."""
-    return escape_times_figure.draw(dataset, summary)
-
-
-def answer(summary: dict) -> str:
-    """One line: what the passages say of the exact times, and the exact times of Kramers."""
-    deep = summary["rows"][-1]
-    ratios = {arm: deep["arms"][arm]["exact"] / deep["kramers"] for arm in ARMS}
-    count = 2 * len(summary["rows"])
-    # The largest of so many normal deviations, in 95 of 100 runs.
-    limit = stats.norm.ppf(0.5 + 0.95 ** (1 / count) / 2)
-    verdict = "agree with" if summary["worst"] < limit else "differ from"
-    return (
-        f"Measured times {verdict} the exact ones (largest of {count} deviations {summary['worst']:.1f} SE); "
-        f"at ΔV/T = {deep['ratio']:g} exact ÷ Kramers is {ratios['SDE']:.3f} for the SDE, {ratios['SGD']:.3f} for SGD."
-    )
-
-
-def report(summary: dict, console: Console) -> None:
-    """Prints times, deviations in standard errors and ratios to Kramers."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for column in ("ΔV/T", "arm", "mean time", "exact", "deviation, SE", "Kramers", "measured ÷ Kramers"):
-        table.add_column(column, no_wrap=True)
-    for row in summary["rows"]:
-        for arm, found in row["arms"].items():
-            k = row["kramers"]
-            table.add_row(
-                f"{row['ratio']:g}",
-                arm,
-                f"{found['mean']:.4g} ± {1.96 * found['error']:.2g}",
-                f"{found['exact']:.4g}",
-                f"{found['z']:+.1f}",
-                f"{k:.4g}",
-                f"{found['mean'] / k:.3f} ± {1.96 * found['error'] / k:.2g}",
-            )
-    console.print(table)
-    console.print(f"[bold]{answer(summary)}[/bold]", highlight=False)
-
-
-EXPERIMENT = run.Experiment("escape-times", Config, compute, plot, report, implied)

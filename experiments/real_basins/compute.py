@@ -8,15 +8,12 @@ import jax.random as jr
 import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
-from matplotlib.figure import Figure
-from rich.console import Console
 
 import sdesgd as sg
-from experiments._shared import cli as run
-from experiments.real_basins import figure as real_basins_figure
-from experiments.real_basins import report as real_basins_report
+from experiments._shared.options import Part
+from experiments._shared.run_folder import RunFolder
 from experiments.real_basins import runs
-from experiments.real_basins.config import Config, check, chosen, implied
+from experiments.real_basins.config import Config, check, chosen
 from experiments.real_basins.minima import Found, search
 from experiments.real_basins.mixing import shares_of
 from experiments.real_basins.problems import TASKS, build, covariances
@@ -25,7 +22,7 @@ from experiments.real_basins.summary import summarise
 ARMS = ("SGD", "SDE", "isotropic")
 
 
-def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     """All runs, stage by stage, in float64; then what they say of each other."""
     check(config)
     found = {}
@@ -36,7 +33,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
             names = ("search", *ARMS, "NUTS", "starts", "arrival-SGD", "arrival-SDE")
             keys: dict[str, Any] = dict(zip(names, jr.split(key, len(names)), strict=True))
             case = build(name)
-            kept = folder.stage(f"{name}-minima", lambda case=case, k=keys["search"]: search(case, config, k))
+            kept = folder.stage(f"{name}-minima", search, case, Part(config, "starts", f"{name}_rates"), keys["search"])
             setting = Found(case, kept)
             stages = {"minima": kept}
             stages |= stationary(config, folder, setting, keys)
@@ -50,34 +47,37 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
 # -- stationary occupancy ------------------------------------------------------------------------------------
 
 
-def stationary(config: Config, folder: run.RunFolder, setting: Found, keys: dict[str, PRNGKeyArray]) -> dict:
+def stationary(config: Config, folder: RunFolder, setting: Found, keys: dict[str, PRNGKeyArray]) -> dict:
     """Stage → dataset, for each rate: SGD first, since its tr C sets the others' temperature."""
     stages, name = {}, setting.case.name
+    sizes = Part(config, "batch_size", "replicas", "steps", "frames", "burn_in")
     for k, eta in enumerate(config.rates(name)):
         key = {source: jr.fold_in(keys[source], k) for source in (*ARMS, "NUTS")}
-        sgd = folder.stage(f"{name}-SGD-{eta:g}", lambda e=eta, q=key: occupancy(config, setting, "SGD", e, q["SGD"]))
+        sgd = folder.stage(f"{name}-SGD-{eta:g}", occupancy, sizes, setting, "SGD", eta, key["SGD"])
         variance = float(sgd.attrs["trace"]) / setting.case.landscape.dimension
         stages["SGD", eta] = sgd
         for arm in ARMS[1:]:
-
-            def measure(arm=arm, e=eta, q=key[arm], v=variance) -> xr.Dataset:
-                return occupancy(config, setting, arm, e, q, v)
-
-            stages[arm, eta] = folder.stage(f"{name}-{arm}-{eta:g}", measure)
+            stages[arm, eta] = folder.stage(
+                f"{name}-{arm}-{eta:g}", occupancy, sizes, setting, arm, eta, key[arm], variance
+            )
         T = eta * variance / (2 * config.batch_size)
         if config.nuts_samples:
-
-            def nuts(T=T, q=key["NUTS"]) -> xr.Dataset:
-                sizes = {"samples": config.nuts_samples, "labelled": config.nuts_labels}
-                options: dict[str, Any] = {"barrier": setting.barrier, "key": q, **sizes}
-                return runs.gibbs_shares(setting.case.landscape, setting.minima, T, **options)
-
-            stages["NUTS", eta] = folder.stage(f"{name}-NUTS-{eta:g}", nuts)
+            stages["NUTS", eta] = folder.stage(
+                f"{name}-NUTS-{eta:g}",
+                runs.gibbs_shares,
+                setting.case.landscape,
+                setting.minima,
+                T,
+                barrier=setting.barrier,
+                key=key["NUTS"],
+                samples=config.nuts_samples,
+                labelled=config.nuts_labels,
+            )
     return stages
 
 
 def occupancy(
-    config: Config, setting: Found, arm: str, learning_rate: float, key: PRNGKeyArray, variance: float | None = None
+    config: Any, setting: Found, arm: str, learning_rate: float, key: PRNGKeyArray, variance: float | None = None
 ) -> xr.Dataset:
     """Time shares of the basins in runs of one arm, a group of replicas from each minimum; tr C along the way.
 
@@ -118,29 +118,29 @@ def occupancy(
 # -- arrivals --------------------------------------------------------------------------------------------------
 
 
-def arrivals(config: Config, folder: run.RunFolder, setting: Found, keys: dict[str, PRNGKeyArray]) -> dict:
+def arrivals(config: Config, folder: RunFolder, setting: Found, keys: dict[str, PRNGKeyArray]) -> dict:
     """Stage → dataset: where gradient flow ends from random nets, and SGD and the SDE from the same after a time."""
     case = setting.case
     starts = case.fresh(jr.split(keys["starts"], config.runs))
 
-    def flow() -> xr.Dataset:
-        label = setting.minima.assign(starts)
-        return xr.Dataset({"label": ("run", label)})
-
-    stages: dict = {"flow": folder.stage(f"{case.name}-flow", flow)}
+    stages: dict = {"flow": folder.stage(f"{case.name}-flow", flow, setting, starts)}
+    sizes = Part(config, "batch_size", "arrival_time")
     for k, eta in enumerate(config.arrival_rates(case.name)):
         for arm in ("SGD", "SDE"):
             key = jr.fold_in(keys[f"arrival-{arm}"], k)
-
-            def arrive(arm=arm, eta=eta, key=key) -> xr.Dataset:
-                return arrived(config, setting, arm, eta, starts, key)
-
-            stages[f"arrival-{arm}", eta] = folder.stage(f"{case.name}-arrival-{arm}-{eta:g}", arrive)
+            stages[f"arrival-{arm}", eta] = folder.stage(
+                f"{case.name}-arrival-{arm}-{eta:g}", arrived, sizes, setting, arm, eta, starts, key
+            )
     return stages
 
 
+def flow(setting: Found, starts: np.ndarray) -> xr.Dataset:
+    """Where gradient flow ends."""
+    return xr.Dataset({"label": ("run", setting.minima.assign(starts))})
+
+
 def arrived(
-    config: Config, setting: Found, arm: str, learning_rate: float, starts: np.ndarray, key: PRNGKeyArray
+    config: Any, setting: Found, arm: str, learning_rate: float, starts: np.ndarray, key: PRNGKeyArray
 ) -> xr.Dataset:
     """The basin of each run at half of the time and at its end, in SDE time the same for all rates."""
     case = setting.case
@@ -167,16 +167,3 @@ def _prefixed(name: str, stages: dict) -> xr.Dataset:
         parts.append(data.drop_attrs().rename({v: f"{prefix}_{v}" for v in [*data.variables, *data.dims]}))
     merged: Any = xr.merge(parts)
     return merged
-
-
-def plot(dataset: xr.Dataset, summary: dict) -> Figure:
-    """See ``real_basins_figure``."""
-    return real_basins_figure.draw(dataset, summary)
-
-
-def report(summary: dict, console: Console) -> None:
-    """See ``real_basins_report``."""
-    real_basins_report.show(summary, console)
-
-
-EXPERIMENT = run.Experiment("real-basins", Config, compute, plot, report, implied)

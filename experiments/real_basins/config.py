@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
-from experiments._shared.cli import option
+from experiments._shared.options import option
 from experiments.real_basins.problems import TASKS
 from sdesgd.errors import InputError, require_known
 from sdesgd.inputs import check_positive_integer

@@ -13,7 +13,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 import sdesgd as sg
 from experiments.real_basins import runs
-from experiments.real_basins.config import Config
 from experiments.real_basins.problems import Case, covariances, outputs
 from sdesgd.basins.minima import Minima, find_minima
 from sdesgd.basins.saddles import highest_on_the_way
@@ -45,7 +44,7 @@ class Found:
         self.barrier = max(deeper, default=0.0)
 
 
-def search(case: Case, config: Config, key: PRNGKeyArray) -> xr.Dataset:
+def search(case: Case, config: Any, key: PRNGKeyArray) -> xr.Dataset:
     """Minima from random nets and from frames of a walk among them, with passes, noise and outputs.
 
     Raises:

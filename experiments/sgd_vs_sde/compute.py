@@ -5,17 +5,14 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import equinox as eqx
-import jax
 import jax.random as jr
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
-from rich.console import Console
 
 import sdesgd as sg
-from experiments._shared import cli as run
-from experiments.sgd_vs_sde.config import Config, build, chosen, describe, implied
+from experiments._shared.experiment import Interrupted
+from experiments._shared.run_folder import RunFolder
+from experiments.sgd_vs_sde.config import Config, build, chosen, describe
 from sdesgd.comparison import GapEstimate
 from sdesgd.errors import InputError
 from sdesgd.results import Result, file
@@ -34,23 +31,16 @@ class Batch(Result):
         return f"{len(self.runs)} arms of {len(self.runs[0].diverged)} replicas"
 
 
-def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     """Compares SGD with its SDE; each batch of replicas is a stage."""
     _check(config)
     replicas = _replicas(config)
     keys = jr.split(jr.key(config.seed))
     problem, observables = build(config, keys[0])
-    arrays = [x for x in jax.tree.leaves((problem.data, observables)) if eqx.is_array(x) and x.ndim]
-    folder.expect_inputs(*arrays)
     sgd = sg.SGD(config.learning_rate, config.batch_size, config.sampling, config.momentum)
 
     def keep(name: str, batch: Callable[[], tuple[Trajectories, ...]]) -> tuple[Trajectories, ...]:
-        def made() -> xr.Dataset:
-            runs = batch()
-            dataset = file.packed(Batch(runs))
-            return dataset.assign_attrs(interrupted=int(any(part.interrupted for part in runs)))
-
-        return file.unpacked(folder.stage(_stage(name), made), Batch, folder.path).runs
+        return file.unpacked(folder.stage(_stage(name), packed, batch), Batch, folder.path).runs
 
     comparison = sg.compare(
         problem,
@@ -71,7 +61,7 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         progress="sgd-vs-sde",
     )
     if comparison.design.ended == "interrupted":
-        raise run.Interrupted("finished batches of replicas are kept: run the same command again")
+        raise Interrupted("finished batches of replicas are kept: run the same command again")
     sizes = {
         "num_parameters": problem.num_parameters,
         "num_examples": problem.num_examples,
@@ -82,6 +72,12 @@ def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
         "seed": config.seed,
     }
     return file.packed(comparison), summary_of(comparison, config) | {"sizes": sizes}
+
+
+def packed(batch: Callable[[], tuple[Trajectories, ...]]) -> xr.Dataset:
+    """The dataset of a batch; what it is of, ``sg.compare`` has put into the function."""
+    runs = batch()
+    return file.packed(Batch(runs)).assign_attrs(interrupted=int(any(part.interrupted for part in runs)))
 
 
 def _stage(batch: str) -> str:
@@ -173,16 +169,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(entry) for key, entry in value.items()}
     return value if math.isfinite(value) else None
-
-
-def plot(dataset: xr.Dataset, summary: dict) -> Figure:
-    """The figure of the comparison."""
-    return file.unpacked(dataset, sg.Comparison, "trajectories.nc").plot()
-
-
-def report(summary: dict, console: Console) -> None:
-    """Prints the report of the comparison."""
-    console.print(summary["report"], highlight=False, markup=False, soft_wrap=True)
-
-
-EXPERIMENT = run.Experiment("sgd-vs-sde", Config, compute, plot, report, implied)

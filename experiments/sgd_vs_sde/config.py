@@ -9,7 +9,7 @@ import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
 import sdesgd as sg
-from experiments._shared.cli import option
+from experiments._shared.options import option
 from sdesgd import nets, observables
 from sdesgd.errors import InputError, require_known
 

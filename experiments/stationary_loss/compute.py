@@ -12,21 +12,22 @@ import jax.random as jr
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, PyTree
-from matplotlib.figure import Figure
-from rich.console import Console
 
 import sdesgd as sg
-from experiments._shared import cli as run
-from experiments.stationary_loss import figure as stationary_loss_figure
+from experiments._shared.options import Part
+from experiments._shared.run_folder import RunFolder
 from experiments.stationary_loss import laws, problems
-from experiments.stationary_loss import report as stationary_loss_report
-from experiments.stationary_loss.config import ARMS, Config, check, chosen, implied, plan, points, saved_steps
+from experiments.stationary_loss.config import ARMS, Config, check, chosen, plan, points, saved_steps
 from experiments.stationary_loss.problems import Case
 from experiments.stationary_loss.theory import solver_steps, theory
 from sdesgd import evidence
-from sdesgd.landscape import flat
 from sdesgd.stationary import trace_covariance_loss
 
+# All that changes a run, whatever other problems are chosen.
+OF_THE_RUNS = (
+    *("preset", "learning_rates", "batch_size", "divide", "momentum", "replicas", "sde_replicas", "num_steps"),
+    *("burn_in", "num_examples", "width", "logistic_decay", "net_decay", "seed"),
+)
 _COURSE, _COURSE_SAVES, _COURSE_PARTS = 10, 120, 14  # the net's course in time: ten times as long as its other runs
 
 
@@ -40,11 +41,32 @@ class ExcessLoss(eqx.Module):
         return self.problem.loss(params) - self.floor
 
 
+@functools.cache
+def cases_of(config: Any, group: str) -> list[Case]:
+    """The cases of a group, each with its minimum.
+
+    A stage is known by the options and not by the minimum, which may differ in the last bits between machines.
+    """
+    return problems.build(
+        group,
+        num_examples=config.num_examples,
+        width=config.width,
+        logistic_decay=config.logistic_decay,
+        net_decay=config.net_decay,
+        seed=config.seed,
+    )
+
+
+def _case(config: Any, group: str, name: str) -> Case:
+    return next(case for case in cases_of(config, group) if case.name == name)
+
+
 # -- the runs ----------------------------------------------------------------------------------------------
 
 
-def simulate_arm(config: Config, case: Case, arm: str) -> xr.Dataset:
+def simulate_arm(config: Any, group: str, name: str, arm: str) -> xr.Dataset:
     """All points of one arm on one case: each replica's mean after the burn-in, and the course of the mean."""
+    case = _case(config, group, name)
     sizes, names = plan(config, case.group), points(config, case, arm)
     window, along, diverged, saved = [], [], [], []
     for k, (rate, S) in enumerate(names):
@@ -77,8 +99,9 @@ def simulate_arm(config: Config, case: Case, arm: str) -> xr.Dataset:
     return xr.Dataset(variables)
 
 
-def simulate_course(config: Config, case: Case) -> xr.Dataset:
+def simulate_course(config: Any, group: str, name: str) -> xr.Dataset:
     """SGD for a long time at one of the smaller rates: the mean excess loss against time."""
+    case = _case(config, group, name)
     sizes = plan(config, case.group)
     rate, replicas = sizes.rates[min(1, len(sizes.rates) - 1)], max(2, sizes.replicas["SGD"] // 3)
     steps = saved_steps(rate, _COURSE * sizes.time, min(_COURSE_SAVES, round(_COURSE * sizes.time / rate)))
@@ -100,7 +123,7 @@ def course_edges(saves: int) -> list[int]:
     return sorted({round(edge) - 1 for edge in np.geomspace(1, saves + 1, _COURSE_PARTS)})
 
 
-def stream(config: Config, case: Case) -> Array:
+def stream(config: Any, case: Case) -> Array:
     """The key of a case, the same whatever other problems are chosen."""
     return jr.fold_in(jr.key(config.seed), 1 + problems.ORDER.index(case.name))
 
@@ -119,30 +142,22 @@ def _simulate(case: Case, dynamics: Any, steps: np.ndarray, replicas: int, key: 
     )
 
 
-def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     """The minima, then every arm of every case as a stage, in float64; then theory beside measurement."""
     check(config)
     with jax.enable_x64(True):
-        build = functools.partial(
-            problems.build,
-            num_examples=config.num_examples,
-            width=config.width,
-            logistic_decay=config.logistic_decay,
-            net_decay=config.net_decay,
-            seed=config.seed,
-        )
-        cases = [case for group in chosen(config) for case in build(group)]
+        sizes = Part(config, *OF_THE_RUNS)
+        cases = [case for group in chosen(config) for case in cases_of(sizes, group)]
         summaries = {case.name: theory(config, case) for case in cases}  # refuses rates before anything is run
-        # A minimum to rounding: it may differ in the last bits from run to run, and in its basin between machines.
-        folder.expect_inputs(*(np.round(np.asarray(flat(case.start)), 6) for case in cases))
         stages = []
         for case in cases:
+            where = sizes, case.group, case.name
             for arm in ARMS:
-                made = folder.stage(f"{case.name}-{arm}", functools.partial(simulate_arm, config, case, arm))
+                made = folder.stage(f"{case.name}-{arm}", simulate_arm, *where, arm)
                 stages.append(made)
                 measure(summaries[case.name], made, f"{case.name}_{arm}")
             if case.group == "net":
-                made = folder.stage("net-course", functools.partial(simulate_course, config, case))
+                made = folder.stage("net-course", simulate_course, *where)
                 stages.append(made)
                 summaries[case.name]["course"] = course(config, case, made)
     dataset = xr.Dataset()
@@ -199,17 +214,3 @@ def course(config: Config, case: Case, dataset: xr.Dataset) -> dict:
 
 def _finite(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def plot(dataset: xr.Dataset, summary: dict) -> Figure:
-    """See ``stationary_loss_figure``."""
-    del dataset
-    return stationary_loss_figure.draw(summary)
-
-
-def report(summary: dict, console: Console) -> None:
-    """See ``stationary_loss_report``."""
-    stationary_loss_report.show(summary, console)
-
-
-EXPERIMENT = run.Experiment("stationary-loss", Config, compute, plot, report, implied)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments._shared.cli import option
+from experiments._shared.options import option
 from experiments.stationary_loss.problems import SIZES, Case
 from sdesgd.dynamics.protocol import check_momentum
 from sdesgd.errors import InputError, require_known

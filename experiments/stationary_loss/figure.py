@@ -2,6 +2,7 @@
 a level line, and below it the ratio to the value of Tr C; then the net's course in time, and the key."""
 
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, ScalarFormatter
@@ -20,12 +21,13 @@ _NAMES = {"quadratic-equal": "C = H", "quadratic-commuting": "C commutes", "quad
 _SHORT = {"quadratic-equal": "C = H", "quadratic-commuting": "commutes", "quadratic-crossed": "doesn't commute"}
 
 
-def draw(summary: dict) -> Figure:
+def draw(dataset: xr.Dataset, summary: dict) -> Figure:
     """One panel with a strip of ratios for each problem, the net's course, the key.
 
     Args:
         summary: of ``stationary_loss.compute``.
     """
+    del dataset
     groups: dict[str, dict] = {}
     for name, case in summary["cases"].items():
         groups.setdefault(case["group"], {})[name] = case

@@ -1,103 +1,19 @@
 """How fast do the SDEs approach SGD as η → 0, and how fast gradient flow? Errors on exact laws and on a small net."""
 
 import dataclasses
-import math
 from typing import Any
 
 import jax
 import jax.random as jr
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
-from rich.console import Console
 
 import sdesgd as sg
-from experiments._shared import cli as run
-from experiments._shared.cli import option
-from experiments.weak_order import figure as weak_order_figure
-from experiments.weak_order import laws
-from experiments.weak_order import net as weak_order_net
-from experiments.weak_order import report as weak_order_report
-from experiments.weak_order.slopes import COMPARISONS, MOMENTUM, WITHOUT_NOISE, finite, measure
-from sdesgd.errors import InputError
-from sdesgd.inputs import check_positive_integer
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """How fast the SDEs approach SGD as η → 0, and gradient flow: means, variances, momentum, SVAG, stationarity."""
-
-    time: float = option(0.6, "Circle: SDE time T = steps·η.")
-    steps: str = option("12,17,24,34,48,68,96,120", "Circle: SGD steps to T, one number per point.")
-    batch_size: int = option(4, "Circle: batch size S.")
-    svag_steps: int = option(3, "SVAG: steps to T, so η = T/steps, which stays fixed.")
-    ells: str = option("1,2,4,8,16,32", "SVAG: values of ℓ.")
-    friction: float = option(1.6, "Momentum: γ = (1−m)/√η, which stays fixed.")
-    momentum_time: float = option(2.0, "Momentum: inner time steps·√η.")
-    momentum_steps: str = option("20,28,40,56,80,112,160,200", "Momentum: steps to that time, one number per point.")
-    stationary: str = option("0.01,0.02,0.04,0.08,0.16", "Stationarity: values of ηλ.")
-    net_time: float = option(3.2, "Net: SDE time T = steps·η.")
-    net_steps: str = option("16,24,32,48,64", "Net: SGD steps to T, one number per point.")
-    net_batch_size: int = option(16, "Net: batch size S.")
-    num_examples: int = option(64, "Net: training examples N, and as many held out.")
-    width: int = option(4, "Net: hidden units.")
-    starts: int = option(3, "Net: initial nets.")
-    replicas: int = option(300, "Net: coupled pairs of runs per point and start.")
-    seed: int = option(0, "Seed of the net's data, starts and runs.")
-
-    def label(self) -> str:
-        """A readable name of the run."""
-        return f"T{self.time:g}-s{self.batch_size}-net{self.num_examples}x{self.width}-r{self.replicas}"
-
-
-# -- input -----------------------------------------------------------------------------------------------
-
-
-def numbers(config: Config, name: str, kind: type = int, least: int = 4) -> list:
-    """The comma-separated numbers of an option.
-
-    Raises:
-        InputError: not numbers, not positive, repeated, or fewer than a fit needs.
-    """
-    text = getattr(config, name)
-    try:
-        found = [kind(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"{name} is '{text}': pass comma-separated {kind.__name__}s, say {_default(name)}") from None
-    if not all(math.isfinite(x) and x > 0 for x in found) or len(set(found)) < max(least, len(found)):
-        raise InputError(f"{name} is '{text}': pass {least} or more different positive numbers, say {_default(name)}")
-    return found
-
-
-def _default(name: str) -> str:
-    return next(str(f.default) for f in dataclasses.fields(Config) if f.name == name)
-
-
-def check(config: Config) -> None:
-    """Raises InputError for values out of range, before anything is computed."""
-    for name in ("time", "momentum_time", "friction", "net_time"):
-        value = getattr(config, name)
-        if not 0 < value < math.inf:
-            raise InputError(f"{name} is {value}: pass a positive finite number, say {_default(name)}")
-    for name in ("batch_size", "svag_steps", "net_batch_size", "num_examples", "width", "starts"):
-        check_positive_integer(name, getattr(config, name))
-    if config.replicas < 2 or config.seed < 0:
-        name, least = ("replicas", 2) if config.replicas < 2 else ("seed", 0)
-        raise InputError(f"{name} is {getattr(config, name)}: pass at least {least}")
-    for name in ("steps", "momentum_steps", "net_steps", "ells"):
-        numbers(config, name)
-    fewest = min(numbers(config, "momentum_steps"))
-    if config.friction * config.momentum_time > fewest:
-        least = math.ceil(config.friction * config.momentum_time)
-        raise InputError(
-            f"momentum_steps {fewest} makes m = 1 − γ√η = {1 - config.friction * config.momentum_time / fewest:.3g} "
-            f"negative: pass at least {least} steps"
-        )
-    largest = max(numbers(config, "stationary", float))
-    if largest >= 2:
-        raise InputError(f"stationary has ηλ = {largest:g}: SGD has a stationary law below 2 only")
-    laws.batches(len(laws.COEFFICIENTS), config.batch_size)
-
+from experiments._shared.options import Part
+from experiments._shared.run_folder import RunFolder
+from experiments.weak_order import laws, net
+from experiments.weak_order.config import Config, check, numbers
+from experiments.weak_order.slopes import ABSCISSA, COMPARISONS, MOMENTUM, WITHOUT_NOISE, finite, measure
 
 # -- the errors ------------------------------------------------------------------------------------------
 
@@ -201,7 +117,7 @@ def stationary_errors(config: Config) -> xr.Dataset:
 
 def net_errors(config: Config, problem: sg.Problem, observables: dict, nets: list) -> xr.Dataset:
     """Coupled Monte Carlo on a small net, and its sup over starts and observables: see ``weak_order_net``."""
-    found = weak_order_net.errors(
+    found = net.errors(
         laws.require_float64(problem),
         observables,
         nets,
@@ -213,7 +129,7 @@ def net_errors(config: Config, problem: sg.Problem, observables: dict, nets: lis
     )
     if found.attrs.get("interrupted"):
         return found
-    sup, standard_error = weak_order_net.supremum(found["net_mean"].values, found["net_standard_error"].values)
+    sup, standard_error = net.supremum(found["net_mean"].values, found["net_standard_error"].values)
     for k, order in enumerate((1, 2)):
         found[f"net_order{order}"] = "net_eta", sup[k]
         found[f"net_order{order}_standard_error"] = "net_eta", standard_error[k]
@@ -221,31 +137,33 @@ def net_errors(config: Config, problem: sg.Problem, observables: dict, nets: lis
 
 
 def _table(panel: str, x: list, found: dict[str, list]) -> xr.Dataset:
-    dim = f"{panel}_{weak_order_figure.PANELS[panel].variable}"
+    dim = f"{panel}_{ABSCISSA[panel]}"
     return xr.Dataset({name: (dim, np.asarray(values)) for name, values in found.items()}, {dim: x})
 
 
-def compute(config: Config, folder: run.RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     """All errors, stage by stage, in float64; then the slopes."""
     check(config)
     circle = laws.Circle()
     with jax.enable_x64(True):
         # Built first: bad sizes are refused before anything is computed.
-        net = weak_order_net.build(config.num_examples, config.width, config.starts, config.seed)
+        built = net.build(config.num_examples, config.width, config.starts, config.seed)
+        on_circle = Part(config, "time", "steps", "batch_size")
+        of_net = Part(config, "net_time", "net_steps", "net_batch_size", "replicas", "seed")
         stages = [
-            folder.stage("circle", lambda: circle_errors(config, circle)),
-            folder.stage("variance", lambda: variance_errors(config, circle)),
-            folder.stage("svag", lambda: svag_errors(config, circle)),
-            folder.stage("momentum", lambda: momentum_errors(config)),
-            folder.stage("stationary", lambda: stationary_errors(config)),
-            folder.stage("net", lambda: net_errors(config, *net)),
+            folder.stage("circle", circle_errors, on_circle, circle),
+            folder.stage("variance", variance_errors, on_circle, circle),
+            folder.stage("svag", svag_errors, Part(config, "time", "svag_steps", "batch_size", "ells"), circle),
+            folder.stage("momentum", momentum_errors, Part(config, "momentum_time", "momentum_steps", "friction")),
+            folder.stage("stationary", stationary_errors, Part(config, "stationary")),
+            folder.stage("net", net_errors, of_net, *built),
         ]
     dataset = xr.merge(stages, combine_attrs="drop_conflicts")
     return dataset, summarise(dataset, config)
 
 
 def _abscissa(dataset: xr.Dataset, panel: str) -> np.ndarray:
-    return dataset[f"{panel}_{weak_order_figure.PANELS[panel].variable}"].values
+    return dataset[f"{panel}_{ABSCISSA[panel]}"].values
 
 
 def summarise(dataset: xr.Dataset, config: Config) -> dict:
@@ -257,7 +175,7 @@ def summarise(dataset: xr.Dataset, config: Config) -> dict:
         measured[name] = measure(
             comparison, x, dataset[name].values, dataset[errors].values if errors in dataset else None
         )
-    halving = weak_order_net.supremum(dataset["net_halving_mean"].values, dataset["net_halving_standard_error"].values)
+    halving = net.supremum(dataset["net_halving_mean"].values, dataset["net_halving_standard_error"].values)
     return {
         "experiment": "weak-order",
         "config": dataclasses.asdict(config),
@@ -276,17 +194,3 @@ def summarise(dataset: xr.Dataset, config: Config) -> dict:
             "seed": config.seed,
         },
     }
-
-
-def plot(dataset: xr.Dataset, summary: dict) -> Figure:
-    """See ``weak_order_figure``."""
-    del dataset
-    return weak_order_figure.draw(summary)
-
-
-def report(summary: dict, console: Console) -> None:
-    """See ``weak_order_report``."""
-    weak_order_report.show(summary, console)
-
-
-EXPERIMENT = run.Experiment("weak-order", Config, compute, plot, report)

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -19,9 +20,8 @@ _MAIN = "o", "D"  # markers of the series whose slopes stand above their panel
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """Title and axes of a panel; ``variable`` names its abscissa in the dataset, ``prefix`` opens its slopes."""
+    """Title and axes of a panel; ``prefix`` opens its slopes."""
 
-    variable: str
     title: str
     x_label: str
     y_label: str
@@ -30,38 +30,32 @@ class Panel:
 
 PANELS = {
     "circle": Panel(
-        "eta",
         "A  Means at fixed time (exact laws)",
         "learning rate η (SDE time per step)",
         "sup-norm weak error of E φ, |φ| ≤ 1",
     ),
     "variance": Panel(
-        "eta",
         "B  Fluctuations at fixed time (exact laws)",
         "learning rate η (SDE time per step)",
         "relative error of Var φ",
     ),
     "stationary": Panel(
-        "eta",
         "C  Stationary variance of a parabola (exact)",
         "ηλ (learning rate × curvature)",
         "relative error of the variance",
     ),
     "momentum": Panel(
-        "eta",
         "D  Heavy ball at fixed (1−m)/√η (exact)",
         "learning rate η (momentum m = 1 − γ√η)",
         "error of mean and rel. error of covariance",
     ),
     "svag": Panel(
-        "inverse_ell",
         "E  SVAG(ℓ) at fixed η and time (exact laws)",
         "1/ℓ (ℓ = 1 is SGD itself)",
         "sup-norm weak error of E φ, |φ| ≤ 1",
         "SVAG − ",
     ),
     "net": Panel(
-        "eta",
         "F  Means of a small net (Monte Carlo)",
         "learning rate η (SDE time per step)",
         "sup-norm weak error of the losses (nats)",
@@ -88,12 +82,13 @@ def style(name: str) -> dict:
     return dict(color=colour, marker="o", ms=4.5, fill=colour)
 
 
-def draw(summary: dict) -> Figure:
+def draw(dataset: xr.Dataset, summary: dict) -> Figure:
     """Six panels, and the key below them.
 
     Args:
         summary: of ``weak_order.compute``.
     """
+    del dataset
     figure = Figure(figsize=(14.5, 12.9), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
     grid = figure.add_gridspec(3, 3, height_ratios=(1, 1, 0.7))

@@ -37,6 +37,9 @@ _STATUS = {"equivalent": "met", "different": "NOT met", "inconclusive": "undecid
 
 MOMENTUM = 0.9  # of the heavy ball at stationarity
 
+# panel → its step size
+ABSCISSA = dict.fromkeys(("circle", "variance", "stationary", "momentum", "net"), "eta") | {"svag": "inverse_ell"}
+
 COMPARISONS = {
     "sgd_order1": Comparison("circle", "order 1", 1),
     "gaussian_order1": Comparison("circle", "Gaussian SGD, order 1", 1),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sdesgd.errors import InputError
-from sdesgd.sweep.sources import code_files
+from sdesgd.store.sources import code_files
 
 Value = bool | int | float | str | None
 RESERVED = ("cell", "row", "seed")

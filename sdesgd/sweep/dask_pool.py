@@ -18,7 +18,7 @@ import distributed
 from distributed.client import FutureCancelledError
 
 from sdesgd.errors import InputError
-from sdesgd.sweep.fingerprint import machine
+from sdesgd.store.environment import machine
 from sdesgd.sweep.pools import Outcome, Task, compute
 from sdesgd.sweep.store import Failure
 

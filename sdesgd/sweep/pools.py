@@ -18,11 +18,11 @@ import jax
 
 from sdesgd.errors import InputError
 from sdesgd.interruption import exit_status
+from sdesgd.store.environment import applied, default_device, differences, hash_of, machine
+from sdesgd.store.sources import code_files
 from sdesgd.sweep.cells import resolve
 from sdesgd.sweep.columns import Columns, checked_columns
-from sdesgd.sweep.fingerprint import applied, default_device, differences, hash_of, machine
 from sdesgd.sweep.settings import difference, forget_compiled
-from sdesgd.sweep.sources import code_files
 from sdesgd.sweep.store import Failure
 
 

@@ -9,26 +9,20 @@ What is reached by the code of the cells and changed by it too, as a cache is, i
 
 import ast
 import contextlib
-import dataclasses
 import enum
-import functools
-import hashlib
 import importlib
 import importlib.util
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 
-from sdesgd.sweep.reads import Chain, definitions, reads
+from sdesgd.store.described import Absent, told, within
+from sdesgd.store.reads import Chain, definitions, reads
 
-_SHORT = 60  # characters of a value that is told as it is
 _DEEPEST = 10  # containers within containers
 _PLAIN = (
     bool,
@@ -50,10 +44,6 @@ _Place = tuple[str, str]  # module, name
 
 
 _last_values: dict[str, dict[str, str]] = {}  # by function, in this process
-
-
-class _Absent:
-    """In place of a value that isn't there."""
 
 
 def values_read(function: str, code: Sequence[str]) -> dict[str, str]:
@@ -81,11 +71,11 @@ def difference(values: Mapping[str, str], code: Sequence[str]) -> str | None:
     """
     for key, expected in values.items():
         module, _, path = key.partition(":")
-        value: Any = _Absent
+        value: Any = Absent
         with contextlib.suppress(Exception):  # what can't be imported here isn't there
             value = importlib.import_module(module)
         for part in path.split("."):
-            value = getattr(value, part, _Absent)
+            value = getattr(value, part, Absent)
         here = told(value, code)
         if here != expected:
             return f"{module}.{path} is {here}, and {expected} where the sweep began"
@@ -110,7 +100,7 @@ def _as_imported(key: str, value: str) -> bool:
     module, _, name = key.partition(":")
     found = definitions(module).get(name, [])
     try:
-        literal = ast.literal_eval(found[0].value) if len(found) == 1 and isinstance(found[0], ast.Assign) else _Absent
+        literal = ast.literal_eval(found[0].value) if len(found) == 1 and isinstance(found[0], ast.Assign) else Absent
     except (ValueError, TypeError, SyntaxError, RecursionError):
         return False
     return "." in name or told(literal, ()) == value
@@ -126,7 +116,7 @@ def _reached(module: str, name: str, code: Sequence[str]) -> tuple[set[_Place], 
     waiting = [(module, name)]
     while waiting:
         place = waiting.pop()
-        if place in reached or not _within(place[0], code) or not hasattr(sys.modules.get(place[0]), place[1]):
+        if place in reached or not within(place[0], code) or not hasattr(sys.modules.get(place[0]), place[1]):
             continue
         reached.add(place)
         value = getattr(sys.modules[place[0]], place[1])
@@ -140,10 +130,6 @@ def _reached(module: str, name: str, code: Sequence[str]) -> tuple[set[_Place], 
         if any(_imported(place, node) in changed for node in definitions(place[0]).get(place[1], ())):
             changed.add(place)
     return reached, changed
-
-
-def _within(module: str, code: Sequence[str]) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in code)
 
 
 def _origins(value: Any) -> Iterator[_Place]:
@@ -190,7 +176,7 @@ def _own_values(module: str, name: str, code: Sequence[str]) -> Iterator[tuple[s
     if not _as_in_source((module, name), value):
         yield name, value
     own = isinstance(value, types.FunctionType | type) and not isinstance(value, enum.EnumMeta)
-    if own and _within(value.__module__ or "", code):
+    if own and within(value.__module__ or "", code):
         for attribute, inner in vars(value).items():
             if not attribute.startswith("_") and (inner is None or isinstance(inner, _PLAIN)):
                 yield f"{name}.{attribute}", inner
@@ -204,85 +190,3 @@ def _as_in_source(place: _Place, value: Any) -> bool:
         if origin and getattr(sys.modules[origin[0]], origin[1], None) is value:
             return True
     return False
-
-
-# -- values ------------------------------------------------------------------------------------------------
-
-
-def told(value: Any, code: Sequence[str]) -> str:
-    """A value in short, equal for equal values in all processes.
-
-    Args:
-        value: any.
-        code: packages and modules of whose objects the attributes count.
-    """
-    text = _text(value, code, ())
-    if len(text) <= _SHORT:
-        return text
-    return f"{text[: _SHORT // 2]}… {hashlib.sha256(text.encode(errors='replace')).hexdigest()[:16]}"
-
-
-def _text(value: Any, code: Sequence[str], within: tuple[int, ...]) -> str:
-    def inner(one: Any) -> str:
-        return _text(one, code, (*within, id(value)))
-
-    if len(within) > _DEEPEST or id(value) in within:
-        return "…"
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | range | slice):
-        return repr(value) if type(value).__module__ == "builtins" else f"{type(value).__qualname__} {value!r}"
-    if value is _Absent:
-        return "absent"
-    if isinstance(value, np.ndarray | np.generic | jax.Array):
-        return _array(value)
-    if isinstance(value, Mapping):
-        return f"{type(value).__name__} {{{', '.join(f'{inner(k)}: {inner(v)}' for k, v in value.items())}}}"
-    if isinstance(value, set | frozenset):
-        return f"{type(value).__name__} {{{', '.join(sorted(map(inner, value)))}}}"
-    if isinstance(value, tuple | list):
-        return f"{type(value).__name__} ({', '.join(map(inner, value))})"
-    if isinstance(value, types.CodeType):
-        return f"{value.co_code.hex()} {value.co_names} {inner(value.co_consts)}"
-    if isinstance(value, PurePath | np.dtype):
-        return str(value)
-    if isinstance(value, types.ModuleType):
-        return f"module {value.__name__}"
-    if isinstance(value, functools.partial):
-        return f"partial {inner(value.func)} {inner(value.args)} {inner(value.keywords)}"
-    if isinstance(value, types.MethodType):
-        return f"{inner(value.__func__)} of {inner(value.__self__)}"
-    if isinstance(value, types.FunctionType):
-        return _function(value, inner)
-    kind = value if isinstance(value, type) else type(value)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    if isinstance(value, type):
-        return f"class {name}"
-    if callable(getattr(value, "__wrapped__", None)):
-        return f"{name} of {inner(value.__wrapped__)}"
-    if isinstance(value, enum.Enum):
-        return f"{name}.{value.name}"
-    if dataclasses.is_dataclass(value):
-        return f"{name} {inner({field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)})}"
-    if isinstance(value, types.SimpleNamespace) or _within(kind.__module__, code):
-        return f"{name} {inner(getattr(value, '__dict__', {}))}"
-    return name
-
-
-def _array(value: Any) -> str:
-    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        return f"key {_array(jr.key_data(value))}"
-    array = np.asarray(value)
-    content = repr(array.tolist()) if array.dtype.hasobject else array.tobytes()
-    digest = hashlib.sha256(content if isinstance(content, bytes) else content.encode()).hexdigest()[:16]
-    return f"{array!s} {array.dtype}" if array.ndim == 0 else f"{array.dtype} of shape {array.shape}, {digest}"
-
-
-def _function(value: types.FunctionType, inner: Any) -> str:
-    """Its name; where that doesn't tell it, its program and what it holds."""
-    name = f"{value.__module__}.{value.__qualname__}"
-    if "<" not in value.__qualname__ and value.__module__ != "__main__":
-        return name
-    held: list[Any] = []
-    for cell in value.__closure__ or ():
-        with contextlib.suppress(ValueError):  # still empty
-            held.append(cell.cell_contents)
-    return f"{name} {inner(value.__code__)} {inner((value.__defaults__, value.__kwdefaults__))} {inner(held)}"

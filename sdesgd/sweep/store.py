@@ -10,10 +10,11 @@ from typing import Any
 
 from sdesgd.errors import InputError
 from sdesgd.files import MissingFile, cannot_write, read_bytes, remove_abandoned, write
+from sdesgd.store.claims import Claims
+from sdesgd.store.environment import differences, hash_of
 from sdesgd.sweep.cells import Cell, Sweep
-from sdesgd.sweep.claims import Claims
 from sdesgd.sweep.columns import Columns, CorruptCell, checked_columns, packed, unpacked
-from sdesgd.sweep.fingerprint import Fingerprint, differences, hash_of
+from sdesgd.sweep.fingerprint import Fingerprint
 
 MANIFEST = "sweep.json"
 FORMAT = 1

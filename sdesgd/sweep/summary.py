@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from sdesgd.in_words import duration
+from sdesgd.store.claims import claimed
 from sdesgd.sweep.cells import Cell
-from sdesgd.sweep.claims import claimed
 from sdesgd.sweep.store import Failure, Kept, Store, read_manifest
 
 

@@ -19,8 +19,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from experiments._shared import cli as run
-from experiments._shared.cli import option
+from experiments._shared import cli
+from experiments._shared.experiment import Experiment
+from experiments._shared.options import option
 from sdesgd import files, netcdf
 
 FILES = (
@@ -44,17 +45,14 @@ class Config:
         return f"{self.data}-n{self.size}-eta{self.rate:g}"
 
 
+def numbers(name, seed, size):
+    """A stage."""
+    COMPUTED.append(name)
+    return xr.Dataset({"x": ("row", np.random.default_rng(seed).normal(size=size))})
+
+
 def compute(config, folder):
-    folder.expect_inputs(np.arange(5000))
-
-    def numbers(name):
-        def make():
-            COMPUTED.append(name)
-            return xr.Dataset({"x": ("row", np.random.default_rng(config.seed).normal(size=config.size))})
-
-        return make
-
-    stages = [folder.stage(name, numbers(name)) for name in ("one", "two")]
+    stages = [folder.stage(name, numbers, name, config.seed, config.size) for name in ("one", "two")]
     summary = {"experiment": "toy", "config": dataclasses.asdict(config), "mean": float(stages[0]["x"].mean())}
     return xr.concat(stages, "stage"), {
         **summary,
@@ -73,7 +71,7 @@ def report(summary, console):
     console.print(f"mean η·x = {summary['mean']:.3f} over {summary['config']['size']} numbers: ≈ 0")
 
 
-EXPERIMENT = run.Experiment("toy", Config, compute, plot, report)
+EXPERIMENT = Experiment("toy", Config, compute, plot, report)
 
 
 def script(results) -> str:
@@ -83,7 +81,7 @@ def script(results) -> str:
 
 
 def main(*arguments):
-    return run.main({"toy": EXPERIMENT}, ["toy", *map(str, arguments)])
+    return cli.main({"toy": EXPERIMENT}, ["toy", *map(str, arguments)])
 
 
 @contextlib.contextmanager

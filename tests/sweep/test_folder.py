@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from sdesgd import InputError, sweep
-from sdesgd.sweep import claims, display, store
+from sdesgd.store import claims
+from sdesgd.sweep import display, store
 from sdesgd.sweep.__main__ import main
 from sdesgd.sweep.columns import packed, unpacked
 from sdesgd.sweep.summary import seconds_left

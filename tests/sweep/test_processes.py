@@ -14,7 +14,7 @@ import jax
 import pytest
 
 from sdesgd import InputError, sweep
-from sdesgd.sweep.claims import claimed
+from sdesgd.store.claims import claimed
 from tests.sweep import small_cells
 
 TOP = Path(__file__).resolve().parents[2]

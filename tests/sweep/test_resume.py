@@ -12,7 +12,8 @@ import jax.random as jr
 import pytest
 
 from sdesgd import InputError, sweep
-from sdesgd.sweep import fingerprint, pools, sources
+from sdesgd.store import environment, sources
+from sdesgd.sweep import fingerprint, pools
 from tests.sweep import small_cells
 from tests.sweep.folders import cell_files, run_silently
 
@@ -55,12 +56,12 @@ def test_cells_of_one_shape_share_a_compilation(tmp_path):
 def test_a_processor_is_its_vector_instructions():
     """Virtual machines call many kinds by one name."""
     text = "model name\t: AMD EPYC\nflags\t\t: fpu sse avx avx2 fma\n\nmodel name\t: that of the second core\n"
-    found = fingerprint.described(text)
+    found = environment.described_processor(text)
     assert found.startswith("AMD EPYC ")
-    assert fingerprint.described(text.replace("fpu", "fpu rdpid")) == found
-    assert fingerprint.described(text.replace("fma", "fma avx512f")) != found
-    assert fingerprint.described(text.replace("EPYC", "Ryzen")) != found
-    assert "AMD" not in fingerprint.described("Features\t: fp asimd\n")
+    assert environment.described_processor(text.replace("fpu", "fpu rdpid")) == found
+    assert environment.described_processor(text.replace("fma", "fma avx512f")) != found
+    assert environment.described_processor(text.replace("EPYC", "Ryzen")) != found
+    assert "AMD" not in environment.described_processor("Features\t: fp asimd\n")
 
 
 def test_a_process_that_differs_refuses(whole):
@@ -181,7 +182,7 @@ def test_inputs_and_modes_enter_the_key(tmp_path):
 def test_another_environment_is_said_and_not_mixed(tmp_path, log, monkeypatch, whole):
     plan = small_cells.plan()
     sweep.run(plan, tmp_path / "s")
-    other = {**fingerprint.machine(), "cores": 64}
+    other = {**environment.machine(), "cores": 64}
     for module in (fingerprint, pools):
         monkeypatch.setattr(module, "machine", lambda: other)
     with pytest.warns(
@@ -197,7 +198,7 @@ def test_another_environment_is_said_and_not_mixed(tmp_path, log, monkeypatch, w
     mixed = sweep.run(plan, tmp_path / "s", allow_mixed=True)
     assert mixed.computed == 1
     assert {environment["cores"] for environment in json.loads(mixed.table.attrs["environments"])} == {
-        fingerprint.cores(),
+        environment.cores(),
         64,
     }
     result = sweep.run(plan, tmp_path / "s")

@@ -36,13 +36,21 @@ def code_files(names: Sequence[str]) -> dict[str, str]:
         top = name.replace(".", "/")
         for folder in spec.submodule_search_locations or ():
             for file in sorted(Path(folder).rglob("*.py")):
-                found[f"{top}/{file.relative_to(folder).as_posix()}"] = _file_digest(file)
+                found[f"{top}/{file.relative_to(folder).as_posix()}"] = digest_of_file(file)
         if not spec.submodule_search_locations and spec.origin:
-            found[top + Path(spec.origin).suffix] = _file_digest(Path(spec.origin))
+            found[top + Path(spec.origin).suffix] = digest_of_file(Path(spec.origin))
     return dict(sorted(found.items()))
 
 
-def _file_digest(file: Path) -> str:
+def digest_of_file(file: Path) -> str:
+    """SHA-256 of a source file as this process imported it.
+
+    Args:
+        file: of a module.
+
+    Raises:
+        InputError: it can't be read, or was edited since this process imported it or first looked at it.
+    """
     try:
         found, edited = hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mtime
     except OSError as error:

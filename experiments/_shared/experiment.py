@@ -1,0 +1,85 @@
+"""The protocol: what the folder of an experiment holds, and how it is found. Nothing heavy is imported to list them.
+
+    config.py    Config, a frozen dataclass of options; ``implied(config)`` where choices imply others
+    compute.py   compute(config, folder) → (dataset, summary): the only file that may simulate
+    figure.py    draw(dataset, summary) → figure
+    report.py    show(summary, console): tables and sentences
+
+config ← compute ← figure, report. The docstring of the folder's ``__init__.py`` is its line in ``--help``.
+"""
+
+import ast
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+    from rich.console import Console
+
+FILES = ("config.py", "compute.py", "figure.py", "report.py")
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM during a run: what was finished before is kept.
+
+    No KeyboardInterrupt, of which typer would not say a word.
+    """
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One question and its figure.
+
+    Args:
+        name: as on the command line.
+        config: a frozen dataclass; each field, with a default and ``metadata={"help": …}``, is an option.
+        compute: (config, folder) → (dataset, summary).
+        plot: (dataset, summary) → figure.
+        report: (summary, console): the terminal's verdict.
+        implied: config → what its choices (a model, a preset) imply for the options that weren't given.
+    """
+
+    name: str
+    config: type
+    compute: "Callable[[Any, Any], tuple[xr.Dataset, dict]]"
+    plot: "Callable[[xr.Dataset, dict], Figure]"
+    report: "Callable[[dict, Console], None]"
+    implied: Callable[[Any], Mapping[str, Any]] = lambda config: {}
+
+
+class Experiments(Mapping[str, Experiment]):
+    """The experiments of a package by name; one is imported when it is asked for.
+
+    Args:
+        package: whose folders are experiments, as far as they hold the four files.
+        folder: of the package.
+    """
+
+    def __init__(self, package: str, folder: Path):
+        self.package = package
+        self.folders = {
+            path.name.replace("_", "-"): path
+            for path in sorted(folder.iterdir())
+            if all((path / name).is_file() for name in FILES)
+        }
+
+    def __getitem__(self, name: str) -> Experiment:
+        home = f"{self.package}.{self.folders[name].name}"
+        config, compute, figure, report = (importlib.import_module(f"{home}.{file[:-3]}") for file in FILES)
+        implied = {"implied": config.implied} if hasattr(config, "implied") else {}
+        return Experiment(name, config.Config, compute.compute, figure.draw, report.show, **implied)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.folders)
+
+    def __len__(self) -> int:
+        return len(self.folders)
+
+    def headline(self, name: str) -> str:
+        """What an experiment is for, read from its source."""
+        source = (self.folders[name] / "__init__.py").read_text(encoding="utf-8")
+        return ast.get_docstring(ast.parse(source)) or ""

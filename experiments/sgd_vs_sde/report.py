@@ -1,0 +1,8 @@
+"""What sgd-vs-sde says: the report of the comparison."""
+
+from rich.console import Console
+
+
+def show(summary: dict, console: Console) -> None:
+    """Prints the report of the comparison."""
+    console.print(summary["report"], highlight=False, markup=False, soft_wrap=True)
