@@ -61,6 +61,7 @@ class Experiments(Mapping[str, Experiment]):
 
     def __init__(self, package: str, folder: Path):
         self.package = package
+        self._imported: dict[str, Experiment] = {}
         self.folders = {
             path.name.replace("_", "-"): path
             for path in sorted(folder.iterdir())
@@ -68,6 +69,11 @@ class Experiments(Mapping[str, Experiment]):
         }
 
     def __getitem__(self, name: str) -> Experiment:
+        if name not in self._imported:
+            self._imported[name] = self._import(name)
+        return self._imported[name]
+
+    def _import(self, name: str) -> Experiment:
         home = f"{self.package}.{self.folders[name].name}"
         config, compute, figure, report = (importlib.import_module(f"{home}.{file[:-3]}") for file in FILES)
         implied = {"implied": config.implied} if hasattr(config, "implied") else {}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from experiments._shared.experiment import Interrupted
 from sdesgd import files
 from sdesgd.errors import InputError
 from sdesgd.store.environment import versions
+from sdesgd.store.imports import used_by
 from sdesgd.store.stages import Stages, machine, settings
 
 TOP = Path(__file__).resolve().parent.parent.parent
@@ -40,7 +42,7 @@ def hashed_options(config: Any) -> dict[str, Any]:
 
 
 class RunFolder:
-    """results/EXPERIMENT/RUN/, and results/EXPERIMENT/stages/, where an interrupted run finds what it had finished.
+    """results/EXPERIMENT/RUN/, and results/stages/EXPERIMENT/, where an interrupted run finds what it had finished.
 
     The run's name ends in a hash of the ``hashed_options``. Each stage is known by what its own numbers depend on (see
     ``sdesgd.store.stages``): nothing stale is used, nothing that still holds is computed again. The folders are made
@@ -60,7 +62,7 @@ class RunFolder:
         digest = hashlib.sha256(json.dumps(hashed_options(config), sort_keys=True).encode()).hexdigest()[:8]
         label = re.sub(r"[^\w.,+=-]+", "-", label)[:_LONGEST_LABEL]
         self.path = results / experiment.name / f"{label}-{digest}"
-        stages = self.path.parent / "stages"
+        stages = results / "stages" / experiment.name
         self.stages = Stages(stages, _OWN, _say, calls=_CALLS, never=_BESIDE, remedy=_REMEDY)
         self._made: list[Path] = []
         above = next((folder for folder in (self.path, *self.path.parents) if os.path.lexists(folder)), self.path)
@@ -81,7 +83,7 @@ class RunFolder:
             InputError: they can't be made.
         """
         try:
-            for folder in (*reversed(self.path.parents), self.path, self.stages.folder):
+            for folder in (*reversed(self.path.parents), self.path, self.stages.folder.parent, self.stages.folder):
                 if not folder.exists():
                     folder.mkdir(exist_ok=True)
                     self._made.append(folder)
@@ -127,9 +129,21 @@ class RunFolder:
     def discard_if_empty(self) -> None:
         """Leaves no folder behind where nothing was computed."""
         claims = self.stages.folder / "claims"
-        for folder in (claims, self.stages.folder, self.path, *reversed(self._made)):
+        for folder in (claims, self.stages.folder, self.stages.folder.parent, self.path, *reversed(self._made)):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def sources_of(module: str, name: str) -> tuple[str, ...]:
+    """The modules whose sources a function's numbers depend on: the ``code`` of a sweep.
+
+    Args:
+        module: of the function.
+        name: of the function.
+    """
+    importlib.import_module(module)
+    used = used_by([(module, name)], _OWN, _CALLS).modules
+    return tuple(sorted(found for found in used if not any(f"{found}.".startswith(f"{b}.") for b in _BESIDE)))
 
 
 def _say(line: str) -> None:

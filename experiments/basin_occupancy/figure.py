@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
+from experiments.basin_occupancy.answer import answer, law_name, power_text, settings
 from experiments.basin_occupancy.panels import COLOURS, constant, hops, line_landscape, plane_landscape, title
-from experiments.basin_occupancy.report import answer, law_name, power_text, settings
 
 _MARKERS = {"SGD": "o", "Gaussian SGD": "s", "SDE": "^", "NUTS": "D"}
 # Sources stand a little beside each other, so that their bars can be told apart.

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from experiments.basin_occupancy.report import law_name
+from experiments.basin_occupancy.answer import law_name
 
 COLOURS = {
     "SGD": "black",

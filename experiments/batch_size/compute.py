@@ -1,14 +1,12 @@
 """Test accuracy of SGD against batch size for several η, N and m: the best batch size, and how it scales."""
 
 import json
-import pkgutil
 from pathlib import Path
 
 import jax.random as jr
 import xarray as xr
 
-import sdesgd
-from experiments._shared.run_folder import RunFolder
+from experiments._shared.run_folder import RunFolder, sources_of
 from experiments.batch_size import cell as batch_size_cell
 from experiments.batch_size import fits as batch_size_fits
 from experiments.batch_size import summary as batch_size_summary
@@ -20,10 +18,6 @@ _NOISE_SEEDS = 1
 _FITS = 2**31  # stream of the chains
 # What a run of SGD may depend on: all of the package but the inference, which looks at the table afterwards. The rule
 # for runs that are no better than a guess is applied to them one by one.
-_CODE = (
-    *(f"sdesgd.{found.name}" for found in pkgutil.iter_modules(sdesgd.__path__) if found.name != "optimal_batch"),
-    "sdesgd.optimal_batch.policy",
-)
 
 
 def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
@@ -84,7 +78,7 @@ def _run(config: Config, folder: Path, function: str, plan: tuple[sweep.Cell, ..
     made = sweep.Sweep(
         function,
         plan,
-        code=(*_CODE, "experiments.batch_size.cell", module),
+        code=sources_of(module, "cell"),
         inputs=inputs,
         shape_key=lambda cell: (cell["batch_size"], cell["num_examples"]),
     )

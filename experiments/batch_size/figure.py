@@ -8,8 +8,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from experiments.batch_size.answer import answer, describe
 from experiments.batch_size.config import FAMILIES
-from experiments.batch_size.report import answer, describe
 from experiments.batch_size.summary import position
 from sdesgd.optimal_batch import Band, CurveBand, Peak, SeriesSummary
 from sdesgd.plot import accuracy_map

@@ -6,16 +6,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.batch_size.config import FAMILIES, name_of
-from experiments.batch_size.fits import MISSED
-from sdesgd.optimal_batch import Factor
-
-_BUDGETS = {"steps": "{} steps", "epochs": "{} epochs", "loss": "until the train loss stops falling, at most {} steps"}
+from experiments.batch_size.answer import answer, setting_sentence
+from experiments.batch_size.config import name_of
 
 
 def show(summary: dict, console: Console) -> None:
     """Prints the table, then the sentences."""
-    console.print(f"\n[bold]Which batch size is best, and does it grow as η, N, 1/(1−m)?[/bold] {setting(summary)}\n")
+    console.print(
+        f"\n[bold]Which batch size is best, and does it grow as η, N, 1/(1−m)?[/bold] {setting_sentence(summary)}\n"
+    )
     show_series(summary, console)
     console.print(f"\n[bold]{answer(summary)}[/bold]\n", highlight=False)
     for line in [*sentences(summary), *warnings(summary)]:
@@ -37,55 +36,6 @@ def show_series(summary: dict, console: Console) -> None:
         for series in summary["series"]:
             simple, curved = (_span(series, name) for name in ("simple", "noise"))
             console.print(f"  {name_of(series)}: B_simple {simple}, B_noise {curved}", highlight=False)
-
-
-def setting(summary: dict) -> str:
-    """The net, the data and the budget in words."""
-    return f"{'; '.join(_setting(summary))}."
-
-
-def _setting(summary: dict) -> list[str]:
-    config, sizes = summary["config"], summary["sizes"]
-    net = "softmax regression" if config["model"] == "logistic" else f"{config['depth']} × {config['width']} ReLU units"
-    budget = _BUDGETS[config["budget"]].format(f"{sizes['budget_size']:,}")
-    tests = f"{config['seeds']} runs per point, {summary['num_test']} test examples, the same for all"
-    return [f"{config['data']}, {sizes['features']} inputs, {net}", f"SGD with replacement, {budget}", tests]
-
-
-def answer(summary: dict, separator: str = " ") -> str:
-    """The exponents, and for which of them 1 lies in the interval."""
-    slopes = summary["fit"]["quantities"]
-    found = [(factor, slopes[factor.exponent]) for factor in _varied(summary) if factor.exponent in slopes]
-    if summary["fit"]["trouble"]:
-        return f"The fit's numbers are not to be used: {summary['fit']['trouble']}."
-    if not found:
-        return "With one η, N and m there is nothing to learn on how B_opt scales."
-    powers = " · ".join(f"{_power(factor.grows)}^{s['median']:.2f}" for factor, s in found)
-    intervals = ", ".join(f"{factor.letter} [{s['low']:.2f}, {s['high']:.2f}]" for factor, s in found)
-    inside = [factor.letter for factor, s in found if s["low"] <= 1 <= s["high"]]
-    which = "all" if len(inside) == len(found) > 1 else " and ".join(inside)
-    if len(found) == 1:
-        where = f"lies {'inside' if inside else 'outside'}"
-    else:
-        where = f"lies in that of {which}" if inside else "lies in none"
-    return (
-        f"B_opt grows as {powers} on this net, data and budget.{separator}90 % interval{'s' * (len(found) > 1)}: "
-        f"{intervals}; 1, proportionality, {where}."
-    )
-
-
-def _power(name: str) -> str:
-    """What may be raised to a power."""
-    return f"({name})" if "/" in name else name
-
-
-def describe(summary: dict) -> str:
-    """The setting and what the fit misses, in lines for the figure."""
-    lines = [*_setting(summary), "points: mean accuracy with its 95 % interval over runs"]
-    missed = [f"{name}, p = {p:.2g}" for name, p in summary["check"]["p"].items() if p < MISSED]
-    if missed:
-        lines.append(f"posterior predictive check, missed: {'; '.join(missed)}")
-    return "\n".join(lines)
 
 
 def sentences(summary: dict) -> list[str]:
@@ -125,10 +75,6 @@ def warnings(summary: dict) -> list[str]:
             where = max((c["batch_size"] for s in summary["series"] for c in s["cells"] if c[kind]), default=0)
             lines.append(f"[red]{count} of {runs} runs {text}[/red], at B up to {where}; see the table in summary.json")
     return lines
-
-
-def _varied(summary: dict) -> list[Factor]:
-    return [FAMILIES[family] for family in summary["families"]]
 
 
 def _table(summary: dict) -> Table:

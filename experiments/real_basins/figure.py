@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from experiments.real_basins.report import answer
+from experiments.real_basins.answer import answer
 from experiments.real_basins.summary import numbers
 
 COLOURS = ("#1f78b4", "#d95f02", "#238b45", "#7b3294", "#a6761d", "#666666", "#e7298a", "#000000")

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from experiments.stationary_loss.report import answer, divided, measured
+from experiments.stationary_loss.answer import answer, divided, measured
 
 _HESSIAN, _COVARIANCE, _EXACT = "#c0261f", "#1f78b4", "black"
 _DASHES, _DOTS = (0, (6, 3)), (0, (1, 1.2))

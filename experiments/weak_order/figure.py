@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from experiments.weak_order.report import answer
+from experiments.weak_order.answer import answer
 from experiments.weak_order.slopes import WITHOUT_NOISE
 
 _ORDER_1, _ORDER_2, _SVAG, _FLOW, _SIDE = "#1f78b4", "#d95f02", "#238b45", "#ae017e", "0.5"

@@ -4,6 +4,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from experiments.weak_order.answer import answer
+
 _COLOURS = {"met": "green", "NOT met": "red", "undecided": "yellow", "not measured": "yellow"}
 _SECTIONS = {
     "circle": "circle, means (exact)",
@@ -29,19 +31,6 @@ def show(summary: dict, console: Console) -> None:
     console.print(f"[bold]{answer(summary)}[/bold]\n", highlight=False)
     for line in sentences(summary):
         console.print(line, highlight=False)
-
-
-def answer(summary: dict, separator: str = " ") -> str:
-    """What the slopes say together, or which of them aren't as expected."""
-    statuses = {name: m["status"] for name, m in summary["comparisons"].items()}
-    missed = [f"{name.replace('_', ' ')} {status}" for name, status in statuses.items() if status != "met"]
-    if missed:
-        return f"{len(statuses) - len(missed)} of {len(statuses)} slopes as expected; {', '.join(missed)}."
-    return (
-        "Means at fixed time: SGD is O(η) from its SDE, and from gradient flow too; O(η²) from the order-2 equation."
-        f"{separator}Fluctuations: the SDE gets their variance right to a relative O(η); gradient flow has none."
-        f"{separator}Heavy ball: O(√η) at fixed (1−m)/√η. SVAG: O(1/ℓ). All {len(statuses)} slopes as expected."
-    )
 
 
 def sentences(summary: dict) -> list[str]:

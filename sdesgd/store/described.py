@@ -43,20 +43,26 @@ def told(value: Any, code: Sequence[str]) -> str:
     return f"{text[: _SHORT // 2]}… {hashlib.sha256(text.encode(errors='replace')).hexdigest()[:16]}"
 
 
-def described(value: Any, code: Sequence[str]) -> str:
+def described(value: Any, code: Sequence[str], *, strict: bool = False) -> str:
     """The same at full length.
 
     Args:
         value: any.
         code: as for ``told``.
+        strict: refuse what only the name of its class would be told of.
+
+    Raises:
+        TypeError: ``strict``, and there is such a value.
     """
-    return _text(value, code, ())
+    return _text(value, code, (), strict)
 
 
-def _text(value: Any, code: Sequence[str], outer: tuple[int, ...]) -> str:
+def _text(value: Any, code: Sequence[str], outer: tuple[int, ...], strict: bool) -> str:
     def inner(one: Any) -> str:
-        return _text(one, code, (*outer, id(value)))
+        return _text(one, code, (*outer, id(value)), strict)
 
+    if strict and len(outer) > _DEEPEST:
+        raise TypeError("values lie too deep within others to be told: pass simpler arguments")
     if len(outer) > _DEEPEST or id(value) in outer:
         return "…"
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | range | slice):
@@ -65,6 +71,8 @@ def _text(value: Any, code: Sequence[str], outer: tuple[int, ...]) -> str:
         return "absent"
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return _array(value)
+    if hasattr(value, "to_dict") and hasattr(value, "dims") and hasattr(value, "attrs"):  # xarray's
+        return f"{type(value).__name__} {inner(_plain(value.to_dict(data='array')))}"
     if isinstance(value, Mapping):
         return f"{type(value).__name__} {{{', '.join(f'{inner(k)}: {inner(v)}' for k, v in value.items())}}}"
     if isinstance(value, set | frozenset):
@@ -96,7 +104,16 @@ def _text(value: Any, code: Sequence[str], outer: tuple[int, ...]) -> str:
         return f"{name} {inner({field.name: getattr(value, field.name, None) for field in fields})}"
     if isinstance(value, types.SimpleNamespace) or within(kind.__module__, code):
         return f"{name} {inner(getattr(value, '__dict__', {}))}"
-    return name
+    if callable(value) and isinstance(getattr(value, "__qualname__", None), str):
+        return f"{name} {getattr(value, '__module__', '')}.{value.__qualname__}"
+    if strict and not isinstance(value, np.ufunc | np.dtype):
+        raise TypeError(f"a {name} can't be told in full: pass what it was made of")
+    return f"{name} {value!r}" if isinstance(value, np.ufunc) else name
+
+
+def _plain(value: Any) -> Any:
+    """xarray's dictionary, coordinates and attributes included, in an order that doesn't depend on how it was made."""
+    return {key: _plain(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
 
 
 def _array(value: Any) -> str:

@@ -124,8 +124,9 @@ class Stages:
 
         Raises:
             InputError: a source was edited since this process imported it.
+            TypeError: an argument of a kind whose content can't be told.
         """
-        values = described((compute, arguments, dict(named or {})), self.own)
+        values = described((compute, arguments, dict(named or {})), self.own, strict=True)
         places = definitions_held((compute, arguments, dict(named or {})), self.own)
         used = used_by(sorted(places), self.own, self.calls)
         modules = sorted(module for module in used.modules if not self._is_beside(module))

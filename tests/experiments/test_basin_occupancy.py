@@ -14,17 +14,16 @@ from scipy import integrate, optimize, sparse
 from scipy.sparse import linalg
 
 from derivations import claim
-from experiments._shared import cli as run
-from experiments.basin_occupancy import compute as basin_occupancy
+from experiments.__main__ import EXPERIMENTS
+from experiments._shared import cli, running
+from experiments.basin_occupancy import answer, sources, verdicts
 from experiments.basin_occupancy import figure as basin_occupancy_figure
-from experiments.basin_occupancy import report as basin_occupancy_report
-from experiments.basin_occupancy import sources, verdicts
 from experiments.basin_occupancy.setting import POTENTIALS, Config, build, implied
 from sdesgd import toys
 from sdesgd.errors import InputError
 from sdesgd.stationary.gibbs import GibbsSample
+from tests.experiments.toy_experiment import stage_files
 
-EXPERIMENTS = {"basin-occupancy": basin_occupancy.EXPERIMENT}
 TOY = {
     "temperatures": "0.02,0.12",
     "batch_size": 1,
@@ -46,7 +45,7 @@ def finished(tmp_path_factory):
     """One toy run, shared; JAX set to 32 bits, as it is for users."""
     folder = tmp_path_factory.mktemp("results")
     with jax.enable_x64(False):
-        assert run.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
+        assert cli.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
     (made,) = (folder / "basin-occupancy").iterdir()
     return made
 
@@ -259,9 +258,9 @@ def test_a_finished_stage_is_kept(finished, summary, monkeypatch, capsys):
     calls = []
     original = sources.simulated
     monkeypatch.setattr(sources, "simulated", lambda s, arm, t, key: (calls.append(arm), original(s, arm, t, key))[1])
-    (finished / "stages" / "sde-T0.12.nc").unlink()
+    stage_files(finished.parent.parent)["sde-T0.12"].unlink()
     with jax.enable_x64(False):
-        assert run.main(EXPERIMENTS, [*COMMAND, "--results", str(finished.parent.parent)]) == 0
+        assert cli.main(EXPERIMENTS, [*COMMAND, "--results", str(finished.parent.parent)]) == 0
     assert calls == ["SDE"]
     assert "stage 'exact': kept from an earlier run" in capsys.readouterr().err
     again = json.loads((finished / "summary.json").read_text())
@@ -357,7 +356,7 @@ def test_a_run_off_its_own_law_is_noticed():
 
 def test_figure_and_report_come_from_the_files_alone(finished, capsys):
     svg = (finished / "figure.svg").read_text()
-    assert run.main(EXPERIMENTS, ["basin-occupancy", "--from", str(finished)]) == 0
+    assert cli.main(EXPERIMENTS, ["basin-occupancy", "--from", str(finished)]) == 0
     assert (finished / "figure.svg").read_text() == svg
     printed = " ".join(capsys.readouterr().out.split())
     assert "refused: T = 0.02 would not mix" in printed
@@ -367,7 +366,7 @@ def test_figure_and_report_come_from_the_files_alone(finished, capsys):
 
 def test_the_figure_in_the_plane_and_the_answer_in_words(finished):
     """The toy run's numbers dressed as four wells in the plane."""
-    dataset, kept = run.read_run(basin_occupancy.EXPERIMENT, finished)
+    dataset, kept = running.read_run(EXPERIMENTS["basin-occupancy"], finished)
     grid, steps = np.linspace(-2, 2, 21), np.arange(50)
     plane = {
         "V": (("x", "y"), np.add.outer(value(grid), value(grid))),
@@ -405,7 +404,7 @@ def test_the_answer_in_words(summary, p, se, text):
     rows = [row(q, se) for q in p]
     for one in rows:
         one["verdicts"] = [verdicts.verdict(one, k, 0.02) for k in (0, 1)]
-    assert basin_occupancy_report.answer({**summary, "temperatures": rows}).startswith(text)
+    assert answer.answer({**summary, "temperatures": rows}).startswith(text)
 
 
 def test_names_and_presets():
@@ -439,8 +438,8 @@ def test_names_and_presets():
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, options, message):
-    assert run.main(EXPERIMENTS, ["basin-occupancy", *options, "--results", str(tmp_path)]) == 2
+    assert cli.main(EXPERIMENTS, ["basin-occupancy", *options, "--results", str(tmp_path)]) == 2
     error = capsys.readouterr().err.strip()
     assert message in error
     assert "\n" not in error
-    assert not list(tmp_path.glob("*/*/stages"))
+    assert not list(tmp_path.glob("stages"))

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments.__main__ import main
-from experiments._shared import cli as run
+from experiments.__main__ import EXPERIMENTS, main
+from experiments._shared import cli
+from experiments._shared.run_folder import RunFolder
 from experiments.batch_size import compute as batch_size
 from experiments.batch_size import config as batch_size_config
 from experiments.batch_size.config import Config
@@ -20,9 +21,6 @@ from experiments.batch_size_recommend import compute as batch_size_recommend
 from sdesgd import optimal_batch
 from sdesgd.errors import InputError
 from sdesgd.netcdf import read_netcdf
-
-EXPERIMENTS = {e.name: e for e in (batch_size.EXPERIMENT, batch_size_recommend.EXPERIMENT)}
-
 
 # -- the plan ----------------------------------------------------------------------------------------------
 
@@ -185,7 +183,7 @@ def test_bad_runs_have_no_accuracy_and_a_series_of_them_is_left_out():
 )
 def test_other_processes_resume_the_run_and_another_question_does_not(tmp_path, change, same):
     folders = [
-        run.RunFolder(batch_size.EXPERIMENT, config, tmp_path, "toy").path
+        RunFolder(EXPERIMENTS["batch-size"], config, tmp_path, "toy").path
         for config in (Config(), dataclasses.replace(Config(), **change))
     ]
     assert (folders[0] == folders[1]) == same
@@ -224,7 +222,7 @@ def finished(tmp_path_factory, quick_fits):
     options = itertools.chain.from_iterable((f"--{name}", str(value)) for name, value in TOY.items())
     command = ["batch-size", *options, "--results", str(folder)]
     with jax.enable_x64(False):
-        assert run.main(EXPERIMENTS, command) == 0
+        assert cli.main(EXPERIMENTS, command) == 0
     (made,) = (folder / "batch-size").glob("digits-*")
     return made, command
 
@@ -268,7 +266,7 @@ def test_a_killed_run_goes_on_with_the_cells_it_has(finished):
     for name in removed:
         (cells / name).unlink()
     with jax.enable_x64(False):
-        assert run.main(EXPERIMENTS, command) == 0
+        assert cli.main(EXPERIMENTS, command) == 0
     again = {file.name: file.stat().st_mtime_ns for file in cells.glob("*.npz")}
     assert sorted(again) == sorted(written)
     assert sorted(name for name in again if again[name] != written[name]) == removed
@@ -282,7 +280,7 @@ def test_the_short_question_is_answered_in_a_sentence(tmp_path, quick_fits, monk
     options = ["--data", "digits", "--width", "8", "--num-examples", "100", "--num-test", "300", "--minutes", "2"]
     options += ["--batch-sizes", "1,4,16", "--workers", "0", "--results", str(tmp_path)]
     with jax.enable_x64(False):
-        assert run.main(EXPERIMENTS, ["batch-size-recommend", "--learning-rate", "0.02", *options]) == 0
+        assert cli.main(EXPERIMENTS, ["batch-size-recommend", "--learning-rate", "0.02", *options]) == 0
     shown = capsys.readouterr()
     assert "plan for 2 min: 3 points (η, B) of 5 runs, 500 steps each" in shown.err
     assert "At η = 0.02, N = 100, m = 0.9 and 500 steps: batch size" in shown.out.replace("\n", " ")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import EXPERIMENTS
-from experiments._shared import cli as run
+from experiments._shared import cli
 from sdesgd import files
 from tests.experiments import toy_experiment
-from tests.experiments.toy_experiment import contents
+from tests.experiments.toy_experiment import contents, stage_files
 
 TOP = Path(__file__).resolve().parents[2]
 NUMBERS = [
@@ -59,7 +59,7 @@ def test_no_number_of_any_experiment_may_be_absurd(experiment, tmp_path, capsys)
             ("100000000000000", str(2**64), "-3", "1" + "0" * 500) if whole else ("1e300", "nan", "inf", "1e-60")
         ):
             option = "--" + field.name.replace("_", "-")
-            status = run.main(never, [experiment.name, option, value, "--results", str(tmp_path / "r")])
+            status = cli.main(never, [experiment.name, option, value, "--results", str(tmp_path / "r")])
             line = told(capsys)
             assert status == 2, (option, value)
             assert field.name in line
@@ -101,7 +101,7 @@ def test_arguments_that_are_none(arguments, words, tmp_path, capsys):
 def test_text_in_the_name_of_a_run_leads_nowhere_else(text, tmp_path):
     assert toy_experiment.main(f"--data={text}", "--results", tmp_path / "r", "--size", "50") == 0
     (folder,) = (tmp_path / "r" / "toy").iterdir()
-    assert {Path(name).parts[:3] for name in contents(tmp_path)} == {("r", "toy", folder.name)}
+    assert {Path(name).parts[:3] for name in contents(tmp_path)} == {("r", "toy", folder.name), ("r", "stages", "toy")}
     assert "summary.json" in os.listdir(folder)
 
 
@@ -119,7 +119,7 @@ def test_text_in_the_name_of_a_run_leads_nowhere_else(text, tmp_path):
     ],
 )
 def test_too_little_memory_is_one_line(error, tmp_path, capsys):
-    assert run.main(changed(compute=raising(error)), ["toy", "--results", str(tmp_path / "r")]) == 1
+    assert cli.main(changed(compute=raising(error)), ["toy", "--results", str(tmp_path / "r")]) == 1
     assert "choose smaller sizes" in told(capsys)
     assert contents(tmp_path) == {}, "no folder is left where nothing was kept"
 
@@ -127,7 +127,7 @@ def test_too_little_memory_is_one_line(error, tmp_path, capsys):
 def test_another_fault_keeps_its_traceback(tmp_path):
     """A bug isn't bad input: it must not be mistaken for it."""
     with pytest.raises(ZeroDivisionError):
-        run.main(changed(compute=raising(ZeroDivisionError("of ours"))), ["toy", "--results", str(tmp_path)])
+        cli.main(changed(compute=raising(ZeroDivisionError("of ours"))), ["toy", "--results", str(tmp_path)])
 
 
 def test_a_failed_stage_leaves_no_folder_and_a_kept_one_stays(tmp_path, capsys):
@@ -135,8 +135,8 @@ def test_a_failed_stage_leaves_no_folder_and_a_kept_one_stays(tmp_path, capsys):
         folder.stage("one", lambda: toy_experiment.xr.Dataset({"x": ("row", [1.0])}))
         raise MemoryError
 
-    assert run.main(changed(compute=compute), ["toy", "--results", str(tmp_path)]) == 1
-    assert [Path(name).name for name in contents(tmp_path) if name.endswith(".nc")] == ["one.nc"]
+    assert cli.main(changed(compute=compute), ["toy", "--results", str(tmp_path)]) == 1
+    assert list(stage_files(tmp_path)) == ["one"]
 
 
 # -- terminals and archives --------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_a_run_of_another_version(function, error, tmp_path, capsys):
     folder = finished(tmp_path)
     before = contents(folder)
     capsys.readouterr()
-    assert run.main(changed(**{function: raising(error)}), ["toy", "--from", str(folder)]) == 2
+    assert cli.main(changed(**{function: raising(error)}), ["toy", "--from", str(folder)]) == 2
     line = told(capsys)
     assert folder.name in line
     assert "version" in line

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from experiments._shared import cli as run
+from experiments.__main__ import EXPERIMENTS
+from experiments._shared import cli, running
 from experiments.escape_times import compute as escape_times
+from experiments.escape_times.report import answer
 
-EXPERIMENTS = {"escape-times": escape_times.EXPERIMENT}
 TOY = {"ratios": "2,3", "passages": 200, "learning_rate": 0.2, "points": 401}
 COMMAND = ["escape-times", *itertools.chain.from_iterable((f"--{k.replace('_', '-')}", str(v)) for k, v in TOY.items())]
 
@@ -37,7 +38,7 @@ def finished(tmp_path_factory):
     """One toy run, shared; JAX set to 32 bits, as it is for users."""
     folder = tmp_path_factory.mktemp("results")
     with jax.enable_x64(False):
-        assert run.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
+        assert cli.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
     (made,) = (folder / "escape-times").iterdir()
     return made
 
@@ -65,10 +66,10 @@ def test_times_agree_with_the_double_integral_and_can_fail(finished):
             assert arm["error"] < 0.12 * arm["exact"], "a factor of two would be seen"
     first = summary["rows"][0]["arms"]
     assert first["SGD"]["exact"] < 0.95 * first["SDE"]["exact"], "SGD's own law, and not the SDE's twice"
-    dataset, kept = run.read_run(escape_times.EXPERIMENT, finished)
-    assert len(escape_times.plot(dataset, kept).axes) == 2
-    assert "agree with" in escape_times.answer(kept)
-    assert "differ from" in escape_times.answer(kept | {"worst": 4.5})
+    dataset, kept = running.read_run(EXPERIMENTS["escape-times"], finished)
+    assert len(EXPERIMENTS["escape-times"].plot(dataset, kept).axes) == 2
+    assert "agree with" in answer(kept)
+    assert "differ from" in answer(kept | {"worst": 4.5})
 
 
 def test_kurtosis_makes_sgd_slower_than_the_sde():
@@ -95,6 +96,6 @@ def test_kurtosis_makes_sgd_slower_than_the_sde():
     ],
 )
 def test_bad_options(given, message, capsys, tmp_path):
-    assert run.main(EXPERIMENTS, ["escape-times", *given, "--results", str(tmp_path)]) != 0
+    assert cli.main(EXPERIMENTS, ["escape-times", *given, "--results", str(tmp_path)]) != 0
     assert message in capsys.readouterr().err.replace("\n", " ")
     assert not list(tmp_path.rglob("*.nc"))

@@ -10,9 +10,10 @@ import pytest
 
 import sdesgd as sg
 from experiments.__main__ import EXPERIMENTS
-from experiments._shared import cli as run
+from experiments._shared import cli
 from experiments.sgd_vs_sde import config as sgd_vs_sde_problem
 from sdesgd.comparison import protocol
+from tests.experiments.toy_experiment import stage_files
 
 TOY = [
     "sgd-vs-sde",
@@ -41,7 +42,7 @@ TOY = [
 def results(tmp_path_factory):
     """One toy run, shared."""
     folder = tmp_path_factory.mktemp("results")
-    assert run.main(EXPERIMENTS, [*TOY, "--results", str(folder)]) == 0
+    assert cli.main(EXPERIMENTS, [*TOY, "--results", str(folder)]) == 0
     return folder
 
 
@@ -53,7 +54,7 @@ def finished(results):
 
 def test_a_run_describes_itself(finished):
     assert {p.name for p in finished.iterdir()} == {
-        "trajectories.nc", "summary.json", "manifest.json", "figure.png", "figure.svg", "stages",
+        "trajectories.nc", "summary.json", "manifest.json", "figure.png", "figure.svg",
     }  # fmt: skip
     manifest = json.loads((finished / "manifest.json").read_text())
     assert manifest["config"]["learning_rate"] == 0.05
@@ -99,7 +100,7 @@ def test_redraw_computes_nothing(finished, monkeypatch, capsys):
     monkeypatch.setattr("sdesgd.comparison.protocol.simulate", None)
     monkeypatch.setattr("sdesgd.comparison.protocol.simulate_coupled", None)
     extra = finished.parent / "copy.svg"
-    assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(finished), "--figure", str(extra)]) == 0
+    assert cli.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(finished), "--figure", str(extra)]) == 0
     assert (finished / "figure.png").exists()
     assert extra.read_text() == (finished / "figure.svg").read_text()
     extra.unlink()
@@ -112,7 +113,7 @@ def test_the_same_command_reuses_finished_stages(results, finished, monkeypatch)
     monkeypatch.setattr("sdesgd.comparison.protocol.simulate", None)
     monkeypatch.setattr("sdesgd.comparison.protocol.simulate_coupled", None)
     before = (finished / "summary.json").read_text()
-    assert run.main(EXPERIMENTS, [*TOY, "--results", str(results)]) == 0
+    assert cli.main(EXPERIMENTS, [*TOY, "--results", str(results)]) == 0
     assert (finished / "summary.json").read_text() == before
     assert len(list((results / "sgd-vs-sde").iterdir())) == 1
 
@@ -127,13 +128,12 @@ def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, 
 
     monkeypatch.setattr(protocol, "simulate", cut_short)
     command = [*TOY, "--results", str(tmp_path)]
-    assert run.main(EXPERIMENTS, command) == 130
+    assert cli.main(EXPERIMENTS, command) == 130
     assert "run the same command again" in capsys.readouterr().err
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
-    kept = {"sgd-0.nc", "pairs-0.nc", "check-0.nc", "svag-0.partial.nc"}
-    assert {p.name for p in (folder / "stages").glob("*.nc")} == kept
+    assert set(stage_files(tmp_path)) == {"sgd-0", "pairs-0", "check-0", "svag-0.partial"}
     assert not (folder / "summary.json").exists()
-    assert run.main(EXPERIMENTS, command) == 0
+    assert cli.main(EXPERIMENTS, command) == 0
     assert calls == ["SGD", "SVAG", "SVAG"]
     assert (folder / "summary.json").exists()
 
@@ -142,7 +142,7 @@ def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, 
 def test_a_run_that_diverges_still_reports(tmp_path, capsys):
     command = [*TOY, "--learning-rate", "1e30", "--observables", "train_loss", "--results", str(tmp_path)]
     with jax.enable_x64(False):  # as at the command line: in 64 bits such a net would still be finite
-        assert run.main(EXPERIMENTS, command) == 0
+        assert cli.main(EXPERIMENTS, command) == 0
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["diverged"]["SGD"] > 0
@@ -150,10 +150,10 @@ def test_a_run_that_diverges_still_reports(tmp_path, capsys):
 
 
 def test_a_damaged_stage_is_computed_again(tmp_path, results, finished, capsys):
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
     copy = tmp_path / "sgd-vs-sde" / finished.name
-    shutil.copytree(finished, copy)
-    (copy / "stages" / "svag-0.nc").write_bytes(b"\x89HDF broken")
-    assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
+    stage_files(tmp_path)["svag-0"].write_bytes(b"\x89HDF broken")
+    assert cli.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
     assert "computing that stage again" in " ".join(capsys.readouterr().err.split())
     assert json.loads((copy / "summary.json").read_text()) == json.loads((finished / "summary.json").read_text())
 
@@ -168,7 +168,7 @@ def test_stages_of_other_data_are_not_reused(results, finished, tmp_path, capsys
         return dataset._replace(labels=(dataset.labels + 1) % 10)
 
     monkeypatch.setattr(sg.data, "load", changed)
-    assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
+    assert cli.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path)]) == 0
     assert "the data changed since the earlier run" in " ".join(capsys.readouterr().err.split())
     summaries = [
         json.loads((f / "sgd-vs-sde" / finished.name / "summary.json").read_text()) for f in (tmp_path, results)
@@ -185,7 +185,7 @@ def test_stages_of_other_data_are_not_reused(results, finished, tmp_path, capsys
     ],
 )
 def test_other_settings_run(options, tmp_path, capsys):
-    assert run.main(EXPERIMENTS, [*TOY, *options, "--results", str(tmp_path)]) == 0
+    assert cli.main(EXPERIMENTS, [*TOY, *options, "--results", str(tmp_path)]) == 0
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
     summary = json.loads((folder / "summary.json").read_text())
     printed = " ".join(capsys.readouterr().out.split())
@@ -222,7 +222,7 @@ def test_other_settings_run(options, tmp_path, capsys):
 )
 def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, capsys):
     assert (
-        run.main(
+        cli.main(
             EXPERIMENTS,
             [*arguments, "--results", str(tmp_path)] if arguments[0] != "sgd-vs-sed" else arguments,
         )
@@ -237,7 +237,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, capsys
 
 def test_a_folder_that_cannot_be_written(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert run.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path / "file" / "results")]) == 2
+    assert cli.main(EXPERIMENTS, [*TOY, "--results", str(tmp_path / "file" / "results")]) == 2
     assert "choose a writable folder with --results" in capsys.readouterr().err
 
 
@@ -246,10 +246,10 @@ def test_a_summary_of_another_kind_is_refused(tmp_path, capsys):
         (tmp_path / name).write_text("{}")
     for text, message in [("[1]", "is not a run of sgd-vs-sde"), ("{", "can't be read")]:
         (tmp_path / "summary.json").write_text(text)
-        assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(tmp_path)]) == 2
+        assert cli.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(tmp_path)]) == 2
         assert message in capsys.readouterr().err
 
 
 def test_unknown_options_are_refused(capsys):
-    assert run.main(EXPERIMENTS, ["sgd-vs-sde", "--lerning-rate", "0.1"]) == 2
+    assert cli.main(EXPERIMENTS, ["sgd-vs-sde", "--lerning-rate", "0.1"]) == 2
     assert "learning-rate" in capsys.readouterr().err

@@ -14,16 +14,15 @@ import pytest
 from rich.console import Console
 
 import sdesgd as sg
-from experiments._shared import cli as run
-from experiments.real_basins import compute as real_basins
+from experiments.__main__ import EXPERIMENTS
+from experiments._shared import cli, running
+from experiments.real_basins import answer, mixing, problems, runs
 from experiments.real_basins import figure as real_basins_figure
-from experiments.real_basins import mixing, problems, runs
 from experiments.real_basins import report as real_basins_report
 from experiments.real_basins import summary as summaries
 from sdesgd.basins.minima import find_minima
 from sdesgd.basins.symmetry import tanh_symmetry
 
-EXPERIMENTS = {"real-basins": real_basins.EXPERIMENT}
 TOY = {
     "problems": "sine",
     "sine_rates": "0.1,0.3",
@@ -254,7 +253,7 @@ def finished(tmp_path_factory):
     """One toy run, shared; JAX set to 32 bits, as it is for users."""
     folder = tmp_path_factory.mktemp("results")
     with jax.enable_x64(False):
-        assert run.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
+        assert cli.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
     (made,) = (folder / "real-basins").iterdir()
     return made
 
@@ -274,7 +273,7 @@ def test_the_report_and_the_figure_come_from_the_run(finished):
     real_basins_report.show(summary, Console(file=printed, width=200))
     for text in ("noisy sine", "Laplace", "gradient flow", "softest direction"):
         assert text in printed.getvalue()
-    dataset, kept = run.read_run(real_basins.EXPERIMENT, finished)
+    dataset, kept = running.read_run(EXPERIMENTS["real-basins"], finished)
     figure = real_basins_figure.draw(dataset, kept)
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert any("where SGD sits" in title for title in titles)
@@ -282,7 +281,7 @@ def test_the_report_and_the_figure_come_from_the_run(finished):
     changed = copy.deepcopy(summary)
     for row in changed["problems"]["sine"]["occupancy"]:
         row["verdicts"] = {"SGD": "different", "SDE": "different", "isotropic": "equivalent"}
-    assert "doesn't at 2 of 2" in real_basins_report.answer(changed)
+    assert "doesn't at 2 of 2" in answer.answer(changed)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +300,7 @@ def test_the_report_and_the_figure_come_from_the_run(finished):
     ],
 )
 def test_bad_options(given, message, capsys, tmp_path):
-    assert run.main(EXPERIMENTS, ["real-basins", *given, "--results", str(tmp_path)]) != 0
+    assert cli.main(EXPERIMENTS, ["real-basins", *given, "--results", str(tmp_path)]) != 0
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) <= 3

@@ -8,8 +8,7 @@ import pytest
 
 import sdesgd as sg
 from experiments.__main__ import EXPERIMENTS, main
-from experiments._shared import cli as run
-from experiments.sgd_vs_sde import compute as sgd_vs_sde
+from experiments._shared import cli
 from experiments.sgd_vs_sde.config import Config, build, describe
 
 
@@ -21,9 +20,9 @@ def parsed(*options, results):
         seen.append(config)
         raise sg.InputError("seen")
 
-    experiment = dataclasses.replace(sgd_vs_sde.EXPERIMENT, compute=capture)
+    experiment = dataclasses.replace(EXPERIMENTS["sgd-vs-sde"], compute=capture)
     assert (
-        run.main({"sgd-vs-sde": experiment, "other": experiment}, ["sgd-vs-sde", *options, "--results", results]) == 2
+        cli.main({"sgd-vs-sde": experiment, "other": experiment}, ["sgd-vs-sde", *options, "--results", results]) == 2
     )
     return seen[0]
 
@@ -68,7 +67,7 @@ def test_the_gpu_preset_has_full_width_and_the_papers_batch(tmp_path):
     ],
 )
 def test_bad_choices_are_one_line_and_status_2(options, message, tmp_path, capsys):
-    assert run.main(EXPERIMENTS, ["sgd-vs-sde", *options, "--results", str(tmp_path)]) == 2
+    assert cli.main(EXPERIMENTS, ["sgd-vs-sde", *options, "--results", str(tmp_path)]) == 2
     error = capsys.readouterr().err.strip()
     assert message in error
     assert len(error.splitlines()) == 1

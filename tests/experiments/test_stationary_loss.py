@@ -10,21 +10,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.integrate import solve_ivp
 
 import sdesgd as sg
-from experiments._shared import cli as run
+from experiments.__main__ import EXPERIMENTS
+from experiments._shared import cli
+from experiments.stationary_loss import answer, laws, problems
 from experiments.stationary_loss import compute as stationary_loss
 from experiments.stationary_loss import config as configuration
 from experiments.stationary_loss import figure as stationary_loss_figure
-from experiments.stationary_loss import laws, problems
 from experiments.stationary_loss import report as stationary_loss_report
 from sdesgd.dynamics.protocol import MaskedDraw
 from sdesgd.errors import InputError
 from sdesgd.stationary import expected_loss, regression_covariance
 from sdesgd.stationary.minimum import descended
+from tests.experiments.toy_experiment import stage_files
 
-EXPERIMENTS = {"stationary-loss": stationary_loss.EXPERIMENT}
 TOY = {
     "problems": "net,regression",
     "learning_rates": "0.02,0.12",
@@ -51,7 +53,7 @@ def finished(tmp_path_factory):
     """One toy run, shared; JAX set to 32 bits, as it is for users."""
     folder = tmp_path_factory.mktemp("results")
     with jax.enable_x64(False):
-        assert run.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
+        assert cli.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
     (made,) = (folder / "stationary-loss").iterdir()
     return made
 
@@ -350,11 +352,12 @@ def test_the_net_is_compared_at_its_own_times(summary):
 
 
 def test_a_second_run_keeps_the_stages(finished, capsys):
-    stages = sorted((finished / "stages").glob("*.nc"))
-    assert [s.stem for s in stages] == ["net-SDE", "net-SGD", "net-course", "regression-SDE", "regression-SGD"]
+    found = stage_files(finished.parent.parent)
+    assert list(found) == ["net-SDE", "net-SGD", "net-course", "regression-SDE", "regression-SGD"]
+    stages = list(found.values())
     before = [s.stat().st_mtime_ns for s in stages], (finished / "summary.json").read_text()
     with jax.enable_x64(False):  # as it was at first: the precision belongs to a run's fingerprint
-        assert run.main(EXPERIMENTS, [*COMMAND, "--results", str(finished.parent.parent)]) == 0
+        assert cli.main(EXPERIMENTS, [*COMMAND, "--results", str(finished.parent.parent)]) == 0
     said = capsys.readouterr().err
     assert said.count("kept from an earlier run") == 5
     assert ([s.stat().st_mtime_ns for s in stages], (finished / "summary.json").read_text()) == before
@@ -389,13 +392,13 @@ def test_plans():
 
 def test_the_figure_and_the_report_come_from_the_summary(finished, summary, capsys):
     svg = (finished / "figure.svg").read_text()
-    assert run.main(EXPERIMENTS, ["stationary-loss", "--from", str(finished)]) == 0
+    assert cli.main(EXPERIMENTS, ["stationary-loss", "--from", str(finished)]) == 0
     assert (finished / "figure.svg").read_text() == svg
     printed = capsys.readouterr().out
     assert "Which trace, Tr H or Tr C?" in printed
     assert "÷ exact" in printed
     assert "÷ const. H, C" in printed
-    figure = stationary_loss_figure.draw(summary)
+    figure = stationary_loss_figure.draw(xr.Dataset(), summary)
     panels = [axis for axis in figure.axes if axis.get_ylabel() == "(E(L) − L*) ÷ (η/4S)"]
     for axis, name in zip(panels, ("regression", "net"), strict=True):
         case = summary["cases"][name]
@@ -407,19 +410,19 @@ def test_the_figure_and_the_report_come_from_the_summary(finished, summary, caps
 
 def test_verdicts_can_fail(summary):
     case = summary["cases"]["regression"]
-    assert stationary_loss_report.agreement(case)[0]
+    assert answer.agreement(case)[0]
     assert "Exact laws: [green]met" in stationary_loss_report.sentence(case)
     for law in ("sgd_law", "sde_law"):
         factor = 1.1 if law == "sgd_law" else 1.5
         planted = {**case, "points": [point | {law: factor * point[law]} for point in case["points"]]}
-        assert not stationary_loss_report.agreement(planted)[0]
+        assert not answer.agreement(planted)[0]
         assert "NOT met" in stationary_loss_report.sentence(planted)
     lost = json.loads(json.dumps(summary))
     for point in lost["cases"]["regression"]["points"]:
         point["SGD"] = point["SGD"] | {"mean": None, "low": None, "high": None, "diverged": 400}
     assert any("1200 runs of SGD diverged" in line for line in stationary_loss_report.warnings(lost))
     stationary_loss_report.sentence(lost["cases"]["regression"])
-    stationary_loss_figure.draw(lost)
+    stationary_loss_figure.draw(xr.Dataset(), lost)
 
 
 @pytest.mark.parametrize(
@@ -446,8 +449,8 @@ def test_verdicts_can_fail(summary):
 )
 def test_bad_input_is_one_line(tmp_path, capsys, option, message):
     command = ["stationary-loss", "--problems", "regression", *option, "--results", str(tmp_path)]
-    assert run.main(EXPERIMENTS, command) == 2
+    assert cli.main(EXPERIMENTS, command) == 2
     error = capsys.readouterr().err.strip()
     assert message in error
     assert "\n" not in error
-    assert not list(tmp_path.glob("stationary-loss/*/stages/*.nc"))
+    assert not stage_files(tmp_path)

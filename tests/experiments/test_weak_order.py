@@ -10,20 +10,20 @@ import equinox as eqx
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import sdesgd as sg
-from experiments._shared import cli as run
+from experiments.__main__ import EXPERIMENTS
+from experiments._shared import cli
+from experiments.weak_order import answer, laws
 from experiments.weak_order import compute as weak_order
 from experiments.weak_order import figure as weak_order_figure
-from experiments.weak_order import laws
-from experiments.weak_order import report as weak_order_report
 from experiments.weak_order.slopes import COMPARISONS, Comparison, measure
 from sdesgd.dynamics.terms import GradientFlowTerm, HeavyBallTerm
 from sdesgd.errors import InputError
 
-EXPERIMENTS = {"weak-order": weak_order.EXPERIMENT}
 TOY = {
     "steps": "12,24,48,96",
     "momentum_steps": "20,40,80,160",
@@ -46,7 +46,7 @@ def finished(tmp_path_factory):
     """One toy run, shared; JAX set to 32 bits, as it is for users."""
     folder = tmp_path_factory.mktemp("results")
     with jax.enable_x64(False):
-        assert run.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
+        assert cli.main(EXPERIMENTS, [*COMMAND, "--results", str(folder)]) == 0
     (made,) = (folder / "weak-order").iterdir()
     return made
 
@@ -314,7 +314,7 @@ def test_measure_says_what_it_cannot_say():
 
 def test_the_figure_and_the_report_come_from_the_summary(finished, summary, capsys):
     svg = (finished / "figure.svg").read_text()
-    assert run.main(EXPERIMENTS, ["weak-order", "--from", str(finished)]) == 0
+    assert cli.main(EXPERIMENTS, ["weak-order", "--from", str(finished)]) == 0
     assert (finished / "figure.svg").read_text() == svg
     printed = capsys.readouterr().out
     assert "slope [95 % interval]" in printed
@@ -322,8 +322,8 @@ def test_the_figure_and_the_report_come_from_the_summary(finished, summary, caps
     missing = {"band": None, "slope": None, "low": None, "high": None, "status": "not measured"}
     summary = {**summary, "comparisons": dict(summary["comparisons"])}
     summary["comparisons"]["net_order2"] = summary["comparisons"]["net_order2"] | missing
-    figure = weak_order_figure.draw(summary)
-    assert "net order2 not measured" in weak_order_report.answer(summary)
+    figure = weak_order_figure.draw(xr.Dataset(), summary)
+    assert "net order2 not measured" in answer.answer(summary)
     panels = [axis for axis in figure.axes if axis.get_title(loc="left")]
     assert len(panels) == 6
     for axis in panels:
@@ -349,7 +349,7 @@ def test_the_figure_and_the_report_come_from_the_summary(finished, summary, caps
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, option, message):
-    assert run.main(EXPERIMENTS, ["weak-order", *option, "--results", str(tmp_path)]) == 2
+    assert cli.main(EXPERIMENTS, ["weak-order", *option, "--results", str(tmp_path)]) == 2
     error = capsys.readouterr().err.strip()
     assert message in error
     assert "\n" not in error

@@ -10,9 +10,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import sdesgd as sg
+from experiments.weak_order import answer, laws
 from experiments.weak_order import compute as weak_order
-from experiments.weak_order import laws
-from experiments.weak_order import report as weak_order_report
 from experiments.weak_order.slopes import COMPARISONS, measure
 
 CONFIG = weak_order.Config(steps="12,24,48,96", ells="1,4,16,64", batch_size=2)
@@ -165,12 +164,10 @@ def test_at_fixed_momentum_both_orders_are_of_order_one():
 def test_the_report_says_both():
     """The answer names gradient flow and what it lacks only where every slope is as expected."""
     entry = {"status": "met"}
-    text = weak_order_report.answer({"comparisons": dict.fromkeys(COMPARISONS, entry)}, "\n")
+    text = answer.answer({"comparisons": dict.fromkeys(COMPARISONS, entry)}, "\n")
     assert text.count("\n") == 2
     assert "from gradient flow too" in text
     assert "fixed (1−m)/√η" in text
-    text = weak_order_report.answer(
-        {"comparisons": dict.fromkeys(COMPARISONS, entry) | {"sgd_flow": {"status": "NOT met"}}}
-    )
+    text = answer.answer({"comparisons": dict.fromkeys(COMPARISONS, entry) | {"sgd_flow": {"status": "NOT met"}}})
     assert "sgd flow NOT met" in text
     assert "too" not in text

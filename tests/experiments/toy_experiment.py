@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import re
 import resource
 import shutil
 import sys
@@ -23,9 +24,10 @@ from experiments._shared import cli
 from experiments._shared.experiment import Experiment
 from experiments._shared.options import option
 from sdesgd import files, netcdf
+from sdesgd.store import sealed
 
 FILES = (
-    *("inputs.sha256", "one.nc", "two.nc", "trajectories.nc", "summary.json", "manifest.json", "figure.png"),
+    *("one.nc", "two.nc", "trajectories.nc", "summary.json", "manifest.json", "figure.png"),
     *("figure.svg", "copy.svg"),
 )
 COMPUTED: list[str] = []
@@ -90,15 +92,25 @@ def before_writing(name, act):
     genuine = files.write
 
     def write(path, *rest):
-        if Path(path).name == name:
+        if known_as(path) == name:
             act()
         return genuine(path, *rest)
 
-    files.write = netcdf.write = write
+    files.write = netcdf.write = sealed.write = write
     try:
         yield
     finally:
-        files.write = netcdf.write = genuine
+        files.write = netcdf.write = sealed.write = genuine
+
+
+def known_as(path) -> str:
+    """The name of a file, that of a stage without its key."""
+    return re.sub(r"-[0-9a-f]{20}(?=\.)", "", Path(path).name)
+
+
+def stage_files(results) -> dict:
+    """name → path of the stages that are kept."""
+    return {known_as(path).removesuffix(".nc"): path for path in sorted(Path(results).glob("stages/*/*.nc"))}
 
 
 def contents(folder):
