@@ -8,7 +8,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from experiments._shared.cli import errors
 from experiments._shared.experiment import Interrupted
 from sdesgd import files
 from sdesgd.errors import InputError
+from sdesgd.store.described import within
 from sdesgd.store.environment import versions
 from sdesgd.store.imports import used_by
 from sdesgd.store.stages import Stages, machine, settings
@@ -134,16 +135,19 @@ class RunFolder:
                 folder.rmdir()
 
 
-def sources_of(module: str, name: str) -> tuple[str, ...]:
+def sources_of(module: str, name: str, without: Sequence[str] = ()) -> tuple[str, ...]:
     """The modules whose sources a function's numbers depend on: the ``code`` of a sweep.
 
     Args:
         module: of the function.
         name: of the function.
+        without: packages and modules that can't change its numbers, besides those that draw.
     """
     importlib.import_module(module)
     used = used_by([(module, name)], _OWN, _CALLS).modules
-    return tuple(sorted(found for found in used if not any(f"{found}.".startswith(f"{b}.") for b in _BESIDE)))
+    beside = (*_BESIDE, *without)
+    # The package itself holds nothing but names, and would stand for all of it.
+    return tuple(sorted(found for found in used - {"sdesgd"} if not within(found, beside)))
 
 
 def _say(line: str) -> None:

@@ -1,6 +1,7 @@
 """Test accuracy of SGD against batch size for several η, N and m: the best batch size, and how it scales."""
 
 import json
+import pkgutil
 from pathlib import Path
 
 import jax.random as jr
@@ -16,8 +17,13 @@ from sdesgd.errors import InputError
 
 _NOISE_SEEDS = 1
 _FITS = 2**31  # stream of the chains
-# What a run of SGD may depend on: all of the package but the inference, which looks at the table afterwards. The rule
-# for runs that are no better than a guess is applied to them one by one.
+# The inference looks at the table afterwards. Its rule for runs that are no better than a guess is applied to them one
+# by one, in ``policy``.
+_INFERENCE = tuple(
+    f"sdesgd.optimal_batch.{found.name}"
+    for found in pkgutil.iter_modules(optimal_batch.__path__)
+    if found.name != "policy"
+)
 
 
 def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
@@ -78,7 +84,7 @@ def _run(config: Config, folder: Path, function: str, plan: tuple[sweep.Cell, ..
     made = sweep.Sweep(
         function,
         plan,
-        code=sources_of(module, "cell"),
+        code=sources_of(module, "cell", _INFERENCE),
         inputs=inputs,
         shape_key=lambda cell: (cell["batch_size"], cell["num_examples"]),
     )

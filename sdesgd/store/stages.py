@@ -17,7 +17,7 @@ import xarray as xr
 from sdesgd import files
 from sdesgd.netcdf import from_bytes, to_bytes
 from sdesgd.store.claims import Claims
-from sdesgd.store.described import definitions_held, described
+from sdesgd.store.described import definitions_held, described, within
 from sdesgd.store.environment import cores, differences, hash_of, modes, processor
 from sdesgd.store.imports import Calls, Used, file_of, used_by
 from sdesgd.store.sealed import Damaged, read_about, read_sealed, write_sealed
@@ -129,12 +129,9 @@ class Stages:
         values = described((compute, arguments, dict(named or {})), self.own, strict=True)
         places = definitions_held((compute, arguments, dict(named or {})), self.own)
         used = used_by(sorted(places), self.own, self.calls)
-        modules = sorted(module for module in used.modules if not self._is_beside(module))
+        modules = sorted(module for module in used.modules if not within(module, self.never))
         code = {module: digest_of_file(file) for module in modules if (file := file_of(module)) is not None}
         return Known(hash_of(values), code, self._versions(used), settings())
-
-    def _is_beside(self, module: str) -> bool:
-        return any(module == name or module.startswith(f"{name}.") for name in self.never)
 
     def _versions(self, used: Used) -> dict[str, str]:
         names = {"jaxlib"} if "jax" in used.packages else set()
