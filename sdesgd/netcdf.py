@@ -10,7 +10,7 @@ and promise far more of them than it holds; neither occurs in what is written he
 import io
 import math
 import os
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import numpy as np
@@ -98,7 +98,7 @@ def from_bytes(content: bytes, path: str | os.PathLike, *, decode: bool = True) 
     return _read(io.BytesIO(content), len(content), path, decode)
 
 
-def _read(file: BinaryIO, size: int, path: str | os.PathLike, decode: bool) -> xr.Dataset:
+def _read(file: Any, size: int, path: str | os.PathLike, decode: bool) -> xr.Dataset:
     try:
         _check(file, size)
         file.seek(0)
@@ -113,7 +113,7 @@ def _read(file: BinaryIO, size: int, path: str | os.PathLike, decode: bool) -> x
         raise InputError(f"{path} is not a readable NetCDF file ({why}): was it cut short?") from None
 
 
-def _check(file: BinaryIO, size: int) -> None:
+def _check(file: Any, size: int) -> None:
     """Looks at what a file declares; of the numbers, none is read."""
     total = text = 0
     with h5py.File(file, "r") as root:

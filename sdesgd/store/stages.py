@@ -76,7 +76,7 @@ class Stages:
 
     def __init__(
         self,
-        folder: Path,
+        folder: str | os.PathLike,
         own: Sequence[str],
         say: Callable[[str], None],
         *,
@@ -84,10 +84,10 @@ class Stages:
         never: Sequence[str] = (),
         remedy: str = "free space or choose another folder, then run again: finished stages are kept",
     ):
-        self.folder, self.own, self.say, self.remedy = folder, tuple(own), say, remedy
+        self.folder, self.own, self.say, self.remedy = Path(folder), tuple(own), say, remedy
         self.calls, self.never = calls, tuple(never)
         self.used: dict[str, dict[str, Any]] = {}  # name of a stage → what is known of it
-        self._claims = Claims(folder / "claims")
+        self._claims = Claims(self.folder / "claims")
 
     def keep(self, name: str, compute: Callable[..., xr.Dataset], *arguments: Any, **named: Any) -> xr.Dataset:
         """The dataset of a stage: read if it is there, else computed and kept.
@@ -148,6 +148,8 @@ class Stages:
     def _read(self, name: str, path: Path) -> xr.Dataset | None:
         try:
             content, about = read_sealed(path)
+            if about.get("key") != path.stem.rpartition("-")[2]:
+                raise Damaged(f"{path} holds another stage, '{about.get('stage')}'")
             dataset = from_bytes(content, path)
         except files.MissingFile:
             return None
