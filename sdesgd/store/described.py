@@ -5,7 +5,10 @@ import dataclasses
 import enum
 import functools
 import hashlib
+import inspect
+import os
 import types
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -13,10 +16,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import jaxtyping
 import numpy as np
 
 _SHORT = 60  # characters of a value that is told as it is
 _DEEPEST = 30  # containers within containers
+_CHECKS = os.path.dirname(jaxtyping.__file__)
 
 
 class Absent:
@@ -81,12 +86,14 @@ def _text(value: Any, code: Sequence[str], outer: tuple[int, ...], strict: bool)
         return f"{type(value).__name__} ({', '.join(map(inner, value))})"
     if isinstance(value, types.CodeType):
         return f"{value.co_code.hex()} {value.co_names} {inner(value.co_consts)}"
-    if isinstance(value, PurePath | np.dtype):
+    if isinstance(value, PurePath | np.dtype | inspect.Signature):
         return str(value)
     if isinstance(value, types.ModuleType):
         return f"module {value.__name__}"
     if isinstance(value, functools.partial):
         return f"partial {inner(value.func)} {inner(value.args)} {inner(value.keywords)}"
+    if isinstance(value, weakref.ref):
+        return f"weak {inner(value())}"
     if isinstance(value, types.MethodType):
         return f"{inner(value.__func__)} of {inner(value.__self__)}"
     if isinstance(value, types.FunctionType):
@@ -125,8 +132,18 @@ def _array(value: Any) -> str:
     return f"{array!s} {array.dtype}" if array.ndim == 0 else f"{array.dtype} of shape {array.shape}, {digest}"
 
 
+def _own_function(value: types.FunctionType) -> types.FunctionType:
+    """The function itself, without runtime checks of its types."""
+    while value.__code__.co_filename.startswith(_CHECKS) and isinstance(
+        inner := getattr(value, "__wrapped__", None), types.FunctionType
+    ):
+        value = inner
+    return value
+
+
 def _function(value: types.FunctionType, inner: Any) -> str:
     """Its name; where that doesn't tell it, its program and what it holds."""
+    value = _own_function(value)
     name = f"{value.__module__}.{value.__qualname__}"
     if "<" not in value.__qualname__ and value.__module__ != "__main__":
         return name
@@ -161,6 +178,7 @@ def definitions_held(value: Any, own: Sequence[str], outer: tuple[int, ...] = ()
     elif isinstance(value, types.MethodType):
         parts = [value.__func__, value.__self__]
     elif isinstance(value, types.FunctionType):
+        value = _own_function(value)
         for cell in value.__closure__ or ():
             with contextlib.suppress(ValueError):  # still empty
                 parts.append(cell.cell_contents)

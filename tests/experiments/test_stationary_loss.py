@@ -339,7 +339,7 @@ def test_the_net_is_compared_at_its_own_times(summary):
     """At small rates the course rises as the formula does: each part within 4.5 standard errors and 6 %."""
     config = dataclasses.replace(configuration.Config(**TOY), learning_rates="0.005,0.01", num_steps=2000)
     (case,) = problems.build("net", num_examples=12, width=1, logistic_decay=0.02, net_decay=0.1, seed=0)
-    course = stationary_loss.course(config, case, stationary_loss.simulate_course(config, case))
+    course = stationary_loss.course(config, case, stationary_loss.simulate_course(config, "net", case.name))
     assert course["learning_rate"] == 0.01
     edges = stationary_loss.course_edges(len(course["curve_time"]))
     assert edges[0] == 0
