@@ -1,13 +1,17 @@
 """simulate: a start for each replica, the step at which a predicate first holds, what is counted on the way."""
 
+import itertools
 import re
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 
 import sdesgd as sg
+from sdesgd import toys
+from sdesgd.simulation import regrouping
 from tests import exact
 from tests.compilations import compilations
 from tests.refusals import refused
@@ -89,6 +93,68 @@ def test_where_all_have_stopped_nothing_is_computed_any_more():
     """10⁹ steps of which all but the first few are not taken."""
     out = run(num_steps=10**9, save_every=10**9, until=lambda p: p[0] == p[0])
     np.testing.assert_array_equal(out.stopped, 0)
+
+
+@pytest.mark.parametrize("dynamics", [DYNAMICS[0], DYNAMICS[1], DYNAMICS[4]], ids=["SGD", "reshuffle", "SDE"])
+def test_putting_aside_those_that_have_stopped_changes_no_bit(monkeypatch, dynamics):
+    """Against the same run that never regroups; segments and blocks that are filled up change nothing either."""
+    monkeypatch.setattr("sdesgd.sizes._CPU_STOPPING", 16)
+    tilts = np.random.default_rng(0).normal(size=(8, 1))
+    problem = toys.tilted(toys.potential("quadratic"), tilts - tilts.mean())
+    settings = dict(replicas=50, num_steps=120, key=jr.key(0), observables={"theta": theta})
+    free = sg.simulate(dynamics, problem, **settings).values["theta"]
+    edge = float(np.quantile(free[:, :, 0].max(axis=1), 0.3))
+    options = settings | {"accumulate": (jnp.zeros(1), lambda c, p, n: c + n * p), "save_every": 40}
+    runs = []
+    for first, seconds in ((16, 0.25), (3, 1e-9), (10**9, 0.25)):
+        monkeypatch.setattr("sdesgd.simulation.regrouping._FIRST", first)
+        monkeypatch.setattr("sdesgd.simulation.progress._SEGMENT_SECONDS", seconds)
+        runs.append(sg.simulate(dynamics, problem, until=lambda p: p[0] > edge, **options))
+    late = runs[0].stopped[runs[0].stopped >= 0]
+    assert runs[0].blocks[0] == 13  # of 50 replicas in four blocks
+    assert len(set(late)) > 10
+    assert 0 < late.min() < 16 < late.max()
+    for other in runs[1:]:
+        np.testing.assert_array_equal(other.stopped, runs[0].stopped)
+        np.testing.assert_array_equal(other.values["theta"], runs[0].values["theta"])
+        np.testing.assert_array_equal(other.final_params, runs[0].final_params)
+        np.testing.assert_array_equal(other.accumulated, runs[0].accumulated)
+
+
+def test_those_that_have_stopped_cost_little(monkeypatch):
+    """Steps of blocks, counted from within: at most 5/4 of the steps that replicas take, and a block until the end."""
+    monkeypatch.setattr("sdesgd.sizes._CPU_STOPPING", 16)
+    steps = []
+
+    def until(p):
+        jax.debug.callback(lambda: steps.append(1))
+        return p > 1.0
+
+    # θ_n = θ_0 + n is past 1 after a steps: exponential times of mean 400.
+    a = np.floor(np.random.default_rng(0).exponential(400, 256)) + 1
+    problem = sg.Problem(lambda x, e: -x, jnp.asarray(0.0), np.zeros(1))
+    out = sg.simulate(
+        sg.SGD(1.0, 1), problem, num_steps=10_000, save_every=10_000, replicas=256, key=jr.key(0), observables={},
+        starts=1.5 - a, until=until,
+    )  # fmt: skip
+    jax.effects_barrier()
+    np.testing.assert_array_equal(out.stopped, a)
+    assert a.sum() / 16 < len(steps) < (1.25 * a.sum() + 16 * 256) / 16 + 1.25 * a.max()
+    assert (1.25 * a.sum() + 16 * 256) / 16 + 1.25 * a.max() < 0.5 * a.max() * 256 / 16
+
+
+def test_regrouping_is_at_steps_known_beforehand():
+    found, at = [], 0
+    while at < 10**9:
+        last, following = regrouping.around(at)
+        assert last == at
+        assert regrouping.around(following - 1) == (last, following)
+        found.append(at := following)
+    assert found[:5] == [16, 32, 48, 64, 80]
+    assert all(b - a <= max(16, a / 4) for a, b in itertools.pairwise(found))
+    assert len(found) < 90
+    order = regrouping.going_first(jnp.asarray([-1, 5, 20, 0, -1]), jnp.asarray(5))
+    assert order.tolist() == [0, 2, 4, 1, 3]
 
 
 def test_what_is_accumulated_is_the_sum_along_the_path():

@@ -14,6 +14,7 @@ from sdesgd import inputs, sizes
 from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.problem import Problem
 from sdesgd.simulation.admission import check_arguments, check_sizes, check_starts, elapsed_time
+from sdesgd.simulation.regrouping import around
 from sdesgd.simulation.segments import Replicas, begun, segment
 from sdesgd.simulation.starts import starts_of
 from sdesgd.simulation.watch import Watch, watched
@@ -90,7 +91,7 @@ class Plan:
 
     def advanced(self, replicas: Replicas, done: int, saves: int, steps: int, observing: bool):
         """(replicas, table of what was observed) after ``saves`` times ``steps`` more; see ``segment``."""
-        bounds = jnp.asarray([done, saves, steps, int(observing)])
+        bounds = jnp.asarray([done, saves, steps, int(observing), around(done)[0]])
         common = self.dynamics, self.problem, self.watch, self.fixed
         return segment(*common, replicas, bounds, self.capacity, self.blocks)
 
@@ -139,6 +140,8 @@ def planned(
     watch, init, rows, counted = watched(observables, until, accumulate, dynamics.params(state), num_members)
     new = replicas - first_replica
     blocks = replica_blocks(dynamics, problem, new)
+    if until is not None:
+        blocks = sizes.stopping_block(blocks[0], new, jax.default_backend()), blocks[1]
     check_sizes(dynamics, problem, state, counted, replicas, len(step), rows, blocks)
     check_starts(problem, _rows(starts, first_replica, replicas), common, blocks[1])
     return Plan(

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Int, Key, PyTree
 
 from sdesgd import freshness
 from sdesgd.inputs import is_key
+from sdesgd.simulation.regrouping import going_first
 from sdesgd.simulation.watch import Watch
 
 
@@ -40,12 +41,12 @@ def segment(
         watch: the functions of params.
         fixed: the leaves of the state that aren't arrays.
         replicas: where they are.
-        bounds: (first step, saves, steps a save, whether to observe), traced: segments of any length share one
-            compilation.
+        bounds: (first step, saves, steps a save, whether to observe, the last regrouping), traced: segments of any
+            length share one compilation.
         capacity: rows of the table.
         blocks: replicas that step together, and that are observed together.
     """
-    first, saves, steps, observing = bounds
+    first, saves, steps, observing, regrouped = bounds
 
     def step(n: Int[Array, ""], one: Replicas) -> Replicas:
         state = eqx.combine(one.arrays, fixed)
@@ -101,7 +102,12 @@ def segment(
         table = jax.tree.map(lambda s: jnp.full((s.shape[0], capacity, *s.shape[1:]), jnp.nan, s.dtype), rows)
         return jax.lax.fori_loop(0, saves, save, (block, table))
 
-    return in_blocks(one_block, replicas, blocks[0])
+    if watch.until is None or blocks[0] >= replicas.dead.shape[0]:
+        return in_blocks(one_block, replicas, blocks[0])
+    order = going_first(replicas.stopped, regrouped)
+    found = in_blocks(one_block, jax.tree.map(lambda x: x[order], replicas), blocks[0])
+    back = jnp.argsort(order)
+    return jax.tree.map(lambda x: x[back], found)
 
 
 def begun(dynamics, problem, watch: Watch, starts: PyTree, common: PyTree, init: Callable | None, block: int):
@@ -137,11 +143,12 @@ def _begin(dynamics, problem, watch, start, common, init):
 
 
 def in_blocks(function: Callable, replicas: PyTree, block: int) -> PyTree:
-    """``function`` of one block of replicas after another; the last is filled up with copies."""
+    """``function`` of one block of replicas after another; the last is filled up with copies of the last replica."""
     count = jax.tree.leaves(replicas)[0].shape[0]
     if block >= count:
         return function(replicas)
-    padded = jax.tree.map(lambda x: jnp.concatenate([x, x[: -count % block]]), replicas)
+    filling = jnp.full(-count % block, count - 1)
+    padded = jax.tree.map(lambda x: jnp.concatenate([x, x[filling]]), replicas)
     stacked = jax.tree.map(lambda x: x.reshape(-1, block, *x.shape[1:]), padded)
     out = jax.lax.map(function, stacked)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], out)
