@@ -217,6 +217,38 @@ def test_a_predicate_that_never_holds_changes_nothing_where_one_of_a_pair_diverg
     np.testing.assert_array_equal(runs[1].values["p"], runs[0].values["p"])
 
 
+def test_a_replica_stops_by_what_it_has_counted(monkeypatch):
+    """The first step at which Σθ₀ is past an edge, from the path of a run without; beside a predicate, at the earlier
+    of the two; a carry for which it holds at the start stops there."""
+    monkeypatch.setattr("sdesgd.simulation.plan.replica_blocks", lambda *_: (2, 2))
+    paths = run(num_steps=40, starts=STARTS).values["theta"][:, :, 0]
+    sums = np.cumsum(paths[:, 1:], axis=1)
+    edge = float(np.quantile(sums[:, 12], 0.5))
+    first = lambda met: np.where(met.any(axis=1), met.argmax(axis=1) + 1, -1)  # noqa: E731
+    want = first(sums > edge)
+    assert len(set(want)) > 2
+    counted = 0.0, lambda c, p, n: c + p[0], lambda c: c > edge
+    out = run(num_steps=40, starts=STARTS, accumulate=counted)
+    np.testing.assert_array_equal(out.stopped, want)
+    at = np.where(want < 0, 40, want)
+    np.testing.assert_allclose(out.accumulated, sums[np.arange(5), at - 1], rtol=1e-9)
+    low = float(np.quantile(paths[:, 3], 0.5))
+    both = run(num_steps=40, starts=STARTS, accumulate=counted, until=lambda p: (p[0] > low) & (p[0] < low + 0.2))
+    late = np.asarray(paths[:, 1:] > low) & np.asarray(paths[:, 1:] < low + 0.2)
+    begun = (paths[:, 0] > low) & (paths[:, 0] < low + 0.2)
+    np.testing.assert_array_equal(both.stopped, np.where(begun, 0, first((sums > edge) | late)))
+    assert (run(accumulate=(1.0, lambda c, p, n: c, lambda c: c > 0.5)).stopped == 0).all()
+
+
+def test_each_replica_may_have_a_key_of_its_own():
+    """One key stands for those of fold_in; keys in another order give the replicas in that order."""
+    keys = jax.vmap(lambda r: jr.fold_in(jr.key(0), r))(jnp.arange(5))
+    np.testing.assert_array_equal(run(key=keys).values["theta"], run().values["theta"])
+    turned = run(key=keys[::-1], starts=STARTS[::-1]).values["theta"]
+    np.testing.assert_allclose(turned[::-1], run(starts=STARTS).values["theta"], rtol=1e-12)
+    refused(lambda: run(key=keys[:3]), re.escape("key has shape (3,) for 5 replicas: pass one key, or one for each"))
+
+
 def test_one_function_gives_the_observables_of_several():
     """The same numbers, from one pass; also for coupled dynamics."""
     both = {"theta": theta, "norm": lambda p: jnp.sum(p**2)}
@@ -276,6 +308,8 @@ def test_values_read_from_outside_are_those_of_the_call():
         ({"until": lambda p: bool(p[0] > 0)}, ["until", "traced"]),
         ({"accumulate": lambda c, p, n: c}, ["accumulate", "(init, update)"]),
         ({"accumulate": (0.0, 3)}, ["accumulate", "(init, update)"]),
+        ({"accumulate": (0.0, lambda c, p, n: c, 3)}, ["accumulate's until", "function"]),
+        ({"accumulate": (0.0, lambda c, p, n: c, lambda c: c)}, ["accumulate's until", "bool", "float"]),
         ({"accumulate": (np.zeros(2), lambda c, p, n: c[0])}, ["accumulate", "keep"]),
         ({"accumulate": (np.zeros(2), lambda c, p, n: (c, c))}, ["accumulate", "structure"]),
         ({"accumulate": (0, lambda c, p, n: c + 0.5)}, ["accumulate", "int", "float"]),

@@ -273,8 +273,8 @@ def first_passage(
         raise KeyboardInterrupt
     if run.diverged.any():
         raise InputError("a run diverged on its way to the target: lower the learning_rate")
-    censored = run.stopped < 0
-    return _summary(np.where(censored, max_steps, run.stopped).astype(np.int32), censored, int(max_steps), rate)
+    stopped = np.asarray(run.stopped)
+    return _summary(np.where(stopped < 0, max_steps, stopped), stopped < 0, int(max_steps), rate)
 
 
 class _Reached(eqx.Module):

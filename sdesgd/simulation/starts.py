@@ -1,8 +1,12 @@
-"""Where the replicas of a run begin: all at one point, or each at its own."""
+"""Where the replicas of a run begin, all at one point or each at its own, and from which keys they draw."""
+
+from typing import Any
 
 import equinox as eqx
 import jax
-from jaxtyping import PyTree
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
 from sdesgd import inputs
 from sdesgd.errors import InputError
@@ -40,3 +44,21 @@ def starts_of(problem: Problem, replicas: int, params: PyTree, starts: PyTree) -
             )
     inputs.check_finite(problem.moving(given), "starts", "start from finite parameters")
     return given, others
+
+
+def replica_keys(key: Any, replicas: int) -> tuple[PRNGKeyArray | Key[Array, " R"], Key[Array, " R"]]:
+    """(the key or keys as given, the key of each replica).
+
+    Args:
+        key: one, or one for each replica.
+        replicas: R.
+
+    Raises:
+        InputError: neither.
+    """
+    if inputs.is_key(key) and key.shape:
+        if key.shape != (replicas,):
+            raise InputError(f"key has shape {key.shape} for {replicas} replicas: pass one key, or one for each")
+        return key, key
+    key = inputs.as_key(key)
+    return key, jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(replicas))
