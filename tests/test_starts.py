@@ -218,25 +218,23 @@ def test_a_predicate_that_never_holds_changes_nothing_where_one_of_a_pair_diverg
 
 
 def test_a_replica_stops_by_what_it_has_counted(monkeypatch):
-    """The first step at which Σθ₀ is past an edge, from the path of a run without; beside a predicate, at the earlier
-    of the two; a carry for which it holds at the start stops there."""
+    """After the sixth step with θ₀ above its median, from the path of a run without; beside a predicate, at whichever
+    comes first; where it holds of what is carried at first, at the start."""
     monkeypatch.setattr("sdesgd.simulation.plan.replica_blocks", lambda *_: (2, 2))
     paths = run(num_steps=40, starts=STARTS).values["theta"][:, :, 0]
-    sums = np.cumsum(paths[:, 1:], axis=1)
-    edge = float(np.quantile(sums[:, 12], 0.5))
+    middle, top = np.median(paths), np.quantile(paths, 0.97)
+    counts = np.cumsum(paths[:, 1:] > middle, axis=1)
     first = lambda met: np.where(met.any(axis=1), met.argmax(axis=1) + 1, -1)  # noqa: E731
-    want = first(sums > edge)
+    want = first(counts >= 6)
     assert len(set(want)) > 2
-    counted = 0.0, lambda c, p, n: c + p[0], lambda c: c > edge
+    counted = 0, lambda c, p, n: c + (p[0] > middle), lambda c: c >= 6
     out = run(num_steps=40, starts=STARTS, accumulate=counted)
     np.testing.assert_array_equal(out.stopped, want)
-    at = np.where(want < 0, 40, want)
-    np.testing.assert_allclose(out.accumulated, sums[np.arange(5), at - 1], rtol=1e-9)
-    low = float(np.quantile(paths[:, 3], 0.5))
-    both = run(num_steps=40, starts=STARTS, accumulate=counted, until=lambda p: (p[0] > low) & (p[0] < low + 0.2))
-    late = np.asarray(paths[:, 1:] > low) & np.asarray(paths[:, 1:] < low + 0.2)
-    begun = (paths[:, 0] > low) & (paths[:, 0] < low + 0.2)
-    np.testing.assert_array_equal(both.stopped, np.where(begun, 0, first((sums > edge) | late)))
+    np.testing.assert_array_equal(out.accumulated, np.where(want < 0, counts[:, -1], 6))
+    both = first((counts >= 6) | (paths[:, 1:] > top))
+    assert (both != want).any()
+    found = run(num_steps=40, starts=STARTS, accumulate=counted, until=lambda p: p[0] > top)
+    np.testing.assert_array_equal(found.stopped, np.where(paths[:, 0] > top, 0, both))
     assert (run(accumulate=(1.0, lambda c, p, n: c, lambda c: c > 0.5)).stopped == 0).all()
 
 
