@@ -130,7 +130,7 @@ def planned(
     """
     check_arguments(dynamics, problem, num_steps, replicas, save_every)
     num_steps, replicas, save_every = int(num_steps), int(replicas), int(save_every)
-    key, keys = replica_keys(key, replicas)
+    key, keys = replica_keys(key, replicas, first_replica)
     problem, given = problem.fresh(), dynamics.fresh()
     starts, common = starts_of(problem, replicas, params, starts)
     for name in ("learning_rate", "momentum"):
@@ -159,7 +159,7 @@ def planned(
         num_members=num_members,
         key=key,
         first_replica=first_replica,
-        keys=keys[first_replica:],
+        keys=keys,
         step=step,
         time=time,
         save_every=save_every,

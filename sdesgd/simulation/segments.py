@@ -147,8 +147,10 @@ def in_blocks(function: Callable, replicas: PyTree, block: int) -> PyTree:
     count = jax.tree.leaves(replicas)[0].shape[0]
     if block >= count:
         return function(replicas)
-    filling = jnp.full(-count % block, count - 1)
-    padded = jax.tree.map(lambda x: jnp.concatenate([x, x[filling]]), replicas)
+    padded = replicas
+    if count % block:
+        filling = jnp.full(-count % block, count - 1)
+        padded = jax.tree.map(lambda x: jnp.concatenate([x, x[filling]]), replicas)
     stacked = jax.tree.map(lambda x: x.reshape(-1, block, *x.shape[1:]), padded)
     out = jax.lax.map(function, stacked)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], out)

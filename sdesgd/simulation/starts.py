@@ -46,12 +46,13 @@ def starts_of(problem: Problem, replicas: int, params: PyTree, starts: PyTree) -
     return given, others
 
 
-def replica_keys(key: Any, replicas: int) -> tuple[PRNGKeyArray | Key[Array, " R"], Key[Array, " R"]]:
-    """(the key or keys as given, the key of each replica).
+def replica_keys(key: Any, replicas: int, first: int) -> tuple[PRNGKeyArray | Key[Array, " R"], Key[Array, " new"]]:
+    """(the key or keys as given, the keys of the replicas first, …, R−1).
 
     Args:
         key: one, or one for each replica.
         replicas: R.
+        first: those before it are left out.
 
     Raises:
         InputError: neither.
@@ -59,6 +60,6 @@ def replica_keys(key: Any, replicas: int) -> tuple[PRNGKeyArray | Key[Array, " R
     if inputs.is_key(key) and key.shape:
         if key.shape != (replicas,):
             raise InputError(f"key has shape {key.shape} for {replicas} replicas: pass one key, or one for each")
-        return key, key
+        return key, key[first:]
     key = inputs.as_key(key)
-    return key, jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(replicas))
+    return key, jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(first, replicas))
