@@ -27,6 +27,9 @@ _ACCELERATOR_WORK = 2**31
 UNROLLED_WORK = 2**17
 # Parameters × replicas up to which copies of them are cheap.
 _SMALL = 2**20
+# Replicas that step together where some stop before others: enough for vectorised instructions, few enough that many
+# a block can be skipped. An accelerator takes as long for one as for thousands.
+_CPU_STOPPING = 64
 # Saves that one compiled call can hold, and bytes from which their number follows the saves that there are.
 _MOST_SAVES = 64
 _TABLE_BYTES = 2**22
@@ -85,6 +88,19 @@ def replica_block(num_parameters: int, units_per_step: int, num_units: int, repl
     blocks = math.ceil(replicas / largest)
     even = next((n for n in range(blocks, 2 * blocks) if replicas % n == 0), blocks)
     return math.ceil(replicas / even)
+
+
+def stopping_block(block: int, replicas: int, platform: str) -> int:
+    """Replicas advanced together where each stops at a time of its own.
+
+    Args:
+        block: of those that don't.
+        replicas: R.
+        platform: "cpu", "gpu", ….
+    """
+    if platform != "cpu" or block <= _CPU_STOPPING:
+        return block
+    return math.ceil(replicas / math.ceil(replicas / _CPU_STOPPING))
 
 
 def saves_of_a_call(saves: int, bytes_per_save: int) -> int:

@@ -3,8 +3,10 @@
 import functools
 import json
 import math
+import types
+import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,14 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 import sdesgd as sg
 from sdesgd import nets
-from sdesgd.dynamics.protocol import MaskedDraw
 from sdesgd.errors import InputError
+from sdesgd.observables import Loss, Together
 from sdesgd.optimal_batch.policy import guessing_loss, no_better_than_guessing
 
 BUDGETS = ("steps", "epochs", "loss")
-CHUNK = 256  # steps of one compiled call
-# Budget "loss": the train loss, seen every CHUNK steps, has stopped when the lowest of the last so many values isn't
-# below the lowest before them by this part of it.
-PATIENCE, STOPPED = 8, 0.05
+# Budget "loss": the train loss, looked at every CHUNK steps, has stopped when the lowest of the last PATIENCE values
+# isn't below the lowest before them by this part of it.
+CHUNK, PATIENCE, STOPPED = 256, 8, 0.05
 
 
 # -- the problem -------------------------------------------------------------------------------------------
@@ -99,51 +100,52 @@ def keys_of(config: Mapping[str, Any], seeds: tuple[int, ...]) -> Key[Array, " s
 # -- training ----------------------------------------------------------------------------------------------
 
 
-class Training:
-    """Replicas of SGD with replacement on the first N examples, one for each key, each from a net of its own.
-
-    A step is ``SGD.step`` on the problem of these N examples, split into its draw, where N is an array, and its
-    ``advance``, which touches only the rows drawn; so cells of equal B share one compilation, whatever η, m and N.
+def problem_of(parts: Parts, config: Mapping[str, Any]) -> sg.Problem:
+    """The finite sum of the first N examples.
 
     Args:
         parts: the data.
-        config: learning_rate, num_examples, momentum, batch_size.
-        keys: (seeds,).
+        config: num_examples.
     """
+    return nets.finite_sum(parts.problem.params, *(x[: config["num_examples"]] for x in parts.problem.data))
 
-    def __init__(self, parts: Parts, config: Mapping[str, Any], keys: Key[Array, " seeds"]):
-        self.problem = problem = parts.problem
-        rate, momentum = (jnp.asarray(config[name], problem.dtype) for name in ("learning_rate", "momentum"))
-        self.dynamics = sg.SGD(rate, config["batch_size"], momentum=momentum)
-        self.count = jnp.asarray(config["num_examples"])
-        split = jax.vmap(jr.split)(keys)
-        self.keys, in_size = split[:, 1], problem.data[0].shape[1]
-        trained = _nets(split[:, 0], in_size, parts.num_classes, config["width"], config["depth"])
-        start, self.fixed = eqx.partition(self.dynamics.init(problem, problem.params), eqx.is_array)
-        velocity = jax.tree.map(lambda x: jnp.zeros((len(keys), *x.shape), x.dtype), start.velocity)
-        self.states = start._replace(params=trained, velocity=velocity)
-        self.done = 0
 
-    def advance(self, steps: int, resting: Bool[np.ndarray, " seeds"] | None = None) -> None:
-        """Some steps more, of all replicas but those at rest."""
-        old, end = self.states, self.done + steps
-        while self.done < end:
-            now = min(CHUNK, end - self.done)
-            rows = _rows(self.keys, jnp.asarray(self.done), self.count, self.dynamics.batch_size)
-            bound = jnp.asarray(now)
-            self.states = _advance(self.problem, self.dynamics, self.fixed, self.states, rows, bound)
-            self.done += now
-        if resting is not None and resting.any():
-            self.states = jax.tree.map(lambda a, b: _where(resting, a, b), old, self.states)
+def trained(
+    parts: Parts,
+    config: Mapping[str, Any],
+    keys: Key[Array, " seeds"],
+    problem: sg.Problem,
+    observables: Any = types.MappingProxyType({}),
+    accumulate: Any = None,
+) -> sg.Trajectories:
+    """Replicas of SGD with replacement under the budget, one for each key, each from a net of its own.
 
-    @property
-    def trained(self) -> PyTree:
-        """The nets, leaves (seeds, …); None where a leaf is no array."""
-        return self.states.params
-
-    def net(self, replica: int) -> nets.Net:
-        """One of them, complete."""
-        return eqx.combine(jax.tree.map(lambda x: x[replica], self.trained), self.fixed.params)
+    Args:
+        parts: the data.
+        config: of a cell.
+        keys: (seeds,), of the nets and the batches.
+        problem: of the N examples.
+        observables: as for ``simulate``.
+        accumulate: the same.
+    """
+    split, total = jax.vmap(jr.split)(keys), num_steps(config)
+    features = problem.data[0].shape[1]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*replicas (diverged|are unstable)", category=RuntimeWarning)
+        run = sg.simulate(
+            sg.SGD(config["learning_rate"], config["batch_size"], momentum=config["momentum"]),
+            problem,
+            num_steps=total,
+            replicas=len(keys),
+            key=split[:, 1],
+            starts=_nets(split[:, 0], features, parts.num_classes, config["width"], config["depth"]),
+            save_every=total,
+            observables=observables,
+            accumulate=accumulate,
+        )
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return run
 
 
 @eqx.filter_jit
@@ -154,45 +156,38 @@ def _nets(keys, in_size: int, num_classes: int, width: int, depth: int):
     return jax.vmap(of_key)(keys)
 
 
-@eqx.filter_jit
-def _rows(keys, first, count, batch_size: int) -> Int[Array, "seeds chunk batch"]:
-    """The draws of SGD with replacement from the first ``count`` examples, at CHUNK steps."""
+class LossFalls(eqx.Module):
+    """Whether the train loss, looked at every CHUNK steps, still falls: what a replica carries under the budget "loss".
 
-    def of_step(key, n):
-        return jr.randint(jr.fold_in(key, n), (batch_size,), 0, count)
+    Args:
+        loss: net ↦ train loss.
+    """
 
-    return jax.vmap(lambda key: jax.vmap(lambda n: of_step(key, n))(first + jnp.arange(CHUNK)))(keys)
+    loss: Callable
 
+    def begin(self, net: PyTree) -> dict[str, Array]:
+        """late: the last PATIENCE losses. before: the lowest of those before them; ∞: there were none. steps: taken."""
+        late = jnp.full(PATIENCE, jnp.inf).at[-1].set(self.loss(net))
+        return {"before": jnp.asarray(jnp.inf), "late": late, "steps": jnp.asarray(0)}
 
-@eqx.filter_jit
-def _advance(problem, dynamics, fixed, states, rows, steps):
-    def one(state, rows):
-        def step(n, state):
-            new = dynamics.advance(problem, eqx.combine(state, fixed), MaskedDraw(rows[n], None), n)
-            return eqx.filter(new, eqx.is_array)
+    def update(self, carry: dict[str, Array], net: PyTree, n: Int[Array, ""]) -> dict[str, Array]:
+        """What it carries after step n."""
 
-        return jax.lax.fori_loop(0, steps, step, state)
+        def look() -> tuple[Array, Array]:
+            before, late = jnp.minimum(carry["before"], carry["late"][0]), jnp.roll(carry["late"], -1)
+            return before, late.at[-1].set(self.loss(net))
 
-    return jax.vmap(one)(states, rows)
+        before, late = jax.lax.cond(n % CHUNK == 0, look, lambda: (carry["before"], carry["late"]))
+        return {"before": before, "late": late, "steps": n}
 
-
-def _where(condition, yes, no):
-    return jnp.where(condition.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
+    def over(self, carry: dict[str, Array]) -> Bool[Array, ""]:
+        """Whether the lowest of the late losses isn't below the lowest before them by a part STOPPED of it."""
+        before, late = carry["before"], carry["late"]
+        falls = late.min() < (1 - STOPPED) * before
+        return ~jnp.where(jnp.isinf(before), jnp.isfinite(late[-1]), falls)
 
 
 # -- the cell ----------------------------------------------------------------------------------------------
-
-
-@eqx.filter_jit
-def scores(trained: PyTree, fixed: PyTree, data: tuple[Array, Array]) -> tuple[Array, Array]:
-    """(mean loss, accuracy) of each net, (seeds,) each."""
-
-    def of_net(net):
-        net = eqx.combine(net, fixed)
-        evaluations = (nets.Evaluation(f, *data) for f in (nets.cross_entropy, nets.correct))
-        return tuple(evaluation(net) for evaluation in evaluations)
-
-    return jax.lax.map(of_net, trained)
 
 
 def cell(config: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -200,53 +195,26 @@ def cell(config: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, np.ndar
 
     Returns:
         accuracy, test_loss: on the test set; train_accuracy, train_loss: on the N examples, means in nats. steps:
-        taken. diverged: parameters or losses that aren't finite; all four are then NaN. failed: finite, but a train
-        loss of log K or more, K classes, that of equal probabilities. Such a run needn't guess: a few confident
-        errors give that loss at a high accuracy.
+        of the budget; under "loss" those that were taken. diverged: parameters or losses that aren't finite; all four
+        are then NaN. failed: finite, but a train loss of log K or more, K classes, that of equal probabilities. Such a
+        run needn't guess: a few confident errors give that loss at a high accuracy.
     """
-    parts = load(config)
-    training = Training(parts, config, keys_of(config, seeds))
-    train = tuple(x[: config["num_examples"]] for x in parts.problem.data)
-    evaluate = functools.partial(scores, fixed=training.fixed.params)
-    total = num_steps(config)
-    steps = np.full(len(seeds), total)
-    if config["budget"] == "loss":
-        steps = _until_it_stops(training, total, lambda: np.asarray(evaluate(training.trained, data=train)[0]))
-    else:
-        training.advance(total)
-    (train_loss, train_accuracy), (test_loss, accuracy) = (
-        evaluate(training.trained, data=x) for x in (train, parts.test)
-    )
-    finite = np.asarray(jnp.isfinite(train_loss) & jnp.isfinite(test_loss) & finite_norm(training.trained))
-    columns = {"accuracy": accuracy, "test_loss": test_loss, "train_accuracy": train_accuracy, "train_loss": train_loss}
-    columns = {name: np.where(finite, np.asarray(x, np.float64), np.nan) for name, x in columns.items()}
+    parts, keys = load(config), keys_of(config, seeds)
+    problem = problem_of(parts, config)
+    both = {"train": problem.data, "test": parts.test}
+    observed = Together({name: _scores(name, data) for name, data in both.items()})
+    falls = LossFalls(Loss(problem))
+    until = (falls.begin, falls.update, falls.over) if config["budget"] == "loss" else None
+    run = trained(parts, config, keys, problem, observed, until)
+    columns = {name: np.asarray(x[:, -1], np.float64) for name, x in run.values.items()}
+    finite = ~run.diverged & np.isfinite(columns["train_loss"]) & np.isfinite(columns["test_loss"])
+    columns = {name: np.where(finite, x, np.nan) for name, x in columns.items()}
     failed = finite & no_better_than_guessing(columns["train_loss"], guessing_loss(parts.num_classes))
+    steps = np.full(len(seeds), num_steps(config)) if run.accumulated is None else np.asarray(run.accumulated["steps"])
+    columns["accuracy"] = columns.pop("test_accuracy")
     return columns | {"diverged": ~finite, "failed": failed, "steps": steps}
 
 
-def finite_norm(trained: PyTree) -> Bool[Array, " seeds"]:
-    """Whether ‖θ‖² of each replica is finite in the dtype of the parameters."""
-    squares = [jnp.sum(x**2, axis=tuple(range(1, x.ndim))) for x in jax.tree.leaves(trained)]
-    return jnp.isfinite(sum(squares))
-
-
-def _until_it_stops(training: Training, cap: int, loss) -> np.ndarray:
-    """Trains until no replica's train loss falls any more; returns the steps of each."""
-    seen = [loss()]
-    steps = np.zeros(len(seen[0]), int)
-    resting = np.zeros(len(seen[0]), bool)
-    while training.done < cap and not resting.all():
-        now = min(CHUNK, cap - training.done)
-        training.advance(now, resting)
-        steps += np.where(resting, 0, now)
-        seen.append(loss())
-        resting |= stopped(np.asarray(seen))
-    return steps
-
-
-def stopped(losses: Float[np.ndarray, "checks seeds"]) -> Bool[np.ndarray, " seeds"]:
-    """Whether the lowest of the last PATIENCE losses isn't below the lowest before them by a part STOPPED of it."""
-    if len(losses) <= PATIENCE:
-        return ~np.isfinite(losses[-1])
-    before, late = losses[:-PATIENCE].min(axis=0), losses[-PATIENCE:].min(axis=0)
-    return ~(late < (1 - STOPPED) * before)
+def _scores(which: str, data: tuple[Array, Array]) -> nets.Evaluation:
+    """Mean loss in nats and accuracy."""
+    return nets.Evaluation({f"{which}_loss": nets.cross_entropy, f"{which}_accuracy": nets.correct}, *data)

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key, PyTree
 
 import sdesgd as sg
-from experiments.batch_size.cell import Training, keys_of, load, num_steps
+from experiments.batch_size.cell import keys_of, load, num_steps, problem_of, trained
 from sdesgd import nets
 from sdesgd.curvature.hessian import hessian_product
 from sdesgd.gradient_noise.covariance import trace_and_norm
@@ -37,17 +37,37 @@ def cell(config: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, np.ndar
     points = sorted({max(1, total >> k) for k in range(config["noise_points"])})
     plain = {name: value for name, value in config.items() if name != "noise_points"}
     keys = keys_of(plain, seeds)  # the very runs of the cell
-    training = Training(parts, config, keys)
-    inputs, labels = (x[: config["num_examples"]] for x in parts.problem.data)
-    problem = nets.finite_sum(parts.problem.params, inputs, labels)
+    problem = problem_of(parts, config)
+    kept = Kept(jnp.asarray(points))
+    run = trained(parts, config, keys, problem, accumulate=(kept.begin, kept.update))
     rows = []
-    for point in points:
-        training.advance(point - training.done)
+    for at, point in enumerate(points):
         for k, seed in enumerate(seeds):
             key = jr.fold_in(jr.fold_in(keys[k], 1), point)
-            found = _noise_scales(problem, training.net(k), key)
+            net = eqx.combine(jax.tree.map(lambda x, k=k, at=at: x[k, at], run.accumulated), problem.params)
+            found = _noise_scales(problem, net, key)
             rows.append({"seed": seed, "step": point} | {name: float(x) for name, x in found.items()})
     return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
+
+
+class Kept(eqx.Module):
+    """The nets after some of the steps, as what a replica carries.
+
+    Args:
+        steps: which.
+    """
+
+    steps: Int[Array, " points"]
+
+    def begin(self, net: nets.Net) -> PyTree:
+        """Zeros in the place of the nets to come: arrays with a leading axis for the steps."""
+        return jax.tree.map(lambda x: jnp.zeros((len(self.steps), *x.shape), x.dtype), eqx.filter(net, eqx.is_array))
+
+    def update(self, kept: PyTree, net: nets.Net, n: Int[Array, ""]) -> PyTree:
+        """With the net after step n, if it is one of them."""
+        here = self.steps == n
+        put = lambda old, x: jnp.where(here.reshape(-1, *[1] * x.ndim), x, old)  # noqa: E731
+        return jax.tree.map(put, kept, eqx.filter(net, eqx.is_array))
 
 
 @eqx.filter_jit

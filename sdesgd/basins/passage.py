@@ -2,16 +2,16 @@
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from scipy import integrate, interpolate
 
 from sdesgd import freshness, inputs
@@ -23,11 +23,9 @@ from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape
 from sdesgd.problem import Problem
-from sdesgd.simulation.segments import all_finite
+from sdesgd.simulation import simulate
 from sdesgd.stationary.quadratic import as_symmetric
 
-_LANES = (64, 1024)  # passages that run side by side, at least and at most
-_SEGMENT = 20_000  # steps of one compiled call
 _POINTS = 20_001  # of the quadrature, before the start and after it
 
 
@@ -250,7 +248,7 @@ def first_passage(
     if replicas < 2 or max_steps > 2**31 - 2:
         raise InputError(f"replicas {replicas}, max_steps {max_steps}: pass at least 2 and at most 2·10⁹")
     rate = float(np.asarray(rate))
-    problem, dynamics = problem.fresh(), dynamics.fresh()
+    problem = problem.fresh()
     flat, unravel = ravel_pytree(problem.moving())
     start = jnp.asarray(inputs.as_float64(start, "start", f"{flat.shape}"), flat.dtype)
     if start.shape != flat.shape or not bool(jnp.isfinite(start).all()):
@@ -258,26 +256,34 @@ def first_passage(
     target = _fresh_target(target, start)
     if bool(target(start)):
         raise InputError(f"the start {start} lies in the target: start outside")
-    state = dynamics.init(problem, eqx.combine(unravel(start), problem.params))
-    moving, fixed = eqx.partition(state, eqx.is_array)
-    lanes = min(replicas, int(np.clip(replicas // 8, *_LANES)))
-    jobs, zeros = jnp.arange(lanes, dtype=jnp.int32), jnp.zeros(lanes, jnp.int32)
-    carry = (
-        jax.tree.map(lambda x: jnp.broadcast_to(x, (lanes, *x.shape)), moving),
-        jax.vmap(jr.fold_in, (None, 0))(key, jobs),
-        jobs,
-        zeros,
-        jnp.asarray(lanes, jnp.int32),
-        jnp.zeros(replicas, jnp.int32),
-        jnp.zeros(replicas, bool),
-        jnp.asarray(False),
-    )
-    dynamics = jax.tree.map(lambda x: jnp.asarray(x, problem.wide) if isinstance(x, float) and x else x, dynamics)
-    while bool((carry[2] < replicas).any()):
-        carry = _segment(dynamics, problem, target, moving, fixed, carry, key, jnp.asarray(max_steps, jnp.int32))
-        if bool(carry[-1]):
-            raise InputError("a run diverged on its way to the target: lower the learning_rate")
-    return _summary(np.asarray(carry[5]), np.asarray(carry[6]), max_steps, rate)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*replicas diverged", category=RuntimeWarning)
+        run = simulate(
+            dynamics,
+            problem,
+            num_steps=int(max_steps),
+            replicas=int(replicas),
+            key=key,
+            observables={},
+            save_every=int(max_steps),
+            params=eqx.combine(unravel(start), problem.params),
+            until=_Reached(target),
+        )
+    if run.interrupted:
+        raise KeyboardInterrupt
+    if run.diverged.any():
+        raise InputError("a run diverged on its way to the target: lower the learning_rate")
+    stopped = np.asarray(run.stopped)
+    return _summary(np.where(stopped < 0, max_steps, stopped), stopped < 0, int(max_steps), rate)
+
+
+class _Reached(eqx.Module):
+    """Whether the parameters that move are in the target."""
+
+    target: freshness.Fresh
+
+    def __call__(self, params: PyTree) -> Array:
+        return jnp.asarray(self.target(ravel_pytree(eqx.filter(params, eqx.is_inexact_array))[0]), bool)
 
 
 def _fresh_target(target: Any, start: Array) -> freshness.Fresh:
@@ -289,47 +295,6 @@ def _fresh_target(target: Any, start: Array) -> freshness.Fresh:
         got = f"shape {shape.shape} and dtype {shape.dtype}" if hasattr(shape, "dtype") else type(shape).__name__
         raise InputError(f"target(θ) has {got}: return one bool, as θ[0] > 1")
     return known
-
-
-@freshness.jit
-def _segment(dynamics, problem, target, start, fixed, carry, key, max_steps):
-    """Lanes step together; a lane whose passage has ended takes the next one that nobody has begun."""
-    replicas = carry[5].shape[0]
-
-    def step(state, job_key, n):
-        new = dynamics.step(problem, eqx.combine(state, fixed), jr.fold_in(job_key, n), n)
-        theta = ravel_pytree(eqx.filter(dynamics.params(new), eqx.is_inexact_array))[0]
-        arrays = eqx.filter(new, eqx.is_array)
-        return arrays, jnp.asarray(target(theta), bool), all_finite(arrays)
-
-    def advance(loop):
-        count, (states, keys, job, n, following, steps, censored, lost) = loop
-        states, hit, finite = jax.vmap(step)(states, keys, n)
-        n, working = n + 1, job < replicas
-        done = working & (hit | (n >= max_steps))
-
-        def record(_):
-            at = jnp.where(done, job, replicas)  # out of range: dropped
-            new_job = following + jnp.cumsum(done, dtype=jnp.int32) - 1
-            fresh = lambda x, x0: jnp.where(done.reshape(-1, *[1] * x0.ndim), x0, x)  # noqa: E731
-            return (
-                jax.tree.map(fresh, states, start),
-                jax.vmap(jr.fold_in, (None, 0))(key, jnp.where(done, new_job, job)),
-                jnp.where(done, new_job, job),
-                jnp.where(done, 0, n),
-                following + jnp.sum(done, dtype=jnp.int32),
-                steps.at[at].set(n, mode="drop"),
-                censored.at[at].set(~hit, mode="drop"),
-            )
-
-        kept = states, keys, job, n, following, steps, censored
-        after = jax.lax.cond(jnp.any(done), record, lambda _: kept, None)
-        return count + 1, (*after, lost | jnp.any(working & ~finite))
-
-    def going(loop):
-        return (loop[0] < _SEGMENT) & jnp.any(loop[1][2] < replicas) & ~loop[1][-1]
-
-    return jax.lax.while_loop(going, advance, (jnp.asarray(0, jnp.int32), carry))[1]
 
 
 def _summary(steps: np.ndarray, censored: np.ndarray, max_steps: int, learning_rate: float) -> PassageTimes:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
 from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.problem import Problem
@@ -25,13 +25,15 @@ def simulate(
     *,
     num_steps: int,
     replicas: int,
-    key: PRNGKeyArray,
+    key: PRNGKeyArray | Key[Array, " replicas"],
     observables: Mapping[str, Callable[[PyTree], Any]] | Callable[[PyTree], Mapping[str, Any]],
     save_every: int = 1,
     params: PyTree = None,
     starts: PyTree = None,
     until: Callable[[PyTree], Any] | None = None,
-    accumulate: tuple[Any, Callable[[PyTree, PyTree, Any], PyTree]] | None = None,
+    accumulate: tuple[Any, Callable[[PyTree, PyTree, Any], PyTree]]
+    | tuple[Any, Callable[[PyTree, PyTree, Any], PyTree], Callable[[PyTree], Any]]
+    | None = None,
     checkpoint: str | os.PathLike | None = None,
     extend: Trajectories | None = None,
     progress: str = "",
@@ -51,7 +53,7 @@ def simulate(
         problem: the finite sum.
         num_steps: SGD steps, for every dynamics.
         replicas: independent runs R.
-        key: of ``jax.random.key``.
+        key: of ``jax.random.key``; or one for each replica, which stands for its ``fold_in(key, r)``.
         observables: name → function of params, to an array; bound methods such as ``test_problem.loss`` are fine. Or
             one function of params, to a mapping of name → array, so that several share a pass over the data.
         save_every: steps between saves; must divide num_steps. The start is saved too.
@@ -59,18 +61,21 @@ def simulate(
         starts: a start for each replica instead: a pytree like the problem's params in which arrays have a leading
             axis ``replicas``, such as ``final_params`` of an earlier run.
         until: params ↦ bool. A replica for which it holds, at its start or after a whole step, stays where it is from
-            then on, and ``stopped`` of the result says at which step that was. A coupled pair stops together, and never
-            after one of the two has diverged.
+            then on, and ``stopped`` of the result says at which step that was. Those that have stopped cost next to
+            nothing, but for the last few dozen. A coupled pair stops together, and never after one of the two has
+            diverged.
         accumulate: (init, update), for what is counted after every step without being saved. ``init``: what a replica
             carries at first, a pytree of arrays, or a function of its start to one. ``update(carry, params, n)``: what
             it carries after step n = 1, 2, …, of the same shapes and dtypes. A replica that has diverged (of a
-            coupled pair one of the two) or stopped counts no more; the step at which it stops still counts.
+            coupled pair one of the two) or stopped counts no more; the step at which it stops still counts. Or (init,
+            update, until), with until: carry ↦ bool, which stops a replica by what it has counted.
         checkpoint: a file that holds the state of the run, written every minute, at an interruption and at the end.
             The same call goes on from it after an interruption, a kill −9 too, and gives the same result, bit for bit;
             after the end it gives the result at once.
         extend: an earlier result of the same call with fewer replicas: only the others are computed, and the result
-            holds all, as one call would have given them (up to the bits that the block size changes). With ``starts``,
-            give those of all replicas. Where it is interrupted, the result is the earlier one, ``interrupted`` set.
+            holds all, as one call would have given them (up to the bits that the block size changes). Of
+            ``starts`` and keys give those of all replicas. Where it is interrupted, the result is the earlier one,
+            ``interrupted`` set.
         progress: a label; shows a bar with the time left where stderr is a terminal, and else prints a line after ten
             seconds and one a minute. Empty: none.
 

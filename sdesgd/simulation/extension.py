@@ -45,7 +45,7 @@ def check_extends(plan: Plan, earlier: Trajectories) -> None:
     count, found = len(earlier.diverged), earlier.identity
     if found is None:
         raise InputError("extend doesn't say of which run it is: pass what simulate returned, or a file of that")
-    expected = identity_of(plan, plan.starts_before(count))
+    expected = identity_of(plan, count)
     other = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
     if other:
         raise InputError(

@@ -9,7 +9,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import PyTree
 
 from sdesgd import freshness
 from sdesgd.simulation.plan import Plan
@@ -23,7 +22,7 @@ _PACKAGES = ("sdesgd", "jax", "jaxlib", "equinox", "diffrax")
 _remembered: dict[int, str] = {}
 
 
-def identity_of(plan: Plan, starts: PyTree = None) -> dict[str, str]:
+def identity_of(plan: Plan, replicas: int | None = None) -> dict[str, str]:
     """part → digest of what it holds, whatever the number of replicas.
 
     The step of a dynamics or solver of the user's own is traced, which costs up to 0.1 s; those of this library are
@@ -31,15 +30,15 @@ def identity_of(plan: Plan, starts: PyTree = None) -> dict[str, str]:
 
     Args:
         plan: of the run.
-        starts: leaves of the starts that are arrays, if not those of the plan.
+        replicas: of the first so many; None: of all.
     """
-    starts = plan.starts if starts is None else starts
+    replicas = plan.first_replica + len(plan.keys) if replicas is None else replicas
     dynamics = plan.dynamics if _of_a_package(plan.dynamics) else (plan.dynamics, _program(plan))
     return _digests(
         problem=plan.problem,
         dynamics=dynamics,
-        key=plan.key,
-        start=(starts, plan.common),
+        key=plan.key_before(replicas),
+        start=(plan.starts_before(replicas), plan.common),
         functions=(plan.watch, plan.init),
         sizes=(plan.num_steps, plan.save_every, str(jr.key_impl(plan.key))),
         versions=_versions(),

@@ -37,7 +37,7 @@ class Run:
 
     def __init__(self, plan: Plan, checkpoint: Checkpoint | None):
         self.plan, self.checkpoint = plan, checkpoint
-        self.clock = Clock(plan.num_steps, plan.save_every, plan.capacity)
+        self.clock = Clock(plan.num_steps, plan.save_every, plan.capacity, plan.watch.stops)
         self.stand, self.values, self.interrupted = Stand(plan.begun(), 0, 0), plan.tables(), False
         found = None if checkpoint is None else checkpoint.resume(_without_keys(self.stand.replicas), self.values)
         if found is not None:

@@ -6,7 +6,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
@@ -14,8 +13,9 @@ from sdesgd import inputs, sizes
 from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.problem import Problem
 from sdesgd.simulation.admission import check_arguments, check_sizes, check_starts, elapsed_time
+from sdesgd.simulation.regrouping import around
 from sdesgd.simulation.segments import Replicas, begun, segment
-from sdesgd.simulation.starts import starts_of
+from sdesgd.simulation.starts import replica_keys, starts_of
 from sdesgd.simulation.watch import Watch, watched
 
 
@@ -30,7 +30,7 @@ class Plan:
             other leaves.
         fixed: leaves of the state that aren't arrays.
         num_members: dynamics that run together.
-        key: of the run. first_replica: those before it are left out. keys: of the others.
+        key: of the run, or one for each replica. first_replica: those before it are left out. keys: of the others.
         step, time: of the saves, (T,).
         save_every: steps between them.
         rows: name → shape and dtype of an observable.
@@ -47,7 +47,7 @@ class Plan:
     common: PyTree
     fixed: PyTree
     num_members: int
-    key: PRNGKeyArray
+    key: PRNGKeyArray | Key[Array, " R"]
     first_replica: int
     keys: Key[Array, " new"]
     step: np.ndarray
@@ -71,6 +71,10 @@ class Plan:
         """Of ``starts``, those of the replicas before this one."""
         return _rows(self.starts, 0, replica)
 
+    def key_before(self, replica: int) -> PRNGKeyArray | Key[Array, " before"]:
+        """The key, or those of the replicas before this one."""
+        return self.key[:replica] if self.key.shape else self.key
+
     @property
     def first_start(self) -> PyTree:
         """The params from which its first replica starts."""
@@ -90,7 +94,7 @@ class Plan:
 
     def advanced(self, replicas: Replicas, done: int, saves: int, steps: int, observing: bool):
         """(replicas, table of what was observed) after ``saves`` times ``steps`` more; see ``segment``."""
-        bounds = jnp.asarray([done, saves, steps, int(observing)])
+        bounds = jnp.asarray([done, saves, steps, int(observing), around(done)[0]])
         common = self.dynamics, self.problem, self.watch, self.fixed
         return segment(*common, replicas, bounds, self.capacity, self.blocks)
 
@@ -107,7 +111,7 @@ def planned(
     replicas: int,
     first_replica: int,
     save_every: int,
-    key: PRNGKeyArray,
+    key: PRNGKeyArray | Key[Array, " R"],
     observables: Any,
     params: PyTree,
     starts: PyTree,
@@ -126,7 +130,7 @@ def planned(
     """
     check_arguments(dynamics, problem, num_steps, replicas, save_every)
     num_steps, replicas, save_every = int(num_steps), int(replicas), int(save_every)
-    key = inputs.as_key(key)
+    key, keys = replica_keys(key, replicas, first_replica)
     problem, given = problem.fresh(), dynamics.fresh()
     starts, common = starts_of(problem, replicas, params, starts)
     for name in ("learning_rate", "momentum"):
@@ -139,6 +143,8 @@ def planned(
     watch, init, rows, counted = watched(observables, until, accumulate, dynamics.params(state), num_members)
     new = replicas - first_replica
     blocks = replica_blocks(dynamics, problem, new)
+    if watch.stops:
+        blocks = sizes.stopping_block(blocks[0], new, jax.default_backend()), blocks[1]
     check_sizes(dynamics, problem, state, counted, replicas, len(step), rows, blocks)
     check_starts(problem, _rows(starts, first_replica, replicas), common, blocks[1])
     return Plan(
@@ -153,7 +159,7 @@ def planned(
         num_members=num_members,
         key=key,
         first_replica=first_replica,
-        keys=jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(first_replica, replicas)),
+        keys=keys,
         step=step,
         time=time,
         save_every=save_every,

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Int, Key, PyTree
 
 from sdesgd import freshness
 from sdesgd.inputs import is_key
+from sdesgd.simulation.regrouping import going_first
 from sdesgd.simulation.watch import Watch
 
 
@@ -18,8 +19,8 @@ class Replicas(NamedTuple):
     """What a run carries of its replicas, leading axis R (one replica has none).
 
     arrays: the state of the dynamics, those of its leaves that are arrays. dead: (members,), which have diverged.
-    key: the one from which the keys of all steps are made. stopped: the step at which ``until`` was met, −1 before;
-    None without one. accumulated: of ``accumulate``; None without it.
+    key: the one from which the keys of all steps are made. stopped: the step at which it was to stop, −1 before; None
+    where none does. accumulated: of ``accumulate``; None without it.
     """
 
     arrays: PyTree
@@ -40,12 +41,12 @@ def segment(
         watch: the functions of params.
         fixed: the leaves of the state that aren't arrays.
         replicas: where they are.
-        bounds: (first step, saves, steps a save, whether to observe), traced: segments of any length share one
-            compilation.
+        bounds: (first step, saves, steps a save, whether to observe, the last regrouping), traced: segments of any
+            length share one compilation.
         capacity: rows of the table.
         blocks: replicas that step together, and that are observed together.
     """
-    first, saves, steps, observing = bounds
+    first, saves, steps, observing, regrouped = bounds
 
     def step(n: Int[Array, ""], one: Replicas) -> Replicas:
         state = eqx.combine(one.arrays, fixed)
@@ -54,18 +55,18 @@ def segment(
         dead = one.dead | jnp.stack([~all_finite(part) for _, part in parts])
         stays = dead if one.stopped is None else dead | (one.stopped >= 0)
         arrays = dynamics.join(tuple(select(stays[k], *part) for k, part in enumerate(parts)))
-        if watch.until is None and watch.update is None:
+        if not watch.stops and watch.update is None:
             return one._replace(arrays=arrays, dead=dead)
         params, going = dynamics.params(eqx.combine(arrays, fixed)), ~jnp.any(stays)
         accumulated, stopped, done = one.accumulated, one.stopped, (n + 1).astype(jnp.int32)
         if watch.update is not None:
             accumulated = select(going, watch.carried(accumulated, params, done), accumulated)
-        if watch.until is not None:
-            stopped = jnp.where(going & watch.until(params), done, jnp.asarray(stopped))
+        if watch.stops:
+            stopped = jnp.where(going & watch.met(params, accumulated), done, jnp.asarray(stopped))
         return Replicas(arrays, dead, one.key, stopped, accumulated)
 
     def advance(block: Replicas, begin: Int[Array, ""]) -> Replicas:
-        if watch.until is None:
+        if not watch.stops:
             return map_blocks(lambda one: jax.lax.fori_loop(begin, begin + steps, step, one), block, blocks[0])
 
         # The loop is that of the block, so that n is one number for all replicas and not one for each.
@@ -101,7 +102,12 @@ def segment(
         table = jax.tree.map(lambda s: jnp.full((s.shape[0], capacity, *s.shape[1:]), jnp.nan, s.dtype), rows)
         return jax.lax.fori_loop(0, saves, save, (block, table))
 
-    return in_blocks(one_block, replicas, blocks[0])
+    if replicas.stopped is None or blocks[0] >= replicas.dead.shape[0]:
+        return in_blocks(one_block, replicas, blocks[0])
+    order = going_first(replicas.stopped, regrouped)
+    found = in_blocks(one_block, jax.tree.map(lambda x: x[order], replicas), blocks[0])
+    back = jnp.argsort(order)
+    return jax.tree.map(lambda x: x[back], found)
 
 
 def begun(dynamics, problem, watch: Watch, starts: PyTree, common: PyTree, init: Callable | None, block: int):
@@ -114,7 +120,7 @@ def begun(dynamics, problem, watch: Watch, starts: PyTree, common: PyTree, init:
         init: params ↦ what is carried, or None.
         block: replicas at a time.
     """
-    if jax.tree.leaves(starts)[0].shape[0] > 1 or watch.until is not None or init is not None:
+    if jax.tree.leaves(starts)[0].shape[0] > 1 or watch.stops or init is not None:
         return _begun(dynamics, problem, watch, starts, common, init, block)
     # A common start has nothing worth compiling.
     first = _begin(dynamics, problem, watch, jax.tree.map(lambda x: x[0], starts), common, init)
@@ -129,19 +135,22 @@ def _begun(dynamics, problem, watch, starts, common, init, block: int):
 def _begin(dynamics, problem, watch, start, common, init):
     state = dynamics.init(problem, eqx.combine(start, common))
     params = dynamics.params(state)
-    stopped = None if watch.until is None else jnp.where(watch.until(params), 0, jnp.asarray(-1, jnp.int32))
     # Strongly typed, as what an update gives is: else the segment would be compiled for both.
     strong = lambda x: x if is_key(x) else jnp.asarray(x, jnp.result_type(x))  # noqa: E731
     carried = None if init is None else jax.tree.map(strong, init(params))
+    stopped = jnp.where(watch.met(params, carried), 0, jnp.asarray(-1, jnp.int32)) if watch.stops else None
     return eqx.filter(state, eqx.is_array), stopped, carried
 
 
 def in_blocks(function: Callable, replicas: PyTree, block: int) -> PyTree:
-    """``function`` of one block of replicas after another; the last is filled up with copies."""
+    """``function`` of one block of replicas after another; the last is filled up with copies of the last replica."""
     count = jax.tree.leaves(replicas)[0].shape[0]
     if block >= count:
         return function(replicas)
-    padded = jax.tree.map(lambda x: jnp.concatenate([x, x[: -count % block]]), replicas)
+    padded = replicas
+    if count % block:
+        filling = jnp.full(-count % block, count - 1)
+        padded = jax.tree.map(lambda x: jnp.concatenate([x, x[filling]]), replicas)
     stacked = jax.tree.map(lambda x: x.reshape(-1, block, *x.shape[1:]), padded)
     out = jax.lax.map(function, stacked)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], out)

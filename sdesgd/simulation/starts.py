@@ -1,8 +1,12 @@
-"""Where the replicas of a run begin: all at one point, or each at its own."""
+"""Where the replicas of a run begin, all at one point or each at its own, and from which keys they draw."""
+
+from typing import Any
 
 import equinox as eqx
 import jax
-from jaxtyping import PyTree
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
 from sdesgd import inputs
 from sdesgd.errors import InputError
@@ -40,3 +44,22 @@ def starts_of(problem: Problem, replicas: int, params: PyTree, starts: PyTree) -
             )
     inputs.check_finite(problem.moving(given), "starts", "start from finite parameters")
     return given, others
+
+
+def replica_keys(key: Any, replicas: int, first: int) -> tuple[PRNGKeyArray | Key[Array, " R"], Key[Array, " new"]]:
+    """(the key or keys as given, the keys of the replicas first, …, R−1).
+
+    Args:
+        key: one, or one for each replica.
+        replicas: R.
+        first: those before it are left out.
+
+    Raises:
+        InputError: neither.
+    """
+    if inputs.is_key(key) and key.shape:
+        if key.shape != (replicas,):
+            raise InputError(f"key has shape {key.shape} for {replicas} replicas: pass one key, or one for each")
+        return key, key[first:]
+    key = inputs.as_key(key)
+    return key, jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(first, replicas))

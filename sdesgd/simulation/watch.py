@@ -14,14 +14,26 @@ from sdesgd.trajectories import result as trajectories
 
 
 class Watch(NamedTuple):
-    """Functions of params as they are now: observables, a predicate that stops a replica, an update of what it carries.
+    """Functions as they are now: observables, what stops a replica, and what it carries.
 
-    observables: one function to a mapping, or a mapping of functions.
+    observables: of params, one function to a mapping, or a mapping of functions. until: params ↦ bool. update: (carry,
+    params, n) ↦ carry. enough: carry ↦ bool, which stops a replica too.
     """
 
     observables: Mapping[str, Callable] | Callable
     until: Callable | None
     update: Callable | None
+    enough: Callable | None
+
+    @property
+    def stops(self) -> bool:
+        """Whether a replica may stop before the others."""
+        return self.until is not None or self.enough is not None
+
+    def met(self, params: PyTree, carry: PyTree) -> Array:
+        """Whether a replica stops here."""
+        found = [function(x) for function, x in ((self.until, params), (self.enough, carry)) if function is not None]
+        return jnp.any(jnp.stack(found))
 
     def values(self, params: PyTree) -> dict[str, Array]:
         """All observables, in the dtype in which they are saved."""
@@ -57,21 +69,27 @@ def watched(
     functions, rows = _observables(observables, params, num_members)
     if until is not None:
         until = as_predicate(until, params, "until")
-    init, update, counted = (None, None, None) if accumulate is None else _accumulator(accumulate, params)
-    return Watch(functions, until, update), init, rows, counted
+    init, update, enough, counted = (None,) * 4 if accumulate is None else _accumulator(accumulate, params)
+    return Watch(functions, until, update, enough), init, rows, counted
 
 
-def as_predicate(function: Any, params: PyTree, name: str) -> freshness.Fresh:
-    """A function of params to one bool, as it is now.
+def as_predicate(function: Any, argument: PyTree, name: str, of: str = "params") -> freshness.Fresh:
+    """A function to one bool, as it is now.
+
+    Args:
+        function: of the argument.
+        argument: params, or something else of a replica.
+        name: of the function.
+        of: name of the argument.
 
     Raises:
         InputError: it is no function, JAX can't trace it, or it gives something else.
     """
     if not callable(function):
-        raise InputError(f"{name} is {shown(function)}: pass a function of params to a bool, in JAX")
-    known, shape = freshness.traced(function, params, what=f"the function '{name}'")
+        raise InputError(f"{name} is {shown(function)}: pass a function of {of} to a bool, in JAX")
+    known, shape = freshness.traced(function, argument, what=f"the function '{name}'")
     if getattr(shape, "shape", None) != () or shape.dtype != bool:
-        raise InputError(f"{name}(params) has {_told(shape)}: return one bool, as params[0] > 1")
+        raise InputError(f"{name}({of}) has {_told(shape)}: return one bool, as {of}[0] > 1")
     return known
 
 
@@ -103,10 +121,13 @@ def _observables(observables: Any, params: PyTree, num_members: int) -> tuple[An
     return functions, rows
 
 
-def _accumulator(accumulate: Any, params: PyTree) -> tuple[Callable, Callable, PyTree]:
-    if not isinstance(accumulate, tuple | list) or len(accumulate) != 2 or not callable(accumulate[1]):
-        raise InputError(f"accumulate is {shown(accumulate)}: pass (init, update), update(carry, params, n) a function")
-    init, update = accumulate
+def _accumulator(accumulate: Any, params: PyTree) -> tuple[Callable, Callable, Callable | None, PyTree]:
+    if not isinstance(accumulate, tuple | list) or len(accumulate) not in (2, 3) or not callable(accumulate[1]):
+        raise InputError(
+            f"accumulate is {shown(accumulate)}: pass (init, update), update(carry, params, n) a function; or (init, "
+            "update, until) with until(carry)"
+        )
+    init, update, *enough = accumulate
     start = init if callable(init) else _Constant(jax.tree_util.tree_map_with_path(_as_carried, init))
     first, carry = freshness.traced(start, params, what="the first of accumulate")
     carry = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), carry)
@@ -120,7 +141,7 @@ def _accumulator(accumulate: Any, params: PyTree) -> tuple[Callable, Callable, P
         if old.shape != new.shape or not _castable(new.dtype, old.dtype):
             where = inputs.leaf_name("carry", path)
             raise InputError(f"accumulate: update gives {where} {_told(new)}, and it was {_told(old)}: keep both")
-    return first, known, carry
+    return first, known, as_predicate(enough[0], carry, "accumulate's until", "carry") if enough else None, carry
 
 
 def _castable(new: Any, old: Any) -> bool:

@@ -59,6 +59,10 @@ def by_hand(config, seeds):
     return made
 
 
+def arrays(nets):
+    return jax.tree.leaves(eqx.filter(nets, eqx.is_array))
+
+
 @eqx.filter_jit
 def _step(dynamics, problem, state, key, n):
     return dynamics.step(problem, state, key, n)
@@ -69,14 +73,12 @@ def test_a_cell_is_the_librarys_sgd_on_the_first_n_examples(change):
     config = CELL | change
     seeds = (3, 0)
     parts = batch_size_cell.load(config)
-    training = batch_size_cell.Training(parts, config, batch_size_cell.keys_of(config, seeds))
-    training.advance(15)
-    training.advance(25)
+    keys, problem = batch_size_cell.keys_of(config, seeds), batch_size_cell.problem_of(parts, config)
+    run = batch_size_cell.trained(parts, config, keys, problem)
     found = batch_size_cell.cell(config, seeds)
     for k, (net, accuracy) in enumerate(by_hand(config, seeds)):
-        for a, b in zip(*map(jax.tree.leaves, (training.net(k), net)), strict=True):
-            if eqx.is_array(a):
-                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+        for a, b in zip(*map(arrays, (run.final_params, net)), strict=True):
+            np.testing.assert_allclose(a[k], b, rtol=1e-9, atol=1e-12)
         assert found["accuracy"][k] == pytest.approx(accuracy, abs=1e-12)
     assert not found["diverged"].any()
     np.testing.assert_array_equal(found["steps"], 40)
@@ -134,25 +136,48 @@ def test_budgets_in_epochs_and_until_the_loss_stops():
 def test_the_loss_has_stopped_when_the_last_eight_bring_no_twentieth():
     falling = 0.9 ** np.arange(20)
     level = np.concatenate([falling[:10], np.full(8, falling[9] * 0.96)])
-    losses = np.stack([falling[:18], level], axis=1)
-    np.testing.assert_array_equal(batch_size_cell.stopped(losses), [False, True])
-    assert not batch_size_cell.stopped(losses[:8]).any()
+    assert not over_after(falling[:18])
+    assert over_after(level) == 17
+    assert not over_after(level[:17])
     level[-1] = 0.94 * falling[9]
-    assert not batch_size_cell.stopped(level[:, None]).any()
-    assert batch_size_cell.stopped(np.full((2, 1), np.nan)).all()
+    assert not over_after(level)
+    assert over_after(np.array([1.0, np.nan])) == 1
+    assert over_after(np.array([1.0, 0.5, np.inf])) == 2
 
 
-def test_a_replica_at_rest_stays_and_the_others_go_on():
-    parts, keys = batch_size_cell.load(CELL), batch_size_cell.keys_of(CELL, (0, 1))
-    both, free = (batch_size_cell.Training(parts, CELL, keys) for _ in range(2))
-    both.advance(10)
-    free.advance(10)
-    before = np.asarray(jax.tree.leaves(both.trained)[0])
-    both.advance(5, np.array([True, False]))
-    free.advance(5)
-    after = np.asarray(jax.tree.leaves(both.trained)[0])
-    np.testing.assert_array_equal(after[0], before[0])
-    np.testing.assert_array_equal(after[1], np.asarray(jax.tree.leaves(free.trained)[0])[1])
+def over_after(losses):
+    """The look at which a run of these losses is over; None if it isn't. A net is the number of the look."""
+    falls = batch_size_cell.LossFalls(lambda net: jnp.asarray(losses)[net])
+    carry = falls.begin(0)
+    for look in range(1, len(losses)):
+        assert not falls.over(carry)
+        carry = falls.update(carry, look - 1, jnp.asarray(batch_size_cell.CHUNK * look - 1))  # between two looks
+        carry = falls.update(carry, look, jnp.asarray(batch_size_cell.CHUNK * look))
+        if falls.over(carry):
+            return look
+    return None
+
+
+def test_a_replica_at_rest_stays_and_the_others_go_on(monkeypatch):
+    """Whose loss falls no more has the net of a run of just so many steps."""
+    monkeypatch.setattr(batch_size_cell, "CHUNK", 3)
+    config = CELL | {"budget": "loss", "budget_size": 600}
+    seeds = range(4)
+    parts, keys = batch_size_cell.load(config), batch_size_cell.keys_of(config, tuple(seeds))
+    problem = batch_size_cell.problem_of(parts, config)
+    falls = batch_size_cell.LossFalls(problem.loss)
+    until = falls.begin, falls.update, falls.over
+    run = batch_size_cell.trained(parts, config, keys, problem, accumulate=until)
+    steps = np.asarray(run.accumulated["steps"])
+    np.testing.assert_array_equal(run.stopped, steps)
+    assert len(set(steps)) > 1
+    assert (steps % 3 == 0).all()
+    assert steps.max() < 600
+    for seed in seeds:
+        alone = CELL | {"budget_size": int(steps[seed])}
+        free = batch_size_cell.trained(parts, alone, keys, problem)
+        for a, b in zip(*map(arrays, (run.final_params, free.final_params)), strict=True):
+            np.testing.assert_allclose(a[seed], b[seed], rtol=1e-9, atol=1e-12)
 
 
 def test_pooling_is_the_mean_of_blocks():
@@ -176,10 +201,10 @@ def test_noise_scales_are_those_of_dense_matrices(monkeypatch):
     np.testing.assert_array_equal(found["seed"], [0, 1, 0, 1])
     parts = batch_size_cell.load(config)
     plain = {name: value for name, value in config.items() if name != "noise_points"}
-    training = batch_size_cell.Training(parts, config, batch_size_cell.keys_of(plain, (0, 1)))
-    training.advance(8)
-    flat, unravel = jax.flatten_util.ravel_pytree(eqx.filter(training.net(1), eqx.is_array))
-    _, fixed = eqx.partition(training.net(1), eqx.is_array)
+    problem = batch_size_cell.problem_of(parts, config)
+    run = batch_size_cell.trained(parts, config, batch_size_cell.keys_of(plain, (0, 1)), problem)
+    theta, fixed = eqx.partition(run.final_params, eqx.is_array)
+    flat, unravel = jax.flatten_util.ravel_pytree(jax.tree.map(lambda x: x[1], theta))
     inputs, labels = (x[:12] for x in parts.problem.data)
 
     def losses(theta):

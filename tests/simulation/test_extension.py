@@ -71,6 +71,15 @@ def test_more_replicas_are_those_of_one_call(monkeypatch, options, block):
     assert len(few.diverged) == 5
 
 
+def test_keys_of_each_replica_are_extended():
+    """As starts are: those of all replicas are given, and other ones of the first are refused."""
+    keys = jr.split(jr.key(3), 12)
+    more = run(replicas=12, key=keys, extend=run(key=keys[:5]))
+    assert_same(more, run(replicas=12, key=keys), rtol=1e-11, atol=1e-13)
+    refused(lambda: run(replicas=12, key=keys[::-1], extend=run(key=keys[:5])), "of a run with other key")
+    refused(lambda: run(replicas=12, key=jr.key(3), extend=run(key=keys[:5])), "of a run with other key")
+
+
 def test_only_the_new_replicas_are_computed(monkeypatch):
     few, counts = run(), []
     advanced = loop.Plan.advanced

@@ -1,13 +1,17 @@
 """simulate: a start for each replica, the step at which a predicate first holds, what is counted on the way."""
 
+import itertools
 import re
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 
 import sdesgd as sg
+from sdesgd import toys
+from sdesgd.simulation import regrouping
 from tests import exact
 from tests.compilations import compilations
 from tests.refusals import refused
@@ -91,6 +95,68 @@ def test_where_all_have_stopped_nothing_is_computed_any_more():
     np.testing.assert_array_equal(out.stopped, 0)
 
 
+@pytest.mark.parametrize("dynamics", [DYNAMICS[0], DYNAMICS[1], DYNAMICS[4]], ids=["SGD", "reshuffle", "SDE"])
+def test_putting_aside_those_that_have_stopped_changes_no_bit(monkeypatch, dynamics):
+    """Against the same run that never regroups; segments and blocks that are filled up change nothing either."""
+    monkeypatch.setattr("sdesgd.sizes._CPU_STOPPING", 16)
+    tilts = np.random.default_rng(0).normal(size=(8, 1))
+    problem = toys.tilted(toys.potential("quadratic"), tilts - tilts.mean())
+    settings = dict(replicas=50, num_steps=120, key=jr.key(0), observables={"theta": theta})
+    free = sg.simulate(dynamics, problem, **settings).values["theta"]
+    edge = float(np.quantile(free[:, :, 0].max(axis=1), 0.3))
+    options = settings | {"accumulate": (jnp.zeros(1), lambda c, p, n: c + n * p), "save_every": 40}
+    runs = []
+    for first, seconds in ((16, 0.25), (3, 1e-9), (10**9, 0.25)):
+        monkeypatch.setattr("sdesgd.simulation.regrouping._FIRST", first)
+        monkeypatch.setattr("sdesgd.simulation.progress._SEGMENT_SECONDS", seconds)
+        runs.append(sg.simulate(dynamics, problem, until=lambda p: p[0] > edge, **options))
+    late = runs[0].stopped[runs[0].stopped >= 0]
+    assert runs[0].blocks[0] == 13  # of 50 replicas in four blocks
+    assert len(set(late)) > 10
+    assert 0 < late.min() < 16 < late.max()
+    for other in runs[1:]:
+        np.testing.assert_array_equal(other.stopped, runs[0].stopped)
+        np.testing.assert_array_equal(other.values["theta"], runs[0].values["theta"])
+        np.testing.assert_array_equal(other.final_params, runs[0].final_params)
+        np.testing.assert_array_equal(other.accumulated, runs[0].accumulated)
+
+
+def test_those_that_have_stopped_cost_little(monkeypatch):
+    """Steps of blocks, counted from within: at most 5/4 of the steps that replicas take, and a block until the end."""
+    monkeypatch.setattr("sdesgd.sizes._CPU_STOPPING", 16)
+    steps = []
+
+    def until(p):
+        jax.debug.callback(lambda: steps.append(1))
+        return p > 1.0
+
+    # θ_n = θ_0 + n is past 1 after a steps: exponential times of mean 400.
+    a = np.floor(np.random.default_rng(0).exponential(400, 256)) + 1
+    problem = sg.Problem(lambda x, e: -x, jnp.asarray(0.0), np.zeros(1))
+    out = sg.simulate(
+        sg.SGD(1.0, 1), problem, num_steps=10_000, save_every=10_000, replicas=256, key=jr.key(0), observables={},
+        starts=1.5 - a, until=until,
+    )  # fmt: skip
+    jax.effects_barrier()
+    np.testing.assert_array_equal(out.stopped, a)
+    assert a.sum() / 16 < len(steps) < (1.25 * a.sum() + 16 * 256) / 16 + 1.25 * a.max()
+    assert (1.25 * a.sum() + 16 * 256) / 16 + 1.25 * a.max() < 0.5 * a.max() * 256 / 16
+
+
+def test_regrouping_is_at_steps_known_beforehand():
+    found, at = [], 0
+    while at < 10**9:
+        last, following = regrouping.around(at)
+        assert last == at
+        assert regrouping.around(following - 1) == (last, following)
+        found.append(at := following)
+    assert found[:5] == [16, 32, 48, 64, 80]
+    assert all(b - a <= max(16, a / 4) for a, b in itertools.pairwise(found))
+    assert len(found) < 90
+    order = regrouping.going_first(jnp.asarray([-1, 5, 20, 0, -1]), jnp.asarray(5))
+    assert order.tolist() == [0, 2, 4, 1, 3]
+
+
 def test_what_is_accumulated_is_the_sum_along_the_path():
     """Σ n θ_n over the steps after the start, and how many there were; diverged and stopped replicas count no more."""
 
@@ -149,6 +215,36 @@ def test_a_predicate_that_never_holds_changes_nothing_where_one_of_a_pair_diverg
     assert runs[0].diverged.tolist() == [[True, False]] * 2
     assert len(np.unique(runs[0].values["p"][0, -5:, 1])) == 5
     np.testing.assert_array_equal(runs[1].values["p"], runs[0].values["p"])
+
+
+def test_a_replica_stops_by_what_it_has_counted(monkeypatch):
+    """After the sixth step with θ₀ above its median, from the path of a run without; beside a predicate, at whichever
+    comes first; where it holds of what is carried at first, at the start."""
+    monkeypatch.setattr("sdesgd.simulation.plan.replica_blocks", lambda *_: (2, 2))
+    paths = run(num_steps=40, starts=STARTS).values["theta"][:, :, 0]
+    middle, top = np.median(paths), np.quantile(paths, 0.97)
+    counts = np.cumsum(paths[:, 1:] > middle, axis=1)
+    first = lambda met: np.where(met.any(axis=1), met.argmax(axis=1) + 1, -1)  # noqa: E731
+    want = first(counts >= 6)
+    assert len(set(want)) > 2
+    counted = 0, lambda c, p, n: c + (p[0] > middle), lambda c: c >= 6
+    out = run(num_steps=40, starts=STARTS, accumulate=counted)
+    np.testing.assert_array_equal(out.stopped, want)
+    np.testing.assert_array_equal(out.accumulated, np.where(want < 0, counts[:, -1], 6))
+    both = first((counts >= 6) | (paths[:, 1:] > top))
+    assert (both != want).any()
+    found = run(num_steps=40, starts=STARTS, accumulate=counted, until=lambda p: p[0] > top)
+    np.testing.assert_array_equal(found.stopped, np.where(paths[:, 0] > top, 0, both))
+    assert (run(accumulate=(1.0, lambda c, p, n: c, lambda c: c > 0.5)).stopped == 0).all()
+
+
+def test_each_replica_may_have_a_key_of_its_own():
+    """One key stands for those of fold_in; keys in another order give the replicas in that order."""
+    keys = jax.vmap(lambda r: jr.fold_in(jr.key(0), r))(jnp.arange(5))
+    np.testing.assert_array_equal(run(key=keys).values["theta"], run().values["theta"])
+    turned = run(key=keys[::-1], starts=STARTS[::-1]).values["theta"]
+    np.testing.assert_allclose(turned[::-1], run(starts=STARTS).values["theta"], rtol=1e-12)
+    refused(lambda: run(key=keys[:3]), re.escape("key has shape (3,) for 5 replicas: pass one key, or one for each"))
 
 
 def test_one_function_gives_the_observables_of_several():
@@ -210,6 +306,8 @@ def test_values_read_from_outside_are_those_of_the_call():
         ({"until": lambda p: bool(p[0] > 0)}, ["until", "traced"]),
         ({"accumulate": lambda c, p, n: c}, ["accumulate", "(init, update)"]),
         ({"accumulate": (0.0, 3)}, ["accumulate", "(init, update)"]),
+        ({"accumulate": (0.0, lambda c, p, n: c, 3)}, ["accumulate's until", "function"]),
+        ({"accumulate": (0.0, lambda c, p, n: c, lambda c: c)}, ["accumulate's until", "bool", "float"]),
         ({"accumulate": (np.zeros(2), lambda c, p, n: c[0])}, ["accumulate", "keep"]),
         ({"accumulate": (np.zeros(2), lambda c, p, n: (c, c))}, ["accumulate", "structure"]),
         ({"accumulate": (0, lambda c, p, n: c + 0.5)}, ["accumulate", "int", "float"]),
