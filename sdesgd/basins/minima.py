@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,15 +10,28 @@ from scipy import special
 from scipy.stats import qmc
 
 from sdesgd import freshness, inputs
+from sdesgd.basins.kept_landscape import KeptLandscape, kept
 from sdesgd.basins.quenching import Quenched, check_points, in_float64, quench, values_of
-from sdesgd.basins.symmetry import LARGEST_ORDER, NoSymmetry, Symmetry
+from sdesgd.basins.result import well_name
+from sdesgd.basins.symmetry import LARGEST_ORDER, NoSymmetry, Symmetry, UnitSymmetry
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape, Potential
+from sdesgd.results import Result
+from sdesgd.results.tables import aligned, point
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+_FEW_STARTS = 20  # below which Good and Turing's estimate is none
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Minima:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Minima(Result):
     """Inequivalent non-degenerate minima, the deepest first.
+
+    A file of them holds no function: after ``load`` they print, plot and match points as before, and ``assign`` needs
+    the landscape, by ``dataclasses.replace(minima, landscape=V)``.
 
     Attributes:
         landscape, symmetry: what they are the minima of, and modulo what.
@@ -29,6 +42,8 @@ class Minima:
         hits: (M,), starts that came to it or to a copy.
         tolerance: points nearer than this, relative to 1 + |θ|, are one.
     """
+
+    parts: ClassVar[tuple[type, ...]] = (KeptLandscape, NoSymmetry, UnitSymmetry)
 
     landscape: Landscape
     symmetry: Symmetry
@@ -41,6 +56,46 @@ class Minima:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def __str__(self) -> str:
+        starts, once = int(self.hits.sum()), int((self.hits == 1).sum())
+        head = f"{len(self)} minima" if len(self) > 1 else "One minimum"
+        group = "" if self.symmetry.order == 1 else f", modulo {self.symmetry.order:,} symmetries"
+        rows = [("minimum", "at", "V", "eigenvalues of H", "copies", "starts")]
+        for k, spectrum in enumerate(self.spectra):
+            curved = f"{spectrum[0]:.3g}" + (f" to {spectrum[-1]:.3g}" if len(spectrum) > 1 else "")
+            counts = str(int(self.multiplicities[k])), str(int(self.hits[k]))
+            rows.append((well_name(k), point(self.points[k]), f"{self.losses[k]:.6g}", curved, *counts))
+        new = f"Nothing says that these are all: they come from {starts} starts."
+        if starts >= _FEW_STARTS:
+            new = f"{once} found just once: one more start finds a new one with a chance of about {once / starts:.2g}."
+        title = f"{head} of {self.landscape.name}, D = {self.landscape.dimension}{group}, from {starts:,} starts"
+        return "\n".join([title, *aligned(rows), new])
+
+    def plot(self) -> "Figure":
+        """The minima on V (in more than two dimensions their spectra), their depths, and how many starts came there."""
+        from sdesgd.plot import minima
+
+        return minima.figure_of(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Points over (``minimum``, ``coordinate``), and losses, spectra, copies and hits over ``minimum``."""
+        import xarray as xr
+
+        return xr.Dataset(
+            {
+                "points": (("minimum", "coordinate"), self.points),
+                "losses": ("minimum", self.losses),
+                "spectra": (("minimum", "eigenvalue"), self.spectra),
+                "multiplicities": ("minimum", self.multiplicities),
+                "hits": ("minimum", self.hits),
+            },
+            {"minimum": [well_name(k) for k in range(len(self))]},
+            {"landscape": self.landscape.name, "tolerance": self.tolerance, "symmetries": str(self.symmetry.order)},
+        )
+
+    def _as_kept(self) -> "Minima":
+        return dataclasses.replace(self, landscape=kept(self.landscape, self.points))
 
     def assign(self, points: Any, *, quench_tolerance: float | int = 1e-5) -> Int[np.ndarray, " K"]:
         """Whose basin, or whose copy's, each point lies in; −1: at a minimum not among these, or at none.

@@ -9,7 +9,7 @@ import abc
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -25,17 +25,25 @@ from sdesgd.basins.quenching import quench
 from sdesgd.basins.saddles import critical_points
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape, as_box, as_landscape
+from sdesgd.results import Result
+from sdesgd.results.tables import aligned, point
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 Box = Sequence[tuple[float | int, float | int]]
 
 
-class Wells(eqx.Module):
+class Wells(Result, eqx.Module):
     """M wells as functions of θ (D,) that can be compiled, and their numbers.
 
     Attributes:
         minima: (M, D). barriers: (M,), V at the lowest pass out of each well, less V at its minimum; infinite for
         a lone well. heights: (M,), up to which V − V_a counts as core.
     """
+
+    parts: ClassVar[tuple[type, ...]]
 
     minima: eqx.AbstractVar[Float[np.ndarray, "M D"]]
     barriers: eqx.AbstractVar[Float[np.ndarray, " M"]]
@@ -45,6 +53,26 @@ class Wells(eqx.Module):
     def count(self) -> int:
         """M."""
         return len(self.minima)
+
+    def __str__(self) -> str:
+        rows = [("well", "minimum", "lowest pass out, above it", "core up to, above it")]
+        for k, where in enumerate(self.minima):
+            heights = [f"{x[k]:.4g}" if np.isfinite(x[k]) else "no end" for x in (self.barriers, self.heights)]
+            rows.append((str(k), point(where), *heights))
+        return "\n".join([f"{self.count} well{'s' * (self.count > 1)}, numbered from 0", *aligned(rows)])
+
+    def plot(self) -> "Figure":
+        """The basins and their cores: on a line with the height of the passes, in the plane as a map."""
+        from sdesgd.plot import wells
+
+        return wells.figure_of(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Minima over (``well``, ``coordinate``), the heights of the passes and of the cores over ``well``."""
+        import xarray as xr
+
+        heights = {"barriers": ("well", self.barriers), "heights": ("well", self.heights)}
+        return xr.Dataset({"minima": (("well", "coordinate"), self.minima), **heights})
 
     @abc.abstractmethod
     def basin(self, theta: Float[Array, " D"]) -> Int[Array, ""]:

@@ -69,7 +69,11 @@ class Result:
         from sdesgd.netcdf import write_netcdf
         from sdesgd.results import file
 
-        write_netcdf(file.packed(self), path)
+        write_netcdf(file.packed(self._as_kept()), path)
+
+    def _as_kept(self: _Result) -> _Result:
+        """The same result without what no file can hold, such as a function."""
+        return self
 
     @classmethod
     def load(cls: type[_Result], path: str | os.PathLike) -> _Result:
