@@ -16,11 +16,12 @@ import sdesgd as sg
 from derivations import claim
 from experiments.run import option
 from sdesgd import toys
+from sdesgd.basins.finding_wells import wells_of
 from sdesgd.basins.measured import burn_in_needed, steps_needed
 from sdesgd.basins.minima import Minima, minima_of
 from sdesgd.basins.passage import kramers_rates
 from sdesgd.basins.saddles import Saddle, barriers, find_saddles
-from sdesgd.basins.wells import Wells, wells_of
+from sdesgd.basins.wells import Wells
 from sdesgd.errors import InputError, require_known
 from sdesgd.inputs import check_positive_integer
 

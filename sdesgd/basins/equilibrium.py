@@ -12,13 +12,15 @@ from jaxtyping import PRNGKeyArray
 from sdesgd import evidence, inputs
 from sdesgd.basins import tilting
 from sdesgd.basins.exact_law import ExactLaw, density_occupancy, exact_occupancy
+from sdesgd.basins.finding_wells import wells_of
 from sdesgd.basins.gradient_flow import values_at
 from sdesgd.basins.measured import NotMixed, burn_in_needed, measure_occupancy, steps_needed
 from sdesgd.basins.minima import Minima, minima_of
 from sdesgd.basins.passage import kramers_rates
+from sdesgd.basins.passes import Saddle
 from sdesgd.basins.result import Occupancy, WellsOnGrid
-from sdesgd.basins.saddles import Saddle, find_saddles
-from sdesgd.basins.wells import Wells, wells_of
+from sdesgd.basins.saddles import find_saddles
+from sdesgd.basins.wells import Wells
 from sdesgd.dynamics.sgd import SGD
 from sdesgd.errors import InputError
 from sdesgd.landscape import Potential

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -18,7 +18,13 @@ from sdesgd.basins.wells import Wells
 from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.errors import InputError, shown
 from sdesgd.problem import Problem
+from sdesgd.results import Result
+from sdesgd.results.tables import aligned
 from sdesgd.simulation.driver import simulate
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 _MOST_STEPS = 2**31 - 1  # of the counters
 _RELAXATIONS = 3  # of burn-in, at least
@@ -39,8 +45,8 @@ class NotMixed(InputError):
         self.reason, self.needs = reason, needs
 
 
-@dataclasses.dataclass(frozen=True)
-class MeasuredOccupancy:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class MeasuredOccupancy(Result):
     """Time shares of the basins, after every SGD step past the burn-in, over all replicas.
 
     Attributes:
@@ -61,6 +67,35 @@ class MeasuredOccupancy:
     steps: int
     replicas: int
     disagreement_of_starts: float
+
+    def __str__(self) -> str:
+        rows = [("well", "share ± SE, %", "SE by crossings", "SE by replicas", "crossings in and out")]
+        moves = self.crossings.sum(axis=0) + self.crossings.sum(axis=1)
+        for k, (p, error) in enumerate(zip(self.probabilities, self.standard_errors, strict=True)):
+            errors = f"{100 * self.by_crossings[k]:.2g}", f"{100 * self.by_replicas[k]:.2g}"
+            rows.append((str(k), f"{100 * p:.2f} ± {100 * error:.2g}", *errors, f"{int(moves[k]):,}"))
+        return "\n".join(
+            [
+                f"Time shares of {len(self.probabilities)} wells, {self.replicas:,} replicas of {self.steps:,} steps",
+                *aligned(rows),
+                f"Starts disagree by {self.disagreement_of_starts:.1f} standard errors at most.",
+            ]
+        )
+
+    def plot(self) -> "Figure":
+        """The time share of each well with its 95 % interval, and the crossings between wells."""
+        from sdesgd.plot import measured_occupancy
+
+        return measured_occupancy.figure_of(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Shares and standard errors over ``well``, crossings over (``origin``, ``target``)."""
+        import xarray as xr
+
+        names = ("probabilities", "standard_errors", "by_crossings", "by_replicas")
+        variables: dict[str, Any] = {name: ("well", getattr(self, name)) for name in names}
+        about = {name: getattr(self, name) for name in ("steps", "replicas", "disagreement_of_starts")}
+        return xr.Dataset(variables | {"crossings": (("origin", "target"), self.crossings)}, attrs=about)
 
     def interval(self, confidence: float = 0.95) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
         """(low, high), each (M,): p ± z·standard error, each well with its own confidence."""

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sdesgd import inputs
-from sdesgd.basins.saddles import Saddle
+from sdesgd.basins.passes import Saddle
 from sdesgd.errors import InputError
 from sdesgd.evidence.three_valued import Decision
 from sdesgd.results import NotEstablished, Result

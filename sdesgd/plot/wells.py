@@ -56,7 +56,9 @@ def _line(result: "IntervalWells", axes) -> None:
         axes.bar(cores[k, 0], min(float(result.heights[k]), 1.2 * top), np.ptp(cores[k]), align="edge", color=colour,
                  alpha=0.6, linewidth=0)  # fmt: skip
         axes.plot(result.minima[k, 0], 0, "o", color=colour, markersize=6, clip_on=False, zorder=3)
-        text = f"well {k}\npass at {result.barriers[k]:.3g}" if np.isfinite(result.barriers[k]) else f"well {k}\nno pass"
+        text = (
+            f"well {k}\npass at {result.barriers[k]:.3g}" if np.isfinite(result.barriers[k]) else f"well {k}\nno pass"
+        )
         text = text if result.count <= _FEW_NAMES else str(k)
         axes.annotate(text, (np.clip(result.minima[k, 0], low, high), barrier), (0, 4), textcoords="offset points",
                       ha="center", fontsize=9, color=colour)  # fmt: skip

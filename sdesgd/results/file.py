@@ -91,13 +91,13 @@ def unpacked(dataset: xr.Dataset, kind: type[_Result], path: str | os.PathLike) 
     """
     try:
         index = json.loads(dataset[INDEX].values.tobytes())
-        if index["result"] != kind.__name__:
+        made = {part.__name__: part for part in _parts(kind)}
+        if index["result"] not in {name for name, part in made.items() if issubclass(part, kind)}:
             raise InputError(
                 f"{path} holds a {shown(index['result'])}, and a {kind.__name__} is read: use {index['result']}.load"
             )
         if index["format"] != _FORMAT:
             raise InputError(f"{path} has format {index['format']}: read it with the version of sdesgd that wrote it")
-        made = {part.__name__: part for part in _parts(kind)}
         found = _value(index["node"], dataset, index["dtypes"], made)
         if not isinstance(found, kind):
             raise TypeError(f"a {type(found).__name__}")

@@ -85,7 +85,8 @@ class Result:
             path: of the file, which may come from anywhere: nothing in it is run, and nothing outside it is read.
 
         Raises:
-            InputError: the file isn't there, is damaged, or holds another kind of result.
+            InputError: the file isn't there, is damaged, or holds another kind of result (where ``parts`` names
+                subclasses, as for ``Wells``, a file of either is read).
         """
         from sdesgd.netcdf import read_netcdf
         from sdesgd.results import file
