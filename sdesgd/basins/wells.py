@@ -49,8 +49,8 @@ class Wells(Result, eqx.Module):
     def __str__(self) -> str:
         rows = [("well", "minimum", "lowest pass out, above it", "core up to, above it")]
         for k, where in enumerate(self.minima):
-            heights = [f"{x[k]:.4g}" if np.isfinite(x[k]) else "no end" for x in (self.barriers, self.heights)]
-            rows.append((str(k), point(where), *heights))
+            barrier, height = (f"{x[k]:.4g}" if np.isfinite(x[k]) else "no end" for x in (self.barriers, self.heights))
+            rows.append((str(k), point(where), barrier, height))
         return "\n".join([f"{self.count} well{'s' * (self.count > 1)}, numbered from 0", *aligned(rows)])
 
     def plot(self) -> "Figure":

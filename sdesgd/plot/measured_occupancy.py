@@ -24,7 +24,7 @@ def figure_of(result: "MeasuredOccupancy") -> Figure:
     left, right = drawn.subplots(1, 2, width_ratios=[1.3, 1])
     wells = np.arange(len(result.probabilities))
     low, high = result.interval()
-    left.bar(wells, 100 * result.probabilities, color=[colour_of(k) for k in wells], alpha=0.4)
+    left.bar(wells, 100 * result.probabilities, color=[colour_of(k) for k in range(len(wells))], alpha=0.4)
     left.errorbar(wells, 100 * result.probabilities, 50 * (high - low), fmt="none", ecolor="black", capsize=4)
     left.set_xticks(wells)
     left.set(xlabel="well", ylabel="share of the steps, % (95 % intervals)", ylim=(0, None))

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sdesgd.plot import style
 
@@ -22,7 +23,7 @@ def figure_of(result: "Quenched") -> Figure:
     losses = np.sort(result.losses[result.converged])
     axes.plot(np.arange(1, len(losses) + 1), losses, "o", color="0.25", markersize=4)
     axes.set(xlabel="starts, by where they came to rest", ylabel="loss V at the minimum reached")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     lost = len(result.losses) - len(losses)
     text = f"Gradient flow from {len(result.losses):,} starts: each level is a minimum"
     axes.set_title(text + (f"\n{lost:,} reached none" if lost else ""), fontsize=11)

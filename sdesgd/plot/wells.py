@@ -56,10 +56,8 @@ def _line(result: "IntervalWells", axes) -> None:
         axes.bar(cores[k, 0], min(float(result.heights[k]), 1.2 * top), np.ptp(cores[k]), align="edge", color=colour,
                  alpha=0.6, linewidth=0)  # fmt: skip
         axes.plot(result.minima[k, 0], 0, "o", color=colour, markersize=6, clip_on=False, zorder=3)
-        text = (
-            f"well {k}\npass at {result.barriers[k]:.3g}" if np.isfinite(result.barriers[k]) else f"well {k}\nno pass"
-        )
-        text = text if result.count <= _FEW_NAMES else str(k)
+        out = f"pass at {result.barriers[k]:.3g}" if np.isfinite(result.barriers[k]) else "no pass"
+        text = f"well {k}\n{out}" if result.count <= _FEW_NAMES else str(k)
         axes.annotate(text, (np.clip(result.minima[k, 0], low, high), barrier), (0, 4), textcoords="offset points",
                       ha="center", fontsize=9, color=colour)  # fmt: skip
     axes.set(xlabel="θ", ylabel="height above the minimum, V − V(minimum)", xlim=(low, high), ylim=(0, 1.4 * top))

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import Float
+
 from sdesgd.errors import InputError
 
 
@@ -23,7 +26,7 @@ def aligned(rows: Sequence[Sequence[str]], most: int = 30) -> list[str]:
     return lines + ([f"({most} of {len(rows) - 1} shown)"] if len(rows) > len(shown) else [])
 
 
-def point(coordinates: Sequence[float], most: int = 4) -> str:
+def point(coordinates: Float[np.ndarray, " D"], most: int = 4) -> str:
     """A point in a table: its coordinates, or the first of them.
 
     Args:
