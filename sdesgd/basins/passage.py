@@ -1,6 +1,5 @@
 """How long SGD takes from one well to another: Kramers' rates, the exact mean time on a line, and measured times."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,12 +10,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import integrate, interpolate
 
 from sdesgd import freshness, inputs
 from sdesgd.basins.jets import jets
 from sdesgd.basins.minima import check_temperature
+from sdesgd.basins.passage_times import PassageTimes
 from sdesgd.basins.quenching import check_points, in_float64
 from sdesgd.basins.saddles import Saddle, check_saddles
 from sdesgd.dynamics.protocol import AbstractDynamics
@@ -188,24 +188,6 @@ def _on_line(value: Callable, x: Float[Array, " n"]) -> Float[Array, " n"]:
 
 
 # -- measurement -------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class PassageTimes:
-    """Steps until θ is first in the target *after a step*, passage by passage.
-
-    Attributes:
-        steps: (replicas,). censored: (replicas,), whether it was cut at max_steps.
-        mean_steps, standard_error_steps: over replicas, in steps.
-        mean, standard_error: the same in SDE time, η a step.
-    """
-
-    steps: Int[np.ndarray, " replicas"]
-    censored: Bool[np.ndarray, " replicas"]
-    mean_steps: float
-    standard_error_steps: float
-    mean: float
-    standard_error: float
 
 
 def first_passage(
