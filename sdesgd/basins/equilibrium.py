@@ -26,7 +26,8 @@ from sdesgd.errors import InputError
 from sdesgd.landscape import Potential
 from sdesgd.problem import Problem
 from sdesgd.results import NotEstablished
-from sdesgd.stationary.density import GridDensity, gibbs_density
+from sdesgd.stationary.density import gibbs_density
+from sdesgd.stationary.grid_density import GridDensity
 
 _SHOWN = {1: 801, 2: 121}  # points of the figure's grid along each axis
 _QUADRATURE = {1: (20_001, 400_001), 2: (801, 2001)}  # points of the Gibbs law's grid, usually and at most

@@ -18,7 +18,7 @@ from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, as_box
 from sdesgd.problem import Problem
 from sdesgd.results import Result
-from sdesgd.stationary.density import GridDensity
+from sdesgd.stationary.grid_density import GridDensity
 from sdesgd.stationary.transfer import TransferOperator, transfer_operator
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from sdesgd.plot import style
 
 if TYPE_CHECKING:
     from sdesgd.basins.exact_law import ExactLaw
-    from sdesgd.stationary.density import GridDensity
+    from sdesgd.stationary.grid_density import GridDensity
 
 
 def exact_law(result: "ExactLaw") -> Figure:
@@ -31,7 +31,7 @@ def grid_density(result: "GridDensity") -> Figure:
     Args:
         result: of ``stationary.gibbs_density``, ``ito_density`` or ``finite_step_density``.
     """
-    return _figure(result.axes, result.densities, f"{result.name[:1].upper()}{result.name[1:]}", "Gibbs")
+    return _figure(result.axes, result.densities, result.name, "Gibbs")
 
 
 def _figure(axes: tuple[np.ndarray, ...], density: np.ndarray, title: str, look: str) -> Figure:

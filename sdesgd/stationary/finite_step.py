@@ -13,7 +13,8 @@ from scipy import integrate
 from sdesgd import freshness, inputs
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, as_landscape
-from sdesgd.stationary.density import GridDensity, gibbs_density
+from sdesgd.stationary.density import gibbs_density
+from sdesgd.stationary.grid_density import GridDensity
 
 
 def finite_step_density(
@@ -74,7 +75,8 @@ def finite_step_density(
     u2_slope = (c * curved - g * h + g**3 / (2 * T) + T**2 * (3 - excess_kurtosis) / 6 * third_ratio) / T
     u2 = integrate.cumulative_simpson(u2_slope, x=x, initial=0)
     change = math.sqrt(learning_rate) * u1 + learning_rate * u2
-    return GridDensity(gibbs.axes, gibbs.masses * (1 + change - gibbs.masses @ change))
+    name = f"Stationary law of SGD to first order in η, on {landscape.name}: T = {T:.4g}, η = {learning_rate:g}"
+    return GridDensity(gibbs.axes, gibbs.masses * (1 + change - gibbs.masses @ change), name)
 
 
 def step_shape(tilts: Any, batch_size: int) -> tuple[float, float]:

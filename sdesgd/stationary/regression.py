@@ -1,6 +1,5 @@
 """SGD on linear regression: its exact stationary second moments at finite η, with the C(θ) that the data gives."""
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from sdesgd.dynamics.protocol import check_sampling, finite_population_factor
 from sdesgd.errors import InputError
 from sdesgd.inputs import as_float64, check_number, check_positive_integer
 from sdesgd.stationary.quadratic import check_rates
+from sdesgd.stationary.regression_law import RegressionLaw
 
 Inputs = Float[np.ndarray, "N D"]
 Pairs = Float[np.ndarray, " P"]
@@ -18,25 +18,6 @@ Matrix = Float[np.ndarray, "D D"]
 
 # The moments are P = D(D+1)/2 linear equations, solved densely: 5050 at this D, some seconds and 0.2 GB.
 _MAX_PARAMETERS = 100
-
-
-@dataclasses.dataclass(frozen=True)
-class RegressionLaw:
-    """The stationary mean and covariance of SGD on linear regression.
-
-    Attributes:
-        minimum: θ*, (D,), the minimiser of L and the stationary mean.
-        hessian: H, (D, D).
-        gradient_covariance: C(θ*), (D, D), in the 1/N form, without f.
-        covariance: Σ = E (θ − θ*)(θ − θ*)ᵀ, (D, D).
-        excess_loss: E L(θ) − L(θ*) = ½ Tr(HΣ).
-    """
-
-    minimum: Float[np.ndarray, " D"]
-    hessian: Matrix
-    gradient_covariance: Matrix
-    covariance: Matrix
-    excess_loss: float
 
 
 def regression_covariance(
@@ -102,7 +83,8 @@ def regression_covariance(
     moved = _solve(system, response, scale * response * noise[system.rows, system.columns])
     covariance = axes @ _unpacked(system, moved) @ axes.T
     excess = float(np.trace(H @ covariance)) / 2
-    return RegressionLaw(minimum, H, axes @ noise @ axes.T, covariance, excess)
+    setting = float(learning_rate), batch_size, float(momentum), sampling, N
+    return RegressionLaw(minimum, H, axes @ noise @ axes.T, covariance, excess, *setting)
 
 
 class _System(NamedTuple):
