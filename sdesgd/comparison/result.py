@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from sdesgd.comparison.validity import ValidityCard
+from sdesgd.comparison.card import ValidityCard
 from sdesgd.evidence import Look, Margin, RateDifference, Verdict
 from sdesgd.evidence.movement import NotFinite
 from sdesgd.results import NotEstablished, Result

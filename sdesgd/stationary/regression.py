@@ -83,7 +83,7 @@ def regression_covariance(
     moved = _solve(system, response, scale * response * noise[system.rows, system.columns])
     covariance = axes @ _unpacked(system, moved) @ axes.T
     excess = float(np.trace(H @ covariance)) / 2
-    setting = float(learning_rate), batch_size, float(momentum), sampling, N
+    setting = float(learning_rate), int(batch_size), float(momentum), sampling, N
     return RegressionLaw(minimum, H, axes @ noise @ axes.T, covariance, excess, *setting)
 
 
