@@ -15,6 +15,8 @@ from sdesgd.curvature import derivatives
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
 
+_MOST = 10  # eigenvalues that are printed
+
 
 class Eigenpairs(NamedTuple):
     """Largest eigenvalues first. An exact eigenvalue lies within ``residual`` of each value.
@@ -26,6 +28,11 @@ class Eigenpairs(NamedTuple):
     eigenvalues: Float[Array, " k"]
     eigenvectors: PyTree
     residuals: Float[Array, " k"]
+
+    def __str__(self) -> str:
+        values = [f"{x:.6g} ± {r:.0e}" for x, r in zip(self.eigenvalues[:_MOST], self.residuals[:_MOST], strict=True)]
+        more = f" (the first {_MOST} of {len(self.eigenvalues)})" if len(self.eigenvalues) > _MOST else ""
+        return f"largest eigenvalues of H with their residual bounds: {', '.join(values)}{more}"
 
 
 def hessian_product(

@@ -23,7 +23,7 @@ from sdesgd.evidence.samples import (
 from sdesgd.inputs import check_number
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Equivalence:
     """One TOST a time. Every field but `margin` and `alpha` has the shape of one replica.
 
@@ -42,6 +42,15 @@ class Equivalence:
     passed: NDArray[np.bool_]
     margin: float
     alpha: float
+
+    def __repr__(self) -> str:
+        low, high, centre = (np.atleast_1d(x).ravel() for x in (self.low, self.high, self.standardized))
+        worst = int(np.argmax(np.nan_to_num(np.maximum(np.abs(low), np.abs(high)), nan=np.inf)))
+        return (
+            f"equivalent within {self.margin:g} reference SD at {int(np.sum(self.passed))} of {np.size(self.passed)} "
+            f"times; furthest: {centre[worst]:+.2g} [{low[worst]:+.2g}, {high[worst]:+.2g}] SD "
+            f"({100 * (1 - 2 * self.alpha):g}% interval)"
+        )
 
 
 def equivalence_test(reference: ArrayLike, other: ArrayLike, *, margin: Real = 0.5, alpha: Real = 0.05) -> Equivalence:

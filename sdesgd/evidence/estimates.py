@@ -13,7 +13,7 @@ FloatArray = NDArray[np.floating] | float
 CountArray = NDArray[np.integer] | np.integer | int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Estimate:
     """A Monte Carlo mean, or difference of means, with its standard error, at every time.
 
@@ -27,6 +27,13 @@ class Estimate:
     standard_error: FloatArray
     count: CountArray
     degrees_of_freedom: FloatArray
+
+    def __repr__(self) -> str:
+        means, errors, counts = (np.atleast_1d(x) for x in (self.mean, self.standard_error, self.count))
+        last = f"{means.ravel()[-1]:.5g} ± {errors.ravel()[-1]:.2g}"
+        replicas = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+        where = "" if means.size == 1 else f", the last of {means.size} numbers"
+        return f"{last} (standard error, {replicas} replicas){where}"
 
     def interval(self, confidence: Real = 0.95) -> tuple[FloatArray, FloatArray]:
         """mean ± t·standard_error with Student's t quantile at (1 + confidence)/2: (low, high).
@@ -51,6 +58,14 @@ class RateDifference:
     interval_b: tuple[float, float]
     count_b: int
     p_value: float
+
+    def __str__(self) -> str:
+        arms = (
+            (self.rate_a, self.interval_a, self.count_a),
+            (self.rate_b, self.interval_b, self.count_b),
+        )
+        rates = [f"{100 * k:.3g} % of {n} [{100 * low:.3g}, {100 * high:.3g}]" for k, (low, high), n in arms]
+        return f"{rates[0]} against {rates[1]} diverged (p = {self.p_value:.2g})"
 
 
 def mean(values: ArrayLike) -> Estimate:

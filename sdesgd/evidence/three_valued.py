@@ -13,7 +13,7 @@ from sdesgd.evidence.samples import check_probability
 from sdesgd.inputs import as_float64, check_number
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Decision:
     """What intervals say of differences and a margin.
 
@@ -32,6 +32,12 @@ class Decision:
     high: NDArray[np.float64]
     margin: float
     worst: int
+
+    def __repr__(self) -> str:
+        k = self.worst
+        interval = f"{self.difference[k]:+.4g} [{self.low[k]:+.4g}, {self.high[k]:+.4g}]"
+        which = "" if len(self.difference) == 1 else f" (number {k} of {len(self.difference)}, the clearest)"
+        return f"{self.kind} at a margin of {self.margin:g}: {interval}{which}"
 
 
 def decide(

@@ -19,6 +19,11 @@ class EnergyTest:
     statistic: float
     p_value: float
 
+    def __str__(self) -> str:
+        if math.isnan(self.p_value):
+            return "all points are one: nothing was tested"
+        return f"energy distance {self.statistic:.4g}, p = {self.p_value:.2g}"
+
 
 def energy_test(
     a: ArrayLike, b: ArrayLike, *, permutations: int = 999, seed: int, standardize: bool = False

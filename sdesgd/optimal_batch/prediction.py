@@ -42,8 +42,12 @@ class Peak:
     above: float
     censored: str
 
+    def __str__(self) -> str:
+        bound = {"": "", "low": ", a bound from above", "high": ", a bound from below", "both": ", open at both ends"}
+        return f"B_opt = {self.median:.3g} [{self.low:.3g}, {self.high:.3g}]{bound[self.censored]}"
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Band:
     """Posterior median and interval of B_opt at each value of a factor."""
 
@@ -52,8 +56,12 @@ class Band:
     low: Float[np.ndarray, " v"]
     high: Float[np.ndarray, " v"]
 
+    def __repr__(self) -> str:
+        ends = [f"{self.median[k]:.3g} [{self.low[k]:.3g}, {self.high[k]:.3g}]" for k in (0, -1)]
+        return f"B_opt from {ends[0]} at {self.values[0]:g} to {ends[1]} at {self.values[-1]:g}"
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class CurveBand:
     """Accuracy against B: median and interval of the mean curve, and interval of one more run in a new cell."""
 
@@ -63,6 +71,11 @@ class CurveBand:
     high: Float[np.ndarray, " b"]
     run_low: Float[np.ndarray, " b"]
     run_high: Float[np.ndarray, " b"]
+
+    def __repr__(self) -> str:
+        k = int(np.argmax(self.median))
+        best = f"{self.median[k]:.4g} [{self.low[k]:.4g}, {self.high[k]:.4g}]"
+        return f"accuracy at {len(self.batch_sizes)} batch sizes, the highest {best} at B = {self.batch_sizes[k]:g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +87,10 @@ class Recommendation:
     high: float
     level: float
     extrapolation: str
+
+    def __str__(self) -> str:
+        text = f"{self.median:.3g} ({self.level:.0%} interval {self.low:.3g} to {self.high:.3g})"
+        return text + (f"; {self.extrapolation}" if self.extrapolation else "")
 
 
 def quantiles(values: np.ndarray, level: float | int) -> tuple[float, float, float]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _POINTS = 60  # of a curve
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class SeriesSummary:
     """One series, as a figure or a report shows it.
 
@@ -52,6 +52,14 @@ class SeriesSummary:
     censored: str
     peak: Peak | None = None
     curve: CurveBand | None = None
+
+    def __repr__(self) -> str:
+        at = int(np.flatnonzero(self.batch_sizes == self.best)[0])
+        peak = "" if self.peak is None else f"; {self.peak}"
+        bound = f", a bound ({self.censored})" if self.censored else ""
+        return (
+            f"{self.name}: best of {len(self.batch_sizes)} B = {self.best}{bound}, accuracy {self.mean[at]:.4g}{peak}"
+        )
 
     @property
     def name(self) -> str:

@@ -31,7 +31,7 @@ _GAUSSIAN_NODES = 16
 _MOST_STEPS = 1e12
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class TransferOperator:
     """One SGD step as a matrix on a grid.
 
@@ -46,6 +46,10 @@ class TransferOperator:
     points: Float[np.ndarray, "G D"]
     shape: tuple[int, ...]
     outside: Float[np.ndarray, " G"]
+
+    def __repr__(self) -> str:
+        grid = " × ".join(str(n) for n in self.shape)
+        return f"one SGD step as a matrix on a grid of {grid} points, {self.matrix.nnz:,} entries that aren't 0"
 
     def stationary(self) -> Float[np.ndarray, " G"]:
         """π, (G,): π K = π, with sum 1. Cubic interpolation may leave values of the size of its error below 0.
