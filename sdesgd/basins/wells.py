@@ -132,6 +132,12 @@ class _KnownWells(Wells):
         return jnp.asarray(self.known_core(theta), jnp.int32)
 
 
+def _in_double(array: Any) -> Array:
+    """The array as JAX's, of the same dtype whatever JAX is set to: a file gives NumPy's."""
+    with jax.enable_x64(True):
+        return jnp.asarray(array)
+
+
 class IntervalWells(Wells):
     """Wells on a line: intervals between maxima, exactly. The outermost reach to infinity.
 
@@ -142,8 +148,8 @@ class IntervalWells(Wells):
     minima: Float[np.ndarray, "M D"]
     barriers: Float[np.ndarray, " M"]
     heights: Float[np.ndarray, " M"]
-    edges: Float[Array, "M 2"]
-    core_edges: Float[Array, "M 2"]
+    edges: Float[Array, "M 2"] = eqx.field(converter=_in_double)
+    core_edges: Float[Array, "M 2"] = eqx.field(converter=_in_double)
 
     def basin(self, theta: Float[Array, " D"]) -> Int[Array, ""]:
         inside = (self.edges[:, 0] <= theta[0]) & (theta[0] < self.edges[:, 1])
@@ -168,10 +174,10 @@ class GridWells(Wells):
     minima: Float[np.ndarray, "M D"]
     barriers: Float[np.ndarray, " M"]
     heights: Float[np.ndarray, " M"]
-    low: Float[Array, " 2"]
-    spacing: Float[Array, " 2"]
-    basin_grid: Int[Array, "n n"]
-    core_grid: Int[Array, "n n"]
+    low: Float[Array, " 2"] = eqx.field(converter=_in_double)
+    spacing: Float[Array, " 2"] = eqx.field(converter=_in_double)
+    basin_grid: Int[Array, "n n"] = eqx.field(converter=_in_double)
+    core_grid: Int[Array, "n n"] = eqx.field(converter=_in_double)
 
     def _cell(self, theta: Float[Array, " D"]) -> tuple[Array, Array]:
         n = self.basin_grid.shape[0]

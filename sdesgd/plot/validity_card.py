@@ -57,7 +57,12 @@ def figure_of(result: "ValidityCard") -> Figure:
     axes.set_yticks(range(rows), labels)
     axes.axhline(rows - 1.5, color="0.7", lw=0.8)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.set(xlim=(left, right), ylim=(rows - 0.4, -0.6), xlabel="number ÷ its limit, 1 (the SDE needs it far below)")
+    axes.set(
+        xlim=(left, right),
+        ylim=(rows - 0.4, -0.6),
+        xlabel="number ÷ its limit, 1 (the SDE needs it far below)",
+        ylabel="condition of the SDE",
+    )
     worst = result.worst()
     words = "\n".join(f"{name}: {one}" for name, one in worst.items())
     drawn.suptitle(f"Can the SDE describe SGD at {result.setting()}?\n{words}", fontsize=11)

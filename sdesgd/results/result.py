@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from sdesgd.errors import InputError
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
@@ -94,9 +96,12 @@ class Result:
         return file.unpacked(read_netcdf(path, decode=False), cls, path)
 
     def _repr_html_(self) -> str:
-        """The figure as inline SVG, and the report."""
+        """The figure as inline SVG, and the report; where nothing can be drawn, the report with the reason."""
         drawn, text = io.StringIO(), html.escape(str(self))
-        self.plot().savefig(drawn, format="svg")
+        try:
+            self.plot().savefig(drawn, format="svg")
+        except InputError as error:
+            return f"<pre>{text}\n{html.escape(f'no figure: {error}')}</pre>"
         picture = re.sub(r"^.*?(?=<svg)", "", drawn.getvalue(), flags=re.DOTALL)
         return f"{picture}<pre>{text}</pre>"
 
