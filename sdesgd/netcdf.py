@@ -8,7 +8,6 @@ and promise far more of them than it holds; neither occurs in what is written he
 """
 
 import math
-import os
 from typing import Any, BinaryIO
 
 import h5py
@@ -18,6 +17,7 @@ from h5py import h5l, h5o  # type: ignore[attr-defined]
 
 from sdesgd.errors import InputError, one_line, shown
 from sdesgd.files import opened, write
+from sdesgd.types import PathLike
 
 _DEFLATE = 1032  # zeros take at least a thousandth of their size: how far a compressed array may expand
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
@@ -52,7 +52,7 @@ def to_bytes(dataset: xr.Dataset) -> memoryview:
     return memoryview(content)
 
 
-def write_netcdf(dataset: xr.Dataset, path: str | os.PathLike, remedy: str = "") -> None:
+def write_netcdf(dataset: xr.Dataset, path: PathLike, remedy: str = "") -> None:
     """Writes a dataset, whole or not at all.
 
     Args:
@@ -69,7 +69,7 @@ def write_netcdf(dataset: xr.Dataset, path: str | os.PathLike, remedy: str = "")
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def read_netcdf(path: str | os.PathLike, *, decode: bool = True) -> xr.Dataset:
+def read_netcdf(path: PathLike, *, decode: bool = True) -> xr.Dataset:
     """Reads a whole dataset and closes the file.
 
     Args:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from sdesgd import evidence, inputs
 from sdesgd.basins import tilting
@@ -28,6 +27,7 @@ from sdesgd.problem import Problem
 from sdesgd.results import NotEstablished
 from sdesgd.stationary.density import gibbs_density
 from sdesgd.stationary.grid_density import GridDensity
+from sdesgd.types import PRNGKeyArray, RealScalarLike
 
 _SHOWN = {1: 801, 2: 121}  # points of the figure's grid along each axis
 _QUADRATURE = {1: (20_001, 400_001), 2: (801, 2001)}  # points of the Gibbs law's grid, usually and at most
@@ -57,18 +57,18 @@ def occupancy(
     potential: Any,
     box: Any = None,
     *,
-    learning_rate: float | int,
+    learning_rate: RealScalarLike,
     batch_size: int = 1,
     key: PRNGKeyArray,
-    temperature: float | int | None = None,
-    momentum: float | int = 0.0,
+    temperature: RealScalarLike | None = None,
+    momentum: RealScalarLike = 0.0,
     sampling: str = "replacement",
     replicas: int = 1024,
     num_steps: int | None = None,
     most_steps: int = 100_000,
     crossings: int = 10_000,
     least_crossings: int = 400,
-    margin: float | int = 0.02,
+    margin: RealScalarLike = 0.02,
     symbols: Sequence[Any] | None = None,
     progress: str = "",
 ) -> Occupancy:
@@ -272,7 +272,7 @@ def _plan(
     return _Plan(burn_in, num_steps or min(wanted, most_steps - burn_in), None)
 
 
-def _decision(shares: np.ndarray, errors: np.ndarray, law: np.ndarray, margin: float | int) -> evidence.Decision:
+def _decision(shares: np.ndarray, errors: np.ndarray, law: np.ndarray, margin: RealScalarLike) -> evidence.Decision:
     """All wells but one of two, since probabilities sum to 1."""
     kept = slice(0, 1) if len(law) == 2 else slice(None)
     return evidence.decide_differences((shares - law)[kept], errors[kept], margin)

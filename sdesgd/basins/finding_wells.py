@@ -14,19 +14,20 @@ from sdesgd.basins.gradient_flow import values_at
 from sdesgd.basins.grid_labels import STRIDES, grid_labels, lowest_passes
 from sdesgd.basins.quenching import quench
 from sdesgd.basins.saddles import critical_points
-from sdesgd.basins.wells import Box, GridWells, IntervalWells, Wells
+from sdesgd.basins.wells import GridWells, IntervalWells, Wells
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape, as_box, as_landscape
+from sdesgd.types import Box, RealScalarLike
 
 
 def wells_of(
     landscape: Landscape,
     minima: Any = None,
-    temperature: float | int | None = None,
+    temperature: RealScalarLike | None = None,
     box: Box | None = None,
     *,
     points: int = 201,
-    core_height: float | int | None = None,
+    core_height: RealScalarLike | None = None,
 ) -> Wells:
     """The wells of a landscape in one dimension (exact) or two (a grid of labels from gradient flow).
 

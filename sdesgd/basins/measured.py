@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Float, Int, PyTree
 from scipy import linalg
 
 from sdesgd import inputs
@@ -19,6 +19,7 @@ from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.errors import InputError, shown
 from sdesgd.problem import Problem
 from sdesgd.simulation.driver import simulate
+from sdesgd.types import PRNGKeyArray
 
 _MOST_STEPS = 2**31 - 1  # of the counters
 _RELAXATIONS = 3  # of burn-in, at least

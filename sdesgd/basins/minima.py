@@ -18,6 +18,7 @@ from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape, Potential
 from sdesgd.results import Result
 from sdesgd.results.tables import aligned, point
+from sdesgd.types import RealScalarLike
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -97,7 +98,7 @@ class Minima(Result):
     def _as_kept(self) -> "Minima":
         return dataclasses.replace(self, landscape=kept(self.landscape, self.points))
 
-    def assign(self, points: Any, *, quench_tolerance: float | int = 1e-5) -> Int[np.ndarray, " K"]:
+    def assign(self, points: Any, *, quench_tolerance: RealScalarLike = 1e-5) -> Int[np.ndarray, " K"]:
         """Whose basin, or whose copy's, each point lies in; −1: at a minimum not among these, or at none.
 
         Args:
@@ -135,7 +136,7 @@ class Minima(Result):
                 kept.append(image)
         return np.array(kept)
 
-    def log_weights(self, temperature: float | int) -> Float[np.ndarray, " M"]:
+    def log_weights(self, temperature: RealScalarLike) -> Float[np.ndarray, " M"]:
         """log of n (2πT)^{D/2} e^{−L/T}/√det H, Laplace's ∫ e^{−V/T} over the basins of a class of n copies.
 
         Assumptions: T small against the barriers; relative error O(T).
@@ -153,7 +154,7 @@ class Minima(Result):
         constant = self.points.shape[1] / 2 * math.log(2 * math.pi * temperature)
         return np.log(self.multiplicities) + constant - self.losses / temperature - log_determinants / 2
 
-    def laplace(self, temperature: float | int) -> Float[np.ndarray, " M"]:
+    def laplace(self, temperature: RealScalarLike) -> Float[np.ndarray, " M"]:
         """Probabilities of the classes under the Gibbs law by Laplace's method, ∝ n e^{−L/T}/√det H; they sum to 1.
 
         They ignore minima that weren't found. Arguments and errors as for ``log_weights``.
@@ -167,7 +168,7 @@ def find_minima(
     symmetry: Symmetry | None = None,
     tolerance: float = 1e-5,
     *,
-    quench_tolerance: float | int = 1e-5,
+    quench_tolerance: RealScalarLike = 1e-5,
 ) -> Minima:
     """The minima that gradient flow finds from these starts, modulo the symmetry.
 
@@ -249,7 +250,7 @@ def minima_of(potential: Potential, starts: int | None = None) -> Minima:
     return find_minima(potential, np.concatenate([named, (low + sobol * (high - low))[:starts]]))
 
 
-def check_temperature(temperature: float | int) -> None:
+def check_temperature(temperature: RealScalarLike) -> None:
     """Raises:
     InputError: T ≤ 0, or not finite.
     """

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 from scipy import integrate, interpolate
 
 from sdesgd import freshness, inputs
@@ -25,6 +25,7 @@ from sdesgd.landscape import Landscape
 from sdesgd.problem import Problem
 from sdesgd.simulation.segments import all_finite
 from sdesgd.stationary.quadratic import as_symmetric
+from sdesgd.types import PRNGKeyArray, RealScalarLike
 
 _LANES = (64, 1024)  # passages that run side by side, at least and at most
 _SEGMENT = 20_000  # steps of one compiled call
@@ -34,7 +35,7 @@ _POINTS = 20_001  # of the quadrature, before the start and after it
 # -- theory ------------------------------------------------------------------------------------------------
 
 
-def kramers_rate(hessian_min: Any, hessian_saddle: Any, barrier: float | int, temperature: float | int) -> float:
+def kramers_rate(hessian_min: Any, hessian_saddle: Any, barrier: RealScalarLike, temperature: RealScalarLike) -> float:
     """k = |λ_s|/(2π) √(det H/|det H_s|) e^{−ΔV/T}: escapes over one saddle per unit of SDE time, an η a step.
 
     On a line √(V″|V″_s|)/(2π) e^{−ΔV/T}. It is the rate of going to the next well; the top itself is reached twice as
@@ -73,7 +74,7 @@ def _spectrum(name: str, hessian: Any) -> Float[np.ndarray, " D"]:
 
 
 def kramers_rates(
-    landscape: Landscape, minima: Any, saddles: Sequence[Saddle], temperature: float | int
+    landscape: Landscape, minima: Any, saddles: Sequence[Saddle], temperature: RealScalarLike
 ) -> Float[np.ndarray, "M M"]:
     """(M, M), row a column b: Kramers' rate from well a to b per unit of SDE time, summed over the passes between them.
 
@@ -101,10 +102,10 @@ def kramers_rates(
 
 def mean_first_passage_time(
     landscape: Landscape | tuple[Any, Any],
-    temperature: float | int,
-    start: float | int,
-    target: float | int,
-    box: tuple[float | int, float | int] | None = None,
+    temperature: RealScalarLike,
+    start: RealScalarLike,
+    target: RealScalarLike,
+    box: tuple[RealScalarLike, RealScalarLike] | None = None,
 ) -> float:
     """τ = (1/T) ∫_start^target dy e^{V(y)/T} ∫_wall^y dz e^{−V(z)/T}, in SDE time, for dθ = −V′ dt + √(2T) dW.
 

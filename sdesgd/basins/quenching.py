@@ -13,6 +13,7 @@ from sdesgd.basins import gradient_flow
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, as_landscape
 from sdesgd.results import Result
+from sdesgd.types import RealScalarLike
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -90,9 +91,9 @@ def quench(
     landscape: Landscape,
     points: Any,
     *,
-    gradient_norm: float | int = 1e-10,
-    tolerance: float | int = 1e-5,
-    max_time: float | int = 1e9,
+    gradient_norm: RealScalarLike = 1e-10,
+    tolerance: RealScalarLike = 1e-5,
+    max_time: RealScalarLike = 1e9,
 ) -> Quenched:
     """lim_{t→∞} of dθ/dt = −∇V(θ) from each point: the minimum whose basin of attraction holds it.
 

@@ -6,7 +6,6 @@ its basin many times and its core never.
 """
 
 import abc
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
@@ -23,8 +22,6 @@ from sdesgd.results.tables import aligned, point
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
-
-Box = Sequence[tuple[float | int, float | int]]
 
 
 class Wells(Result, eqx.Module):

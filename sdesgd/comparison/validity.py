@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Key, PyTree
 
 from sdesgd import freshness, inputs
 from sdesgd.comparison.card import DIRECTIONS, ValidityCard
@@ -17,6 +17,7 @@ from sdesgd.dynamics.protocol import batch_units, check_sampling
 from sdesgd.errors import InputError, shown
 from sdesgd.gradient_noise.covariance import cumulants_of_mean, directional_derivatives, trace_and_norm
 from sdesgd.problem import Problem
+from sdesgd.types import PRNGKeyArray
 
 # Roundings of a unit's gradient: what varies by less has no shape of its own.
 _ROUNDINGS = 64

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 from matfree import decomp
 
 from sdesgd import freshness, inputs
 from sdesgd.curvature import derivatives
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
+from sdesgd.types import PRNGKeyArray
 
 _MOST = 10  # eigenvalues that are printed
 

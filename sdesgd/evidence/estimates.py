@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from sdesgd.errors import InputError
-from sdesgd.evidence.samples import Real, as_replicas, as_two_arms, check_probability, moments
+from sdesgd.evidence.samples import as_replicas, as_two_arms, check_probability, moments
+from sdesgd.types import ArrayLike, RealScalarLike
 
 FloatArray = NDArray[np.floating] | float
 CountArray = NDArray[np.integer] | np.integer | int
@@ -35,7 +36,7 @@ class Estimate:
         where = "" if means.size == 1 else f", the last of {means.size} numbers"
         return f"{last} (standard error, {replicas} replicas){where}"
 
-    def interval(self, confidence: Real = 0.95) -> tuple[FloatArray, FloatArray]:
+    def interval(self, confidence: RealScalarLike = 0.95) -> tuple[FloatArray, FloatArray]:
         """mean ± t·standard_error with Student's t quantile at (1 + confidence)/2: (low, high).
 
         Assumes that the mean is nearly Gaussian. Raises InputError unless 0 < confidence < 1.
@@ -143,7 +144,9 @@ def difference_p_values(difference: Estimate) -> NDArray[np.float64]:
     return np.asarray(np.where(standard_error == 0, certain, p_value))
 
 
-def rate_difference(diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence: Real = 0.95) -> RateDifference:
+def rate_difference(
+    diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence: RealScalarLike = 0.95
+) -> RateDifference:
     """Diverged rates k/n of two arms, Clopper–Pearson intervals, and Fisher's exact two-sided p-value.
 
     Fisher's test holds its level at every size, at the price of some power in small arms.

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from sdesgd.errors import InputError, shown
-from sdesgd.evidence.samples import Real, check_probability
+from sdesgd.evidence.samples import check_probability
 from sdesgd.inputs import as_float64
 from sdesgd.results import Result
+from sdesgd.types import ArrayLike, RealScalarLike
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,7 +104,7 @@ def order_fit(
     standard_errors: ArrayLike | None = None,
     *,
     correction: bool = False,
-    confidence: Real = 0.95,
+    confidence: RealScalarLike = 0.95,
 ) -> OrderFit:
     """Least squares of log|e| = log c + p log h (+ b h, with `correction`), and an interval for p.
 

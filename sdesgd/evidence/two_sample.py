@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.spatial import distance
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.multiplicity import TIE_TOLERANCE, relabellings
 from sdesgd.evidence.samples import as_two_arms, common_constant, unit_of
+from sdesgd.types import ArrayLike
 
 
 @dataclass(frozen=True)

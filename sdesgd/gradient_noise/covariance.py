@@ -8,7 +8,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from sdesgd.curvature import derivatives
 from sdesgd.dynamics.protocol import batch_units, check_learning_rate, check_momentum, check_sampling
@@ -16,6 +16,7 @@ from sdesgd.errors import InputError
 from sdesgd.inputs import check_positive_integer
 from sdesgd.problem import Problem
 from sdesgd.results.tables import aligned
+from sdesgd.types import PRNGKeyArray
 
 # Per-unit gradients held at once: a block of them costs about one backward pass of as many examples.
 _BLOCK = 16

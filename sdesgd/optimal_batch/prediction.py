@@ -18,6 +18,7 @@ from sdesgd.optimal_batch.cells import Cells, of_series
 from sdesgd.optimal_batch.factors import FACTORS
 from sdesgd.optimal_batch.model import CellLaw, Draw, cell_law, flat_noise, series_parameters
 from sdesgd.optimal_batch.table import AccuracyTable
+from sdesgd.types import RealScalarLike
 
 Draws = dict[str, Float[np.ndarray, "chains n _"]]
 # A peak with more posterior than this beyond the grid is a bound.
@@ -93,7 +94,7 @@ class Recommendation:
         return text + (f"; {self.extrapolation}" if self.extrapolation else "")
 
 
-def quantiles(values: np.ndarray, level: float | int) -> tuple[float, float, float]:
+def quantiles(values: np.ndarray, level: RealScalarLike) -> tuple[float, float, float]:
     """Median, low and high end of the central interval."""
     check_probability(level, "level")
     middle, low, high = np.quantile(values, [0.5, 0.5 - level / 2, 0.5 + level / 2])
@@ -144,7 +145,7 @@ def factors_of(learning_rate: Any, num_examples: Any, momentum: Any) -> Float[np
     return np.stack([np.log(eta), np.log(examples), -np.log1p(-m)], axis=1)
 
 
-def peak(batch_opt: np.ndarray, sampled: np.ndarray, level: float | int) -> Peak:
+def peak(batch_opt: np.ndarray, sampled: np.ndarray, level: RealScalarLike) -> Peak:
     """The posterior of one series' B_opt against the batch sizes that it was sampled at."""
     middle, low, high = quantiles(batch_opt, level)
     below = float(np.mean(batch_opt < sampled.min())) if sampled.size else 1.0
@@ -155,7 +156,7 @@ def peak(batch_opt: np.ndarray, sampled: np.ndarray, level: float | int) -> Peak
     return Peak(middle, low, high, below, above, {(1, 1): "both", (1, 0): "low", (0, 1): "high"}.get(out, ""))
 
 
-def band(values: np.ndarray, location: Float[np.ndarray, "draws v"], level: float | int) -> Band:
+def band(values: np.ndarray, location: Float[np.ndarray, "draws v"], level: RealScalarLike) -> Band:
     """Quantiles over draws of exp(location)."""
     middle, low, high = np.exp(np.quantile(location, [0.5, 0.5 - level / 2, 0.5 + level / 2], axis=0))
     return Band(values, middle, low, high)
@@ -178,7 +179,7 @@ def _cell_laws(draw: Draw, cells: Cells) -> tuple[Array, Array, CellLaw]:
     return u, level[:, None] - law.below, law
 
 
-def curve(draws: Draws, cells: Cells, index: int, batch: Float[np.ndarray, " b"], level: float | int) -> CurveBand:
+def curve(draws: Draws, cells: Cells, index: int, batch: Float[np.ndarray, " b"], level: RealScalarLike) -> CurveBand:
     """Bands of accuracy of series ``index``."""
     there = of_series(cells, index)._replace(log_batch=np.log(batch)[None], floor=np.zeros((1, len(batch))))
     own = {name: draws[name][..., [index]] for name in ("scatter", "curvature_of_series", "level_of_series")}
@@ -195,7 +196,7 @@ def curve(draws: Draws, cells: Cells, index: int, batch: Float[np.ndarray, " b"]
 
 
 def recommend_batch(
-    draws: Draws, cells: Cells, table: AccuracyTable, eta: Any, examples: Any, momentum: Any, level: float | int
+    draws: Draws, cells: Cells, table: AccuracyTable, eta: Any, examples: Any, momentum: Any, level: RealScalarLike
 ) -> Recommendation:
     """Quantiles of log B_opt + τ z of a new series, held in [1, N]."""
     _check_scalars(learning_rate=eta, num_examples=examples, momentum=momentum)
@@ -213,7 +214,7 @@ def recommend_batch(
 
 
 def recommend_rate(
-    draws: Draws, cells: Cells, table: AccuracyTable, batch: Any, examples: Any, momentum: Any, level: float | int
+    draws: Draws, cells: Cells, table: AccuracyTable, batch: Any, examples: Any, momentum: Any, level: RealScalarLike
 ) -> Recommendation:
     """The η whose new series has B_opt = B in the median, and those whose interval holds B."""
     _check_scalars(batch_size=batch, num_examples=examples, momentum=momentum)

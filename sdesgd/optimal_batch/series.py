@@ -12,6 +12,7 @@ from sdesgd.optimal_batch.best import best_sampled
 from sdesgd.optimal_batch.factors import FACTORS, Factor
 from sdesgd.optimal_batch.prediction import CurveBand, Peak
 from sdesgd.optimal_batch.table import AccuracyTable
+from sdesgd.types import RealScalarLike
 
 if TYPE_CHECKING:
     from sdesgd.optimal_batch.posterior import Posterior
@@ -97,7 +98,7 @@ def summaries(table: AccuracyTable) -> tuple[SeriesSummary, ...]:
     return tuple(found)
 
 
-def fitted_summaries(posterior: "Posterior", level: float | int = 0.9) -> tuple[SeriesSummary, ...]:
+def fitted_summaries(posterior: "Posterior", level: RealScalarLike = 0.9) -> tuple[SeriesSummary, ...]:
     """What a posterior says of the series of its table.
 
     Args:

@@ -3,11 +3,11 @@
 import dataclasses
 import html
 import io
-import os
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sdesgd.errors import InputError
+from sdesgd.types import PathLike
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,7 +59,7 @@ class Result:
         """The numbers of this result, with named dimensions."""
         raise NotImplementedError
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes NetCDF (HDF5), whole or not at all; ``load`` gives back every number, bit for bit.
 
         Args:
@@ -78,7 +78,7 @@ class Result:
         return self
 
     @classmethod
-    def load(cls: type[_Result], path: str | os.PathLike) -> _Result:
+    def load(cls: type[_Result], path: PathLike) -> _Result:
         """Reads what ``save`` wrote.
 
         Pytrees of a kind that isn't named in ``parts``, such as params of a net, come back as dicts of arrays by path.

@@ -19,8 +19,7 @@ from sdesgd.landscape import Landscape, as_box, as_landscape
 from sdesgd.problem import Problem
 from sdesgd.stationary.grid_density import Axes, GridDensity, cell_volumes, grid_points
 from sdesgd.stationary.quadratic import check_rates
-
-Box = Sequence[tuple[float | int, float | int]]
+from sdesgd.types import Box, RealScalarLike
 
 # Points along each axis, by dimension.
 _POINTS = {1: 20_001, 2: 801, 3: 121}
@@ -34,7 +33,7 @@ _MOST_POINTS = 10**8
 
 def gibbs_density(
     landscape: Landscape,
-    temperature: float | int,
+    temperature: RealScalarLike,
     box: Box | None = None,
     points: int | Sequence[int] | None = None,
 ) -> GridDensity:
@@ -73,9 +72,9 @@ def gibbs_density(
 
 def ito_density(
     problem: Problem,
-    learning_rate: float | int,
+    learning_rate: RealScalarLike,
     batch_size: int,
-    box: tuple[float | int, float | int] | Box,
+    box: tuple[RealScalarLike, RealScalarLike] | Box,
     points: int = 4001,
     sampling: str = "replacement",
 ) -> GridDensity:
@@ -152,7 +151,9 @@ def _unit_slopes(problem: Problem, points: Float[Array, " G"]) -> Float[Array, "
     return jax.lax.map(at, points, batch_size=256)
 
 
-def _gibbs_exponent(landscape: Landscape, temperature: float | int, box: Box, points: Any) -> tuple[Axes, np.ndarray]:
+def _gibbs_exponent(
+    landscape: Landscape, temperature: RealScalarLike, box: Box, points: Any
+) -> tuple[Axes, np.ndarray]:
     """The axes of the grid, and −V/T on it."""
     axes = _axes(box, points, landscape.dimension)
     values = np.asarray(_values(landscape.value, jnp.asarray(grid_points(axes))))

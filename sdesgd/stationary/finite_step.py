@@ -1,7 +1,7 @@
 """What SGD's finite step and its non-Gaussian noise do to the Gibbs law, in one dimension, to order η."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,16 +15,17 @@ from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, as_landscape
 from sdesgd.stationary.density import gibbs_density
 from sdesgd.stationary.grid_density import GridDensity
+from sdesgd.types import Box, RealScalarLike
 
 
 def finite_step_density(
     landscape: Landscape,
-    temperature: float | int,
-    learning_rate: float | int,
+    temperature: RealScalarLike,
+    learning_rate: RealScalarLike,
     *,
-    skewness: float | int = 0.0,
-    excess_kurtosis: float | int = 0.0,
-    box: Sequence[tuple[float | int, float | int]] | None = None,
+    skewness: RealScalarLike = 0.0,
+    excess_kurtosis: RealScalarLike = 0.0,
+    box: Box | None = None,
     points: int = 4001,
 ) -> GridDensity:
     """SGD's stationary law p₀(1 + √η u₁ + η u₂) with p₀ ∝ exp(−V/T): why SGD is not where the Gibbs law puts it.

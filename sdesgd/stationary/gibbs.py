@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
 from sdesgd import freshness, inputs
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, as_landscape
 from sdesgd.stationary.density import require_float64
 from sdesgd.stationary.gibbs_sample import GibbsSample
+from sdesgd.types import PRNGKeyArray, RealScalarLike
 
 # A draw crosses a barrier ΔV if its fresh momentum has the energy: about 2 % of draws at 4T, 0.2 % at 6T.
 _LARGEST_BARRIER = 4
@@ -23,10 +24,10 @@ _ACCEPTANCE = 0.98
 
 def sample_gibbs(
     landscape: Landscape,
-    temperature: float | int,
+    temperature: RealScalarLike,
     starts: Any,
     *,
-    barrier: float | int,
+    barrier: RealScalarLike,
     samples: int = 2000,
     warmup: int = 1000,
     key: PRNGKeyArray,
@@ -94,7 +95,7 @@ def _chains(
 
 
 def _checked(
-    landscape: Landscape, temperature: float | int, starts: Any, barrier: float | int
+    landscape: Landscape, temperature: RealScalarLike, starts: Any, barrier: RealScalarLike
 ) -> Float[Array, "chains D"]:
     inputs.check_number("temperature", temperature, "T > 0; at T = 0 the law is a point", lambda x: x > 0)
     wanted = "the highest pass above the minimum below it, 0 for one basin"

@@ -11,6 +11,7 @@ from sdesgd.errors import InputError
 from sdesgd.inputs import as_float64, check_number, check_positive_integer
 from sdesgd.stationary.quadratic import check_rates
 from sdesgd.stationary.regression_law import RegressionLaw
+from sdesgd.types import RealScalarLike
 
 Inputs = Float[np.ndarray, "N D"]
 Pairs = Float[np.ndarray, " P"]
@@ -23,12 +24,12 @@ _MAX_PARAMETERS = 100
 def regression_covariance(
     inputs: Any,
     targets: Any,
-    learning_rate: float | int,
+    learning_rate: RealScalarLike,
     batch_size: int,
     *,
-    weight_decay: float | int = 0.0,
+    weight_decay: RealScalarLike = 0.0,
     sampling: str = "replacement",
-    momentum: float | int = 0.0,
+    momentum: RealScalarLike = 0.0,
 ) -> RegressionLaw:
     """The fixed point of SGD's second moments for ℓ_i = ½(x_i·θ − y_i)² + (w/2)|θ|², exact at any stable η.
 
@@ -96,7 +97,7 @@ class _System(NamedTuple):
     spread: Float[np.ndarray, "P P"]
 
 
-def _system(x: Inputs, eigenvalues: Float[np.ndarray, " D"], weight_decay: float | int, scale: float) -> _System:
+def _system(x: Inputs, eigenvalues: Float[np.ndarray, " D"], weight_decay: RealScalarLike, scale: float) -> _System:
     """x in the eigenbasis of H. The part wI of H_i is the same for all and drops out of K(Σ) − HΣH."""
     rows, columns = np.triu_indices(len(eigenvalues))
     fourth = np.zeros((len(rows), len(rows)))
@@ -109,7 +110,7 @@ def _system(x: Inputs, eigenvalues: Float[np.ndarray, " D"], weight_decay: float
     return _System(eigenvalues, rows, columns, scale * spread)
 
 
-def _response(system: _System, learning_rate: float | int, momentum: float | int) -> Pairs | None:
+def _response(system: _System, learning_rate: RealScalarLike, momentum: RealScalarLike) -> Pairs | None:
     """Σ_ab for a noise with Q_ab = 1, from the four moments of (δ_a, v_a) with (δ_b, v_b); None if unstable."""
     curvatures = learning_rate * system.eigenvalues
     if curvatures[-1] >= 2 * (1 + momentum):
@@ -140,7 +141,7 @@ def _is_stable(system: _System, response: Pairs) -> bool:
     return bool(np.isfinite(solved).all() and linalg.eigvalsh(_unpacked(system, solved))[0] > 0)
 
 
-def _largest_stable_rate(system: _System, learning_rate: float | int, momentum: float | int) -> float:
+def _largest_stable_rate(system: _System, learning_rate: RealScalarLike, momentum: RealScalarLike) -> float:
     """The edge of stability below an unstable learning rate, by halving and bisection, to 3 digits."""
 
     def stable(rate: float) -> bool:
@@ -164,7 +165,7 @@ def _unpacked(system: _System, entries: Pairs) -> Matrix:
     return full
 
 
-def _checked(inputs: Any, targets: Any, weight_decay: float | int) -> tuple[Inputs, Float[np.ndarray, " N"]]:
+def _checked(inputs: Any, targets: Any, weight_decay: RealScalarLike) -> tuple[Inputs, Float[np.ndarray, " N"]]:
     x, y = as_float64(inputs, "inputs", "(N, D)"), as_float64(targets, "targets", "(N,)")
     if x.ndim != 2 or y.shape != x.shape[:1] or not x.size:
         raise InputError(f"inputs have shape {x.shape}, targets {y.shape}: pass (N, D) and (N,)")

@@ -7,7 +7,6 @@ Lagrange, an error of O(spacing⁴) for smooth f), and K becomes a sparse matrix
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -23,6 +22,7 @@ from sdesgd.dynamics.sgd import SGD, GaussianSGD
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import as_box
 from sdesgd.problem import Problem
+from sdesgd.types import Box
 
 _MAX_BATCHES = 20_000
 # Nodes of the Gaussian batch in one dimension: exact up to the 31st moment.
@@ -136,7 +136,7 @@ class TransferOperator:
 def transfer_operator(
     problem: Problem,
     dynamics: SGD | GaussianSGD,
-    box: Sequence[tuple[float | int, float | int]],
+    box: Box,
     shape: tuple[int, ...],
 ) -> TransferOperator:
     """The kernel of one step of SGD (all batches enumerated) or of Gaussian SGD (quadrature).
