@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DIRECTIONS = ("gradient", "top_hessian")
 _SMALL = 0.1  # "≪ 1" is a factor of ten
+_HALF = 1.959964  # of a 95 % interval, in standard errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,15 +32,28 @@ class Condition:
     error: float = 0.0
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """(low, high), a 95 % interval; the number itself where it is exact."""
+        return max(self.value - _HALF * self.error, 0.0), self.value + _HALF * self.error
+
+    @property
     def kind(self) -> str:
-        """ "holds": at most a tenth; "close": below 1; "fails": 1 or more; "unknown": not defined."""
+        """Whether it "holds" (the whole interval is at most a tenth), is "close" (below 1) or "fails" (1 or more).
+
+        "undecided" where the limit lies within the interval, "unknown" where the number isn't defined.
+        """
         if math.isnan(self.value):
             return "unknown"
-        return "holds" if self.value <= _SMALL else "close" if self.value < 1 else "fails"
+        low, high = self.interval
+        if high < 1:
+            return "holds" if high <= _SMALL else "close"
+        return "fails" if low >= 1 else "undecided"
 
     def __str__(self) -> str:
         if self.kind == "unknown":
             return "not defined here"
+        if self.kind == "undecided":
+            return f"undecided, {self.value:.2g} ± {self.error:.1g} times the limit"
         if self.kind == "fails":
             return f"fails, {_times(self.value)} the limit"
         return f"{self.kind}, {_times(1 / self.value if self.value else math.inf)} below the limit"
@@ -95,8 +109,8 @@ class ValidityCard(Result):
         """Small steps, whose limit is where they become unstable, and Gaussian noise: skewness and excess kurtosis of a
         minibatch gradient, in size, of which 1 is that of a law far from Gaussian (the exponential law has 2 and 6).
 
-        The second matters less the smaller the steps: the means of SGD and of its SDE agree to first order in η
-        whatever the shape of the noise.
+        The second matters less the smaller the steps: over a fixed time and at fixed S, skewness moves the means by a
+        term of order η², where the size of the steps itself makes a difference of order η.
         """
         found = [Condition("small steps", "η λ_max / (2(1+m))", max(self.stability, 0.0) + 0 * self.stability)]
         for direction, words in zip(DIRECTIONS, ("g", "top H"), strict=True):
@@ -117,7 +131,7 @@ class ValidityCard(Result):
         found: dict[str, Condition] = {}
         for one in self.conditions:
             before = found.get(one.name)
-            if before is None or math.isnan(before.value) or one.value > before.value:
+            if before is None or math.isnan(before.value) or one.interval[1] > before.interval[1]:
                 found[one.name] = one
         return found
 

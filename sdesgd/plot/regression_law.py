@@ -24,7 +24,8 @@ def figure_of(result: "RegressionLaw") -> Figure:
     for values, name, label in ((law, "SDE", "SDE (Ornstein–Uhlenbeck), constant C"), (exact, "SGD", "SGD, exact")):
         look = style.look(name)
         above.plot(where, values, marker=look.marker, label=label, **look.line_options() | {"linestyle": ":"})
-    above.set(ylabel="variance of θ, units of θ²", yscale="log")
+    spread = np.concatenate([law, exact])
+    above.set(ylabel="variance, units of θ²", yscale="log" if spread.max() > 5 * spread.min() > 0 else "linear")
     above.legend(fontsize=8, frameon=False)
     below.axhline(1, color=style.look("SDE").colour, linewidth=1.2)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -32,5 +33,5 @@ def figure_of(result: "RegressionLaw") -> Figure:
     below.set(xlabel="ηλ, curvature along an eigenvector of H × learning rate", ylabel="SGD ÷ SDE")
     if where[-1] > 5 * where[0]:
         below.set_xscale("log")
-    drawn.suptitle(f"Stationary variance on linear regression ({result.setting()})", fontsize=11)
+    drawn.suptitle(f"Stationary variance of SGD on linear regression\n{result.setting()}", fontsize=11)
     return style.settled(drawn)

@@ -11,8 +11,8 @@ from sdesgd.plot import style
 if TYPE_CHECKING:
     from sdesgd.comparison.card import ValidityCard
 
-_COLOURS = {"holds": "#2c7f4f", "close": "#d59b00", "fails": "#b2182b", "unknown": "0.6"}
-_LEAST, _HALF = 1e-5, 1.959964
+_COLOURS = {"holds": "#2c7f4f", "close": "#d59b00", "undecided": "#d59b00", "fails": "#b2182b", "unknown": "0.6"}
+_LEAST = 1e-5
 
 
 def figure_of(result: "ValidityCard") -> Figure:
@@ -26,7 +26,7 @@ def figure_of(result: "ValidityCard") -> Figure:
     values = [one.value for one in conditions if one.value > 0] + [0.02]
     ratio = result.noise_to_signal
     left = max(10 ** math.floor(math.log10(min(values)) - 0.3), _LEAST)
-    highest = max([*(one.value + _HALF * one.error for one in conditions if one.value > 0), 1.0])
+    highest = max([*(one.interval[1] for one in conditions if one.value > 0), 1.0])
     right = 10 ** (math.log10(highest / left) * 0.28) * max(highest, 3.0)  # room for the words
     drawn = style.figure(8.6, 1.5 + 0.42 * rows)
     axes = drawn.add_subplot()
@@ -38,10 +38,11 @@ def figure_of(result: "ValidityCard") -> Figure:
     for k, one in enumerate(conditions):
         end = min(max(one.value, left), right) if not math.isnan(one.value) else left
         axes.barh(k, end - left, left=left, color=_COLOURS[one.kind], height=0.6)
+        low, high = one.interval
         if one.error > 0 and not math.isnan(one.value):
-            low = max(one.value - _HALF * one.error, left)
-            axes.plot([low, one.value + _HALF * one.error], [k, k], color="black", lw=1.2)
-        _say(axes, max(end, one.value + _HALF * one.error if one.error > 0 else end), k, str(one))
+            axes.plot([max(low, left), high], [k, k], color="black", lw=1.2)
+            end = max(end, high)
+        _say(axes, end, k, str(one))
     k = rows - 1
     if math.isfinite(ratio):
         end = min(max(ratio, left), right)

@@ -42,6 +42,7 @@ class GridDensity(Result):
             p = self.masses.sum(axis=tuple(j for j in range(len(self.axes)) if j != k))
             mean = float(p @ axis)
             deviation = float(np.sqrt(p @ (axis - mean) ** 2))
+            mean = 0.0 if abs(mean) < 1e-9 * deviation else mean
             name = "θ" if len(self.axes) == 1 else f"θ{chr(0x2081 + k)}"
             rows.append(
                 (name, f"{mean:.5g}", f"{deviation:.5g}", f"{len(axis):,} points, {axis[0]:.4g} to {axis[-1]:.4g}")

@@ -167,6 +167,9 @@ def test_the_card_says_which_condition_holds_and_by_what_factor(made):
     bars = [bar for bar in card.plot().axes[0].patches if 0 < bar.get_height() < 1 and bar.get_width() > 0]
     ends = sorted(round(bar.get_x() + bar.get_width(), 6) for bar in bars)
     assert {0.01, 0.02, 0.4, 1.7} <= set(ends)
+    loose = dataclasses.replace(card.conditions[1], value=1.1, error=0.2)
+    assert (loose.kind, str(loose)) == ("undecided", "undecided, 1.1 ± 0.2 times the limit")
+    assert dataclasses.replace(loose, value=0.05, error=0.1).kind == "close", "the interval reaches beyond a tenth"
     down = dataclasses.replace(card, stability=-0.3)
     assert down.conditions[0].kind == "holds", "where nothing curves upwards every step is stable"
 
