@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+_OF_MINIMA = ("losses", "multiplicities", "hits")
 _FEW_STARTS = 20  # below which Good and Turing's estimate is none
 
 
@@ -83,19 +84,16 @@ class Minima(Result):
         """Points over (``minimum``, ``coordinate``), and losses, spectra, copies and hits over ``minimum``."""
         import xarray as xr
 
-        return xr.Dataset(
-            {
-                "points": (("minimum", "coordinate"), self.points),
-                "losses": ("minimum", self.losses),
-                "spectra": (("minimum", "eigenvalue"), self.spectra),
-                "multiplicities": ("minimum", self.multiplicities),
-                "hits": ("minimum", self.hits),
-            },
-            {"minimum": [well_name(k) for k in range(len(self))]},
-            {"landscape": self.landscape.name, "tolerance": self.tolerance, "symmetries": str(self.symmetry.order)},
-        )
+        variables: dict[str, Any] = {name: ("minimum", getattr(self, name)) for name in _OF_MINIMA}
+        variables |= {"points": (("minimum", "coordinate"), self.points)}
+        variables |= {"spectra": (("minimum", "eigenvalue"), self.spectra)}
+        about = {"landscape": self.landscape.name, "tolerance": self.tolerance, "symmetries": str(self.symmetry.order)}
+        return xr.Dataset(variables, {"minimum": [well_name(k) for k in range(len(self))]}, about)
 
     def _as_kept(self) -> "Minima":
+        if type(self.symmetry) not in self.parts:
+            what = f"the symmetry is a {type(self.symmetry).__name__}, which no file holds"
+            raise InputError(f"{what}: save dataclasses.replace(minima, symmetry=NoSymmetry())")
         return dataclasses.replace(self, landscape=kept(self.landscape, self.points))
 
     def assign(self, points: Any, *, quench_tolerance: RealScalarLike = 1e-5) -> Int[np.ndarray, " K"]:

@@ -93,9 +93,8 @@ def depths(result: "Minima", axes: Axes | None = None) -> Axes:
     for k, loss in enumerate(result.losses):
         axes.plot(k, loss, "o", color=colour_of(k), markersize=8)
         if k < _MOST_NAMES:
-            text = f"{int(result.hits[k])}" + (
-                f" start{'s' * (result.hits[k] != 1)}" if len(result) <= _FEW_NAMES else ""
-            )
+            starts = int(result.hits[k])
+            text = str(starts) if len(result) > _FEW_NAMES else f"{starts} start{'' if starts == 1 else 's'}"
             text += f"\n{int(result.multiplicities[k])} copies" if several else ""
             axes.annotate(text, (k, loss), (0, 9), textcoords="offset points", ha="center", fontsize=8)
     _name_classes(result, axes)

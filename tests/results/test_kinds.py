@@ -142,6 +142,15 @@ def test_minima_of_a_file_match_points_and_ask_for_their_function(made, tmp_path
     np.testing.assert_array_equal(back.assign([[0.9]]), minima.assign([[0.9]]))
 
 
+def test_minima_modulo_a_symmetry_of_ones_own_are_not_saved(made, tmp_path):
+    class Own(basins.NoSymmetry):
+        pass
+
+    minima = dataclasses.replace(made(basins.Minima), symmetry=Own())
+    refused(lambda: minima.save(tmp_path / "m.nc"), "the symmetry is a Own, which no file holds")
+    assert not (tmp_path / "m.nc").exists()
+
+
 def test_a_file_of_either_kind_of_wells_is_one_of_wells(made, tmp_path):
     for kind, points in ((basins.IntervalWells, [[-1.0], [0.2]]), (basins.GridWells, [[-1.0, 0.0], [0.2, 0.0]])):
         made(kind).save(tmp_path / "w.nc")
