@@ -77,8 +77,11 @@ def test_a_law_of_regression_stands_beside_the_ou_variance(sampling):
 
 
 def test_a_density_prints_its_moments_and_draws_its_marginals():
-    """exp(−x²/2s²) along each axis, with another s each: standard deviations s, and marginals of area 1."""
-    axes = tuple(np.linspace(-9 * s, 9 * s, 61) + s for s in (1.0, 2.0, 0.5))
+    """exp(−(x − s)²/2s²) along each axis, with another s each on one grid: means and deviations s, marginals of area 1.
+
+    On grids in units of s the marginals would all look alike, and one along a wrong axis would pass.
+    """
+    axes = (np.linspace(-10, 14, 97),) * 3
     grid = np.meshgrid(*axes, indexing="ij")
     weights = np.exp(-sum((x - s) ** 2 / (2 * s**2) for x, s in zip(grid, (1.0, 2.0, 0.5), strict=True)))
     density = stationary.GridDensity(axes, weights / weights.sum())
