@@ -119,6 +119,7 @@ def test_small_types_print_one_line_without_arrays(name):
     assert len(str(made).splitlines()) == 1
     assert len(str(made)) < 400
     assert "array(" not in str(made)
+    assert "object at 0x" not in str(made)
     assert not re.search(r"[\[(](?:-?\d[^\s,]*,?\s+){6}", str(made)), "a row of numbers is a dump"
 
 
