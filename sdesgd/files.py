@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sdesgd.errors import InputError, one_line, shown
+from sdesgd.types import PathLike
 
 PARTIAL = ".partial"
 # A pipe without a writer is opened at once, a terminal doesn't become this process's own; Windows has neither flag.
@@ -29,7 +30,7 @@ class MissingFile(InputError):
 
 
 @contextmanager
-def opened(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, int]]:
+def opened(path: PathLike) -> Iterator[tuple[BinaryIO, int]]:
     """(the file, its size in bytes).
 
     Args:
@@ -70,7 +71,7 @@ def as_path(path: Any) -> str:
     return text
 
 
-def read_bytes(path: str | os.PathLike, most: int) -> bytes:
+def read_bytes(path: PathLike, most: int) -> bytes:
     """The content of a regular file.
 
     Args:
@@ -86,7 +87,7 @@ def read_bytes(path: str | os.PathLike, most: int) -> bytes:
         return file.read(size)
 
 
-def _require_regular(path: str | os.PathLike, found: os.stat_result) -> None:
+def _require_regular(path: PathLike, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         what = "is a folder" if stat.S_ISDIR(found.st_mode) else "is no regular file"
         raise InputError(f"{path} {what}: a regular file is needed there")
@@ -95,7 +96,7 @@ def _require_regular(path: str | os.PathLike, found: os.stat_result) -> None:
 # -- writing -----------------------------------------------------------------------------------------------
 
 
-def write(path: str | os.PathLike, content: bytes | memoryview, remedy: str = _REMEDY) -> None:
+def write(path: PathLike, content: bytes | memoryview, remedy: str = _REMEDY) -> None:
     """Writes a file whole or not at all, whenever the process, the disk or the machine stops.
 
     The bytes go to a name of their own in the same folder, are forced to the disk, and are renamed. So an earlier file
@@ -125,7 +126,7 @@ def write(path: str | os.PathLike, content: bytes | memoryview, remedy: str = _R
         raise cannot_write(path, error, remedy) from None
 
 
-def check_writable(path: str | os.PathLike, remedy: str = _REMEDY) -> None:
+def check_writable(path: PathLike, remedy: str = _REMEDY) -> None:
     """Whether ``write`` could begin: for results that are long in the making. Leaves nothing behind.
 
     Args:
@@ -140,7 +141,7 @@ def check_writable(path: str | os.PathLike, remedy: str = _REMEDY) -> None:
         raise cannot_write(path, error, remedy)
 
 
-def why_not_writable(path: str | os.PathLike) -> OSError | None:
+def why_not_writable(path: PathLike) -> OSError | None:
     """What stands against writing a file, as far as creating an empty one beside it shows; None if nothing does.
 
     Raises:
@@ -167,7 +168,7 @@ def remove_abandoned(folder: Path) -> None:
                 path.unlink()
 
 
-def _places(path: str | os.PathLike) -> tuple[Path, Path]:
+def _places(path: PathLike) -> tuple[Path, Path]:
     """Where the file is to stand, links resolved, and a name beside it that no other process uses."""
     path = as_path(path)
     target = Path(os.path.realpath(path))
@@ -177,7 +178,7 @@ def _places(path: str | os.PathLike) -> tuple[Path, Path]:
     return target, target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}{PARTIAL}")
 
 
-def cannot_write(path: str | os.PathLike, why: OSError | str, remedy: str = _REMEDY) -> InputError:
+def cannot_write(path: PathLike, why: OSError | str, remedy: str = _REMEDY) -> InputError:
     """The refusal of a place where nothing can be written.
 
     Args:

@@ -9,7 +9,6 @@ and promise far more of them than it holds; neither occurs in what is written he
 
 import io
 import math
-import os
 from typing import Any
 
 import h5py
@@ -19,6 +18,7 @@ from h5py import h5l, h5o  # type: ignore[attr-defined]
 
 from sdesgd.errors import InputError, one_line, shown
 from sdesgd.files import opened, write
+from sdesgd.types import PathLike
 
 _DEFLATE = 1032  # zeros take at least a thousandth of their size: how far a compressed array may expand
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
@@ -53,7 +53,7 @@ def to_bytes(dataset: xr.Dataset) -> memoryview:
     return memoryview(content)
 
 
-def write_netcdf(dataset: xr.Dataset, path: str | os.PathLike, remedy: str = "") -> None:
+def write_netcdf(dataset: xr.Dataset, path: PathLike, remedy: str = "") -> None:
     """Writes a dataset, whole or not at all.
 
     Args:
@@ -70,7 +70,7 @@ def write_netcdf(dataset: xr.Dataset, path: str | os.PathLike, remedy: str = "")
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def read_netcdf(path: str | os.PathLike, *, decode: bool = True) -> xr.Dataset:
+def read_netcdf(path: PathLike, *, decode: bool = True) -> xr.Dataset:
     """Reads a whole dataset and closes the file.
 
     Args:
@@ -84,7 +84,7 @@ def read_netcdf(path: str | os.PathLike, *, decode: bool = True) -> xr.Dataset:
         return _read(file, size, path, decode)
 
 
-def from_bytes(content: bytes, path: str | os.PathLike, *, decode: bool = True) -> xr.Dataset:
+def from_bytes(content: bytes, path: PathLike, *, decode: bool = True) -> xr.Dataset:
     """The same of a file that has been read.
 
     Args:
@@ -98,7 +98,7 @@ def from_bytes(content: bytes, path: str | os.PathLike, *, decode: bool = True) 
     return _read(io.BytesIO(content), len(content), path, decode)
 
 
-def _read(file: Any, size: int, path: str | os.PathLike, decode: bool) -> xr.Dataset:
+def _read(file: Any, size: int, path: PathLike, decode: bool) -> xr.Dataset:
     try:
         _check(file, size)
         file.seek(0)

@@ -6,13 +6,14 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
+from jaxtyping import Array, Float, PyTree, Shaped
 
 from sdesgd.errors import InputError, shown
 from sdesgd.gradient_noise.covariance import trace_and_norm
 from sdesgd.inputs import as_array, check_positive_integer
 from sdesgd.losses import OF_CLASSES, class_labels
 from sdesgd.problem import Problem, widened
+from sdesgd.types import PRNGKeyArray
 
 # Of the observables that every problem has: name → label with units.
 LABELS = {

@@ -21,6 +21,7 @@ from sdesgd import freshness, inputs
 from sdesgd.errors import InputError, require_known, shown
 from sdesgd.landscape import Potential
 from sdesgd.problem import Problem
+from sdesgd.types import Box, RealScalarLike
 
 
 class Tilted(eqx.Module):
@@ -166,9 +167,9 @@ def _start(potential: Potential, params: Any) -> Float[Array, " D"]:
 def from_sympy(
     expression: sp.Expr,
     symbols: Sequence[sp.Symbol],
-    box: Sequence[tuple[float | int, float | int]],
+    box: Box,
     name: str = "potential",
-    minima: Sequence[Sequence[float | int]] | None = None,
+    minima: Sequence[Sequence[RealScalarLike]] | None = None,
 ) -> Potential:
     """A potential from a sympy expression.
 

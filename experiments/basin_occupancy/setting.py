@@ -16,11 +16,12 @@ from derivations import claim
 from experiments._shared.options import Part
 from experiments.basin_occupancy.config import ARMS, POTENTIALS, Config, check, numbers
 from sdesgd import toys
+from sdesgd.basins.finding_wells import wells_of
 from sdesgd.basins.measured import burn_in_needed, steps_needed
 from sdesgd.basins.minima import Minima, minima_of
 from sdesgd.basins.passage import kramers_rates
 from sdesgd.basins.saddles import Saddle, barriers, find_saddles
-from sdesgd.basins.wells import Wells, wells_of
+from sdesgd.basins.wells import Wells
 from sdesgd.errors import InputError
 
 # -- noise that depends on θ ---------------------------------------------------------------------------------

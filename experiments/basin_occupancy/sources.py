@@ -14,8 +14,9 @@ from experiments.basin_occupancy.setting import Setting, modulated_variance
 from sdesgd.basins.exact_law import ExactLaw, density_occupancy, exact_occupancy
 from sdesgd.basins.measured import measure_occupancy
 from sdesgd.errors import InputError
-from sdesgd.stationary.density import GridDensity, gibbs_density, ito_density
+from sdesgd.stationary.density import gibbs_density, ito_density
 from sdesgd.stationary.gibbs import sample_gibbs
+from sdesgd.stationary.grid_density import GridDensity
 
 _NUTS_CHAINS = 4
 

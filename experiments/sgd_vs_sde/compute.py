@@ -165,7 +165,7 @@ def _interval(estimate: GapEstimate) -> dict:
 
 
 def _finite(value: Any) -> Any:
-    """A number, None where it isn't finite; the same for the values of a dictionary."""
+    """A text; a number, None where it isn't finite; the same for the values of a dictionary."""
     if isinstance(value, dict):
         return {key: _finite(entry) for key, entry in value.items()}
-    return value if math.isfinite(value) else None
+    return value if isinstance(value, str) or math.isfinite(value) else None

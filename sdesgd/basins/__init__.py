@@ -3,6 +3,7 @@
 from sdesgd.basins.balance import detailed_balance, rotation
 from sdesgd.basins.equilibrium import occupancy
 from sdesgd.basins.exact_law import ExactLaw, exact_occupancy
+from sdesgd.basins.finding_wells import wells_of
 from sdesgd.basins.measured import MeasuredOccupancy, burn_in_needed, measure_occupancy, steps_needed
 from sdesgd.basins.minima import Minima, find_minima, minima_of
 from sdesgd.basins.passage import (
@@ -12,16 +13,19 @@ from sdesgd.basins.passage import (
     kramers_rates,
     mean_first_passage_time,
 )
+from sdesgd.basins.passes import Path, Saddle
 from sdesgd.basins.quenching import Quenched, quench
 from sdesgd.basins.result import Occupancy
-from sdesgd.basins.saddles import Path, Saddle, barriers, find_saddles, minimum_energy_path
+from sdesgd.basins.saddles import barriers, find_saddles, minimum_energy_path
 from sdesgd.basins.symmetry import NoSymmetry, relu_symmetry, tanh_symmetry, unit_permutations
 from sdesgd.basins.tally import Tally
-from sdesgd.basins.wells import Wells, wells_of
+from sdesgd.basins.wells import GridWells, IntervalWells, Wells
 from sdesgd.basins.zero_modes import orbit_laplace_weight, orbit_volume
 
 __all__ = [
     "ExactLaw",
+    "GridWells",
+    "IntervalWells",
     "MeasuredOccupancy",
     "Minima",
     "NoSymmetry",

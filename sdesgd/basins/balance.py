@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from sdesgd.errors import InputError
 from sdesgd.inputs import as_float64, check_number
+from sdesgd.types import RealScalarLike
 
 
 def detailed_balance(
@@ -44,7 +45,7 @@ def detailed_balance(
 
 
 def rotation(
-    theta: Any, dt: float | int, mean: Any = None
+    theta: Any, dt: RealScalarLike, mean: Any = None
 ) -> tuple[Float[np.ndarray, "D D"], Float[np.ndarray, "D D"]]:
     """A = ½ E[θ dθᵀ − dθ θᵀ]/dt, antisymmetric, and its standard errors: the sense and speed of turning.
 

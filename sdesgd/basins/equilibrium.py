@@ -7,24 +7,27 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from sdesgd import evidence, inputs
 from sdesgd.basins import tilting
 from sdesgd.basins.exact_law import ExactLaw, density_occupancy, exact_occupancy
+from sdesgd.basins.finding_wells import wells_of
 from sdesgd.basins.gradient_flow import values_at
 from sdesgd.basins.measured import NotMixed, burn_in_needed, measure_occupancy, steps_needed
 from sdesgd.basins.minima import Minima, minima_of
 from sdesgd.basins.passage import kramers_rates
+from sdesgd.basins.passes import Saddle
 from sdesgd.basins.result import Occupancy, WellsOnGrid
-from sdesgd.basins.saddles import Saddle, find_saddles
-from sdesgd.basins.wells import Wells, wells_of
+from sdesgd.basins.saddles import find_saddles
+from sdesgd.basins.wells import Wells
 from sdesgd.dynamics.sgd import SGD
 from sdesgd.errors import InputError
 from sdesgd.landscape import Potential
 from sdesgd.problem import Problem
 from sdesgd.results import NotEstablished
-from sdesgd.stationary.density import GridDensity, gibbs_density
+from sdesgd.stationary.density import gibbs_density
+from sdesgd.stationary.grid_density import GridDensity
+from sdesgd.types import PRNGKeyArray, RealScalarLike
 
 _SHOWN = {1: 801, 2: 121}  # points of the figure's grid along each axis
 _QUADRATURE = {1: (20_001, 400_001), 2: (801, 2001)}  # points of the Gibbs law's grid, usually and at most
@@ -54,18 +57,18 @@ def occupancy(
     potential: Any,
     box: Any = None,
     *,
-    learning_rate: float | int,
+    learning_rate: RealScalarLike,
     batch_size: int = 1,
     key: PRNGKeyArray,
-    temperature: float | int | None = None,
-    momentum: float | int = 0.0,
+    temperature: RealScalarLike | None = None,
+    momentum: RealScalarLike = 0.0,
     sampling: str = "replacement",
     replicas: int = 1024,
     num_steps: int | None = None,
     most_steps: int = 100_000,
     crossings: int = 10_000,
     least_crossings: int = 400,
-    margin: float | int = 0.02,
+    margin: RealScalarLike = 0.02,
     symbols: Sequence[Any] | None = None,
     progress: str = "",
 ) -> Occupancy:
@@ -269,7 +272,7 @@ def _plan(
     return _Plan(burn_in, num_steps or min(wanted, most_steps - burn_in), None)
 
 
-def _decision(shares: np.ndarray, errors: np.ndarray, law: np.ndarray, margin: float | int) -> evidence.Decision:
+def _decision(shares: np.ndarray, errors: np.ndarray, law: np.ndarray, margin: RealScalarLike) -> evidence.Decision:
     """All wells but one of two, since probabilities sum to 1."""
     kept = slice(0, 1) if len(law) == 2 else slice(None)
     return evidence.decide_differences((shares - law)[kept], errors[kept], margin)

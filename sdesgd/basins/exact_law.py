@@ -1,7 +1,9 @@
 """The occupancies of SGD's own stationary law at finite η, with no Monte Carlo: the transfer operator on fine grids."""
 
+import dataclasses
 import math
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +17,13 @@ from sdesgd.dynamics.sgd import SGD, GaussianSGD
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, as_box
 from sdesgd.problem import Problem
-from sdesgd.stationary.density import GridDensity
+from sdesgd.results import Result
+from sdesgd.stationary.grid_density import GridDensity
 from sdesgd.stationary.transfer import TransferOperator, transfer_operator
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 # Grid spacings per standard deviation of a step, wanted and at least: the error of a gap is about 3/r⁴ of it.
 _RESOLUTION = {1: (5.0, 3.0), 2: (4.0, 2.0)}
@@ -28,7 +35,8 @@ _WIDENINGS = 6
 _GAUSSIAN_BATCHES = 16
 
 
-class ExactLaw(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class ExactLaw(Result):
     """The stationary law of a dynamics itself on a grid.
 
     Attributes:
@@ -40,6 +48,35 @@ class ExactLaw(NamedTuple):
     occupancy: Float[np.ndarray, " M"]
     points: Float[np.ndarray, "G D"]
     density: Float[np.ndarray, " G"]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """The three arrays in turn: ``occupancy, points, density = law``."""
+        return iter((self.occupancy, self.points, self.density))
+
+    @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        """Coordinates along each axis of the grid."""
+        return tuple(np.unique(column) for column in self.points.T)
+
+    def __str__(self) -> str:
+        shares = ", ".join(f"{100 * p:.2f} %" for p in self.occupancy)
+        D = self.points.shape[1]
+        grid = " × ".join(str(len(axis)) for axis in self.axes)
+        return f"Stationary law of the dynamics at this η, exact on a grid of {grid} points (D = {D})\nwells: {shares}"
+
+    def plot(self) -> "Figure":
+        """The density on its grid, with the occupancies of the wells."""
+        from sdesgd.plot import densities
+
+        return densities.exact_law(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The density over the coordinates ``theta_1``, …, and the occupancies over ``well``."""
+        import xarray as xr
+
+        axes = {f"theta_{k + 1}": axis for k, axis in enumerate(self.axes)}
+        density = self.density.reshape([len(axis) for axis in axes.values()])
+        return xr.Dataset({"density": (tuple(axes), density), "occupancy": ("well", self.occupancy)}, axes)
 
 
 def exact_occupancy(

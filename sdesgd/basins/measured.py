@@ -1,6 +1,5 @@
 """The probability that SGD sits in each basin, from runs that demonstrably mix, with a standard error."""
 
-import dataclasses
 import math
 from typing import Any
 
@@ -9,16 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float, Int, PRNGKeyArray, PyTree
-from scipy import linalg, stats
+from jaxtyping import Float, Int, PyTree
+from scipy import linalg
 
 from sdesgd import inputs
 from sdesgd.basins.tally import Tally
+from sdesgd.basins.time_shares import MeasuredOccupancy
 from sdesgd.basins.wells import Wells
 from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.errors import InputError, shown
 from sdesgd.problem import Problem
 from sdesgd.simulation.driver import simulate
+from sdesgd.types import PRNGKeyArray
 
 _MOST_STEPS = 2**31 - 1  # of the counters
 _RELAXATIONS = 3  # of burn-in, at least
@@ -37,36 +38,6 @@ class NotMixed(InputError):
     def __init__(self, reason: str, remedy: str, needs: str):
         super().__init__(f"{reason}: {remedy}")
         self.reason, self.needs = reason, needs
-
-
-@dataclasses.dataclass(frozen=True)
-class MeasuredOccupancy:
-    """Time shares of the basins, after every SGD step past the burn-in, over all replicas.
-
-    Attributes:
-        probabilities: (M,), sum 1.
-        standard_errors: (M,), the larger of the two below.
-        by_crossings: (M,), 2p(1 − p)/√K_a, K_a crossings into and out of core a: a well against all the others.
-        by_replicas: (M,), the standard deviation of the replicas' shares over √replicas; within each start's replicas.
-        crossings: (M, M), row a column b: from core a to core b.
-        steps: counted steps of one replica. replicas: how many there were.
-        disagreement_of_starts: the largest difference of a start's share from the others', in its standard errors.
-    """
-
-    probabilities: Float[np.ndarray, " M"]
-    standard_errors: Float[np.ndarray, " M"]
-    by_crossings: Float[np.ndarray, " M"]
-    by_replicas: Float[np.ndarray, " M"]
-    crossings: Int[np.ndarray, "M M"]
-    steps: int
-    replicas: int
-    disagreement_of_starts: float
-
-    def interval(self, confidence: float = 0.95) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
-        """(low, high), each (M,): p ± z·standard error, each well with its own confidence."""
-        inputs.check_number("confidence", confidence, "a number between 0 and 1", lambda x: 0 < x < 1)
-        half = stats.norm.ppf(0.5 + confidence / 2) * self.standard_errors
-        return self.probabilities - half, self.probabilities + half
 
 
 def measure_occupancy(

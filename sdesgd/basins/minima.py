@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,15 +10,30 @@ from scipy import special
 from scipy.stats import qmc
 
 from sdesgd import freshness, inputs
+from sdesgd.basins.kept_landscape import KeptLandscape, kept
 from sdesgd.basins.quenching import Quenched, check_points, in_float64, quench, values_of
-from sdesgd.basins.symmetry import LARGEST_ORDER, NoSymmetry, Symmetry
+from sdesgd.basins.result import well_name
+from sdesgd.basins.symmetry import LARGEST_ORDER, NoSymmetry, Symmetry, UnitSymmetry
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape, Potential
+from sdesgd.results import Result
+from sdesgd.results.tables import aligned, point
+from sdesgd.types import RealScalarLike
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+_OF_MINIMA = ("losses", "multiplicities", "hits")
+_FEW_STARTS = 20  # below which Good and Turing's estimate is none
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Minima:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Minima(Result):
     """Inequivalent non-degenerate minima, the deepest first.
+
+    A file of them holds no function: after ``load`` they print, plot and match points as before, and ``assign`` needs
+    the landscape, by ``dataclasses.replace(minima, landscape=V)``.
 
     Attributes:
         landscape, symmetry: what they are the minima of, and modulo what.
@@ -29,6 +44,8 @@ class Minima:
         hits: (M,), starts that came to it or to a copy.
         tolerance: points nearer than this, relative to 1 + |θ|, are one.
     """
+
+    parts: ClassVar[tuple[type, ...]] = (KeptLandscape, NoSymmetry, UnitSymmetry)
 
     landscape: Landscape
     symmetry: Symmetry
@@ -42,7 +59,44 @@ class Minima:
     def __len__(self) -> int:
         return len(self.points)
 
-    def assign(self, points: Any, *, quench_tolerance: float | int = 1e-5) -> Int[np.ndarray, " K"]:
+    def __str__(self) -> str:
+        starts, once = int(self.hits.sum()), int((self.hits == 1).sum())
+        head = f"{len(self)} minima" if len(self) > 1 else "One minimum"
+        group = "" if self.symmetry.order == 1 else f", modulo {self.symmetry.order:,} symmetries"
+        rows = [("minimum", "at", "V", "eigenvalues of H", "copies", "starts")]
+        for k, spectrum in enumerate(self.spectra):
+            curved = f"{spectrum[0]:.3g}" + (f" to {spectrum[-1]:.3g}" if len(spectrum) > 1 else "")
+            counts = str(int(self.multiplicities[k])), str(int(self.hits[k]))
+            rows.append((well_name(k), point(self.points[k]), f"{self.losses[k]:.6g}", curved, *counts))
+        new = f"Nothing says that these are all: they come from {starts} starts."
+        if starts >= _FEW_STARTS:
+            new = f"{once} found just once: one more start finds a new one with a chance of about {once / starts:.2g}."
+        title = f"{head} of {self.landscape.name}, D = {self.landscape.dimension}{group}, from {starts:,} starts"
+        return "\n".join([title, *aligned(rows), new])
+
+    def plot(self) -> "Figure":
+        """The minima on V (in more than two dimensions their spectra), their depths, and how many starts came there."""
+        from sdesgd.plot import minima
+
+        return minima.figure_of(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Points over (``minimum``, ``coordinate``), and losses, spectra, copies and hits over ``minimum``."""
+        import xarray as xr
+
+        variables: dict[str, Any] = {name: ("minimum", getattr(self, name)) for name in _OF_MINIMA}
+        variables |= {"points": (("minimum", "coordinate"), self.points)}
+        variables |= {"spectra": (("minimum", "eigenvalue"), self.spectra)}
+        about = {"landscape": self.landscape.name, "tolerance": self.tolerance, "symmetries": str(self.symmetry.order)}
+        return xr.Dataset(variables, {"minimum": [well_name(k) for k in range(len(self))]}, about)
+
+    def _as_kept(self) -> "Minima":
+        if type(self.symmetry) not in self.parts:
+            what = f"the symmetry is a {type(self.symmetry).__name__}, which no file holds"
+            raise InputError(f"{what}: save dataclasses.replace(minima, symmetry=NoSymmetry())")
+        return dataclasses.replace(self, landscape=kept(self.landscape, self.points))
+
+    def assign(self, points: Any, *, quench_tolerance: RealScalarLike = 1e-5) -> Int[np.ndarray, " K"]:
         """Whose basin, or whose copy's, each point lies in; −1: at a minimum not among these, or at none.
 
         Args:
@@ -80,7 +134,7 @@ class Minima:
                 kept.append(image)
         return np.array(kept)
 
-    def log_weights(self, temperature: float | int) -> Float[np.ndarray, " M"]:
+    def log_weights(self, temperature: RealScalarLike) -> Float[np.ndarray, " M"]:
         """log of n (2πT)^{D/2} e^{−L/T}/√det H, Laplace's ∫ e^{−V/T} over the basins of a class of n copies.
 
         Assumptions: T small against the barriers; relative error O(T).
@@ -98,7 +152,7 @@ class Minima:
         constant = self.points.shape[1] / 2 * math.log(2 * math.pi * temperature)
         return np.log(self.multiplicities) + constant - self.losses / temperature - log_determinants / 2
 
-    def laplace(self, temperature: float | int) -> Float[np.ndarray, " M"]:
+    def laplace(self, temperature: RealScalarLike) -> Float[np.ndarray, " M"]:
         """Probabilities of the classes under the Gibbs law by Laplace's method, ∝ n e^{−L/T}/√det H; they sum to 1.
 
         They ignore minima that weren't found. Arguments and errors as for ``log_weights``.
@@ -112,7 +166,7 @@ def find_minima(
     symmetry: Symmetry | None = None,
     tolerance: float = 1e-5,
     *,
-    quench_tolerance: float | int = 1e-5,
+    quench_tolerance: RealScalarLike = 1e-5,
 ) -> Minima:
     """The minima that gradient flow finds from these starts, modulo the symmetry.
 
@@ -194,7 +248,7 @@ def minima_of(potential: Potential, starts: int | None = None) -> Minima:
     return find_minima(potential, np.concatenate([named, (low + sobol * (high - low))[:starts]]))
 
 
-def check_temperature(temperature: float | int) -> None:
+def check_temperature(temperature: RealScalarLike) -> None:
     """Raises:
     InputError: T ≤ 0, or not finite.
     """

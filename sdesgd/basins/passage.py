@@ -1,6 +1,5 @@
 """How long SGD takes from one well to another: Kramers' rates, the exact mean time on a line, and measured times."""
 
-import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PyTree
 from scipy import integrate, interpolate
 
 from sdesgd import freshness, inputs
 from sdesgd.basins.jets import jets
 from sdesgd.basins.minima import check_temperature
+from sdesgd.basins.passage_times import PassageTimes
 from sdesgd.basins.quenching import check_points, in_float64
 from sdesgd.basins.saddles import Saddle, check_saddles
 from sdesgd.dynamics.protocol import AbstractDynamics
@@ -25,6 +25,7 @@ from sdesgd.landscape import Landscape
 from sdesgd.problem import Problem
 from sdesgd.simulation import simulate
 from sdesgd.stationary.quadratic import as_symmetric
+from sdesgd.types import PRNGKeyArray, RealScalarLike
 
 _POINTS = 20_001  # of the quadrature, before the start and after it
 
@@ -32,7 +33,7 @@ _POINTS = 20_001  # of the quadrature, before the start and after it
 # -- theory ------------------------------------------------------------------------------------------------
 
 
-def kramers_rate(hessian_min: Any, hessian_saddle: Any, barrier: float | int, temperature: float | int) -> float:
+def kramers_rate(hessian_min: Any, hessian_saddle: Any, barrier: RealScalarLike, temperature: RealScalarLike) -> float:
     """k = |λ_s|/(2π) √(det H/|det H_s|) e^{−ΔV/T}: escapes over one saddle per unit of SDE time, an η a step.
 
     On a line √(V″|V″_s|)/(2π) e^{−ΔV/T}. It is the rate of going to the next well; the top itself is reached twice as
@@ -71,7 +72,7 @@ def _spectrum(name: str, hessian: Any) -> Float[np.ndarray, " D"]:
 
 
 def kramers_rates(
-    landscape: Landscape, minima: Any, saddles: Sequence[Saddle], temperature: float | int
+    landscape: Landscape, minima: Any, saddles: Sequence[Saddle], temperature: RealScalarLike
 ) -> Float[np.ndarray, "M M"]:
     """(M, M), row a column b: Kramers' rate from well a to b per unit of SDE time, summed over the passes between them.
 
@@ -99,10 +100,10 @@ def kramers_rates(
 
 def mean_first_passage_time(
     landscape: Landscape | tuple[Any, Any],
-    temperature: float | int,
-    start: float | int,
-    target: float | int,
-    box: tuple[float | int, float | int] | None = None,
+    temperature: RealScalarLike,
+    start: RealScalarLike,
+    target: RealScalarLike,
+    box: tuple[RealScalarLike, RealScalarLike] | None = None,
 ) -> float:
     """τ = (1/T) ∫_start^target dy e^{V(y)/T} ∫_wall^y dz e^{−V(z)/T}, in SDE time, for dθ = −V′ dt + √(2T) dW.
 
@@ -186,24 +187,6 @@ def _on_line(value: Callable, x: Float[Array, " n"]) -> Float[Array, " n"]:
 
 
 # -- measurement -------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class PassageTimes:
-    """Steps until θ is first in the target *after a step*, passage by passage.
-
-    Attributes:
-        steps: (replicas,). censored: (replicas,), whether it was cut at max_steps.
-        mean_steps, standard_error_steps: over replicas, in steps.
-        mean, standard_error: the same in SDE time, η a step.
-    """
-
-    steps: Int[np.ndarray, " replicas"]
-    censored: Bool[np.ndarray, " replicas"]
-    mean_steps: float
-    standard_error_steps: float
-    mean: float
-    standard_error: float
 
 
 def first_passage(

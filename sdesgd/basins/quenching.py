@@ -1,7 +1,7 @@
 """Quenching: where the gradient flow from a point comes to rest, which says in whose basin the point lies."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,12 @@ from sdesgd import inputs, sizes
 from sdesgd.basins import gradient_flow
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, as_landscape
+from sdesgd.results import Result
+from sdesgd.types import RealScalarLike
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 # Every step forms the Hessian and its eigenvectors.
 _LARGEST_DIMENSION = 512
@@ -20,9 +26,11 @@ _CHUNK, _CHUNK_BYTES = 64, 2**27
 # Steps between two sortings of the points into those that have arrived and those that move on; and in all.
 _ROUND, _MOST_STEPS = 32, 5000
 
+_OF_STARTS = ("losses", "gradient_norms", "zero_modes", "converged")
 
-@dataclasses.dataclass(frozen=True)
-class Quenched:
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Quenched(Result):
     """Where the gradient flow of each point ends.
 
     Attributes:
@@ -43,6 +51,31 @@ class Quenched:
     converged: Bool[np.ndarray, " K"]
     trouble: str
 
+    def __str__(self) -> str:
+        count, rest = len(self.losses), int(self.converged.sum())
+        lines = [f"Gradient flow from {count:,} starts: {rest:,} came to rest at a minimum"]
+        if rest:
+            losses = self.losses[self.converged]
+            lines[0] += f", V from {losses.min():.6g} to {losses.max():.6g}"
+            flat = int((self.zero_modes[self.converged] > 0).sum())
+            lines += [f"{flat:,} of them have zero modes: they are not isolated"] if flat else []
+        return "\n".join([*lines, self.trouble] if self.trouble else lines)
+
+    def plot(self) -> "Figure":
+        """V where each start came to rest, sorted: a stair for each minimum."""
+        from sdesgd.plot import quenched
+
+        return quenched.figure_of(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Points over (``start``, ``coordinate``), spectra (``start``, ``eigenvalue``), the rest over ``start``."""
+        import xarray as xr
+
+        variables = {name: ("start", getattr(self, name)) for name in _OF_STARTS}
+        variables |= {"points": (("start", "coordinate"), self.points)}
+        variables |= {"spectra": (("start", "eigenvalue"), self.spectra)}
+        return xr.Dataset(variables, attrs={"trouble": self.trouble})
+
     def check(self) -> "Quenched":
         """Itself.
 
@@ -58,9 +91,9 @@ def quench(
     landscape: Landscape,
     points: Any,
     *,
-    gradient_norm: float | int = 1e-10,
-    tolerance: float | int = 1e-5,
-    max_time: float | int = 1e9,
+    gradient_norm: RealScalarLike = 1e-10,
+    tolerance: RealScalarLike = 1e-5,
+    max_time: RealScalarLike = 1e9,
 ) -> Quenched:
     """lim_{t→∞} of dθ/dt = −∇V(θ) from each point: the minimum whose basin of attraction holds it.
 

@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sdesgd import inputs
-from sdesgd.basins.saddles import Saddle
+from sdesgd.basins.passes import Saddle
 from sdesgd.errors import InputError
 from sdesgd.evidence.three_valued import Decision
 from sdesgd.results import NotEstablished, Result
+from sdesgd.results.tables import aligned, point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -152,26 +153,13 @@ class Occupancy(Result):
         return text + "."
 
     def __str__(self) -> str:
-        columns = [["well"], ["minimum"], ["SGD ± SE, %"], ["exact, %"], ["Gibbs, %"], ["Laplace, %"]]
-        for k, (point, p, error) in enumerate(zip(self.minima, self.probabilities, self.standard_errors, strict=True)):
+        rows = [("well", "minimum", "SGD ± SE, %", "exact, %", "Gibbs, %", "Laplace, %")]
+        for k, (where, p, error) in enumerate(zip(self.minima, self.probabilities, self.standard_errors, strict=True)):
             measured = f"{100 * p:.2f} ± {100 * error:.2f}" if np.isfinite(p) else "–"
             exact = "–" if self.exact is None else f"{100 * self.exact[k]:.2f}"
-            where = f"({', '.join(f'{x:.3g}' for x in point)})" if len(point) > 1 else f"{point[0]:.4g}"
-            cells = (
-                self.names[k],
-                where,
-                measured,
-                exact,
-                f"{100 * self.gibbs[k]:.2f}",
-                f"{100 * self.laplace[k]:.2f}",
-            )
-            for column, cell in zip(columns, cells, strict=True):
-                column.append(cell)
-        widths = [max(map(len, column)) for column in columns]
-        rows = [
-            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in zip(*columns, strict=True)
-        ]
-        lines = [f"Occupancy of the wells of {self.name}: {self.setting()}", *(row.rstrip() for row in rows)]
+            laws = f"{100 * self.gibbs[k]:.2f}", f"{100 * self.laplace[k]:.2f}"
+            rows.append((self.names[k], point(where), measured, exact, *laws))
+        lines = [f"Occupancy of the wells of {self.name}: {self.setting()}", *aligned(rows)]
         if self.not_established is None and len(self.minima) > 1:
             lines.append(
                 f"{self.replicas:,} replicas of {self.num_steps:,} steps after a burn-in of {self.burn_in:,}; "

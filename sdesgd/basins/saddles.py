@@ -1,6 +1,5 @@
 """Passes between minima: paths of least loss, saddles of index 1, and the barriers that decide how often SGD hops."""
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from scipy import optimize
 
 from sdesgd import inputs
 from sdesgd.basins.jets import ROUND, jets, relax, slopes_on_a_line, to_saddle
+from sdesgd.basins.passes import Path, Saddle
 from sdesgd.basins.quenching import check_points, in_float64, quench
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape, as_landscape
@@ -21,40 +21,6 @@ from sdesgd.landscape import Landscape, as_landscape
 _SEARCH_POINTS = 8001  # of the search for critical points in one dimension
 _ROUNDS = 100  # of the string, at most
 _SETTLED = 1e-6  # change of the pass within a round, relative to the range of V on the string
-
-
-@dataclasses.dataclass(frozen=True)
-class Path:
-    """A path of least loss from a to b.
-
-    Attributes:
-        points: (n, D), a first, b last. values: (n,), V there.
-        saddle: (D,), the highest pass, where ‖∇V‖ < 1e-8 and one eigenvalue of the Hessian is negative.
-        saddles: (s, D), all passes on the way, from a to b; more than one if the path leads over other minima.
-        barrier_from_a, barrier_from_b: V(saddle) − V(a), V(saddle) − V(b).
-    """
-
-    points: Float[np.ndarray, "n D"]
-    values: Float[np.ndarray, " n"]
-    saddle: Float[np.ndarray, " D"]
-    saddles: Float[np.ndarray, "s D"]
-    barrier_from_a: float
-    barrier_from_b: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Saddle:
-    """A pass that joins two minima directly: gradient flow from its two sides ends at one and at the other.
-
-    Attributes:
-        point: (D,). value: V there. wells: (a, b), a < b, rows of the minima.
-        spectrum: (D,), of the Hessian, ascending; the first is negative.
-    """
-
-    point: Float[np.ndarray, " D"]
-    value: float
-    wells: tuple[int, int]
-    spectrum: Float[np.ndarray, " D"]
 
 
 # -- one dimension -----------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from sdesgd.basins.minima import check_temperature
 from sdesgd.basins.quenching import check_points, in_float64, values_of
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape
+from sdesgd.types import RealScalarLike
 
 Action = Callable[[Float[Array, ""], Float[Array, " D"]], Float[Array, " D"]]
 
@@ -73,7 +74,7 @@ def orbit_volume(action: Action, theta: Any) -> float:
     return float(2 * math.pi * speeds.mean() / stabiliser)
 
 
-def orbit_laplace_weight(landscape: Landscape, theta: Any, action: Action, temperature: float | int) -> float:
+def orbit_laplace_weight(landscape: Landscape, theta: Any, action: Action, temperature: RealScalarLike) -> float:
     """∫ e^{−V/T} near an orbit of minima: Vol (2πT)^{(D−1)/2} e^{−L/T}/√det′H.
 
     det′H is the product of the D − 1 eigenvalues that aren't zero. ``Minima.log_weights`` has the logarithm of the same

@@ -9,12 +9,13 @@ from typing import Any
 import jax
 import jax.random as jr
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from typing_extensions import TypeAliasType
 
 from sdesgd.trajectories import Trajectories
+from sdesgd.types import PRNGKeyArray
 
 Runs = tuple[Trajectories, ...]
-Keep = Callable[[str, Callable[[], Runs]], Runs]
+Keep = TypeAliasType("Keep", Callable[[str, Callable[[], Runs]], Runs])
 
 
 class Interrupted(KeyboardInterrupt):

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import PyTree
 
 from sdesgd import evidence, inputs
 from sdesgd.dynamics.coupling import Coupled
@@ -19,6 +19,7 @@ from sdesgd.problem import Problem
 from sdesgd.results import Result
 from sdesgd.simulation.driver import simulate
 from sdesgd.trajectories.result import Trajectories
+from sdesgd.types import PRNGKeyArray
 
 if TYPE_CHECKING:
     import xarray as xr

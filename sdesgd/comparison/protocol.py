@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import PyTree
 
 from sdesgd import inputs
 from sdesgd import observables as ready
@@ -32,8 +32,8 @@ from sdesgd.problem import Problem
 from sdesgd.results import NotEstablished
 from sdesgd.simulation import simulate
 from sdesgd.trajectories import Trajectories
+from sdesgd.types import Observables, PRNGKeyArray
 
-Observables = Mapping[str, Callable[[PyTree], Any]] | Callable[[PyTree], Mapping[str, Any]]
 # Replicas of a batch; the pilot is one of each. A pair costs as many gradients as dozens of SGD's runs.
 _BATCHES = (32, 12)
 _CHECK_REPLICAS, _LARGEST_CHECK = 8, 32

@@ -2,7 +2,6 @@
 
 import io
 import math
-from collections.abc import Callable
 
 import numpy as np
 from rich import box
@@ -10,9 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sdesgd.comparison import sentences
+from sdesgd.comparison import card_table, sentences
 from sdesgd.comparison.result import Comparison, GapEstimate
-from sdesgd.comparison.validity import ValidityCard
 
 _COLOURS = {"equivalent": "green", "different": "red", "inconclusive": "yellow"}
 _FEW = 30  # replicas
@@ -134,45 +132,13 @@ def _interval(part: GapEstimate, index: int) -> str:
 
 
 def _card(result: Comparison) -> Table:
-    cards = [result.cards.get(when) for when in ("start", "end")]
-    table = Table(title="Validity card", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("quantity", "at the start", "end of 1st run", "the SDE needs"):
-        table.add_column(column)
-
-    def row(label: str, value: Callable[[ValidityCard], str], needs: str) -> None:
-        table.add_row(label, *("–" if card is None else value(card) for card in cards), needs)
-
-    row("η λ_max / (2(1+m))", lambda c: _number(c.stability, ".3g"), "≪ 1; unstable above 1")
-    row("λ_max of H", lambda c: f"{_number(c.top_eigenvalue, '.4g')} ± {c.eigenvalue_error:.0e}", "")
-    row(
-        "f tr C / (S ‖g‖²)",
-        lambda c: _number(c.noise_to_signal, ".3g") + _error(c, "noise_to_signal"),
-        "(> 1: noise dominates)",
-    )
-    for direction, words in (("gradient", "g"), ("top_hessian", "top H")):
-        for name, label in (("skewness", "skewness along"), ("excess_kurtosis", "kurtosis − 3 along")):
-            row(
-                f"{label} {words}",
-                lambda c, n=name, d=direction: _number(getattr(c, n)[d], "+.2g") + _error(c, n, d),
-                "≈ 0",
-            )
+    heads = {"start": "at the start", "end": "end of 1st run"}
+    table = card_table.table({head: result.cards.get(when) for when, head in heads.items()}, "Validity card")
     gap, halves = (_largest(result, part) for part in (result.discretisation, result.h_against_half))
     number = sum(int(np.isfinite(part.mean).sum()) for part in result.discretisation.values())
     table.add_row(f"largest predicted gap of {number}, biased upwards", *gap, "≪ the margin")
     table.add_row("SDE, h against h/2", *halves, "≪ the gap")
     return table
-
-
-def _number(value: float, form: str) -> str:
-    return format(value, form) if math.isfinite(value) else "–"
-
-
-def _error(card: ValidityCard, *names: str) -> str:
-    """± one standard error over draws of masks and groups; nothing where the number is exact."""
-    error = card.standard_errors
-    for name in names if error else ():
-        error = error[name]
-    return f" ± {error:.1g}" if error else ""
 
 
 def _largest(result: Comparison, part: dict[str, GapEstimate]) -> tuple[str, str]:

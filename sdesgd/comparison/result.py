@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from sdesgd.comparison.validity import ValidityCard
+from sdesgd.comparison.card import ValidityCard
 from sdesgd.evidence import Look, Margin, RateDifference, Verdict
 from sdesgd.evidence.movement import NotFinite
 from sdesgd.results import NotEstablished, Result
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class GapEstimate:
     """A difference of means at each time, in SGD's standard deviations at that time.
 
@@ -29,6 +29,10 @@ class GapEstimate:
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+    def __repr__(self) -> str:
+        last = f"{self.mean[-1]:+.3g} [{self.low[-1]:+.3g}, {self.high[-1]:+.3g}] SD"
+        return f"{last} at the end (pointwise 95 % interval), {len(self.mean)} times"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The validity card: the few numbers that say whether the SDE can describe SGD here."""
 
-import dataclasses
 import math
 import warnings
 from typing import Any
@@ -9,49 +8,19 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Key, PyTree
 
 from sdesgd import freshness, inputs
+from sdesgd.comparison.card import DIRECTIONS, ValidityCard
 from sdesgd.curvature.hessian import top_eigenpairs
 from sdesgd.dynamics.protocol import batch_units, check_sampling
 from sdesgd.errors import InputError, shown
 from sdesgd.gradient_noise.covariance import cumulants_of_mean, directional_derivatives, trace_and_norm
 from sdesgd.problem import Problem
+from sdesgd.types import PRNGKeyArray
 
 # Roundings of a unit's gradient: what varies by less has no shape of its own.
 _ROUNDINGS = 64
-_DIRECTIONS = ("gradient", "top_hessian")
-
-
-@dataclasses.dataclass(frozen=True)
-class ValidityCard:
-    """At one θ. All are pure numbers, but for the traces. What isn't defined there is NaN.
-
-    Attributes:
-        stability: ηλ_max/(2(1+m)): steps are stable on a quadratic below 1; the SDE needs it ≪ 1.
-        top_eigenvalue, eigenvalue_error: λ_max of H by Lanczos and its residual bound.
-        noise_to_signal: f tr C/(S‖g‖²), S in units of the sum: the covariance of a minibatch gradient, its trace,
-            against the gradient, in squares. f is that of the sampling: 0 for a batch of all examples. Infinite where
-            ‖g‖² is 0 (or its estimate over draws isn't positive) and there is noise; NaN for 0/0.
-        trace: tr C. gradient_norm_squared: ‖g‖².
-        skewness, excess_kurtosis: of the minibatch gradient along g and along the top Hessian direction; 0 for
-            Gaussian noise, which is what the SDE assumes; NaN where there is no noise: the gradients agree along the
-            direction up to rounding, or the batch is all the data.
-        draws: of masks and groups that were averaged over; 1 where the loss draws nothing.
-        standard_errors: of noise_to_signal, trace, gradient_norm_squared, skewness and excess_kurtosis, over the
-            draws (jackknife); empty where the loss draws nothing and all is exact.
-    """
-
-    stability: float
-    top_eigenvalue: float
-    eigenvalue_error: float
-    noise_to_signal: float
-    trace: float
-    gradient_norm_squared: float
-    skewness: dict[str, float]
-    excess_kurtosis: dict[str, float]
-    draws: int
-    standard_errors: dict[str, Any]
 
 
 def validity_card(
@@ -129,6 +98,10 @@ def validity_card(
         **_named(values),
         draws=len(traces),
         standard_errors=_named(errors) if problem.needs_key else {},
+        learning_rate=float(learning_rate),
+        batch_size=int(batch_size),
+        momentum=float(momentum),
+        sampling=sampling,
     )
 
 
@@ -227,6 +200,6 @@ def _named(values: np.ndarray) -> dict[str, Any]:
         "noise_to_signal": ratio,
         "trace": trace,
         "gradient_norm_squared": norm,
-        "skewness": dict(zip(_DIRECTIONS, cumulants[:2], strict=True)),
-        "excess_kurtosis": dict(zip(_DIRECTIONS, cumulants[2:], strict=True)),
+        "skewness": dict(zip(DIRECTIONS, cumulants[:2], strict=True)),
+        "excess_kurtosis": dict(zip(DIRECTIONS, cumulants[2:], strict=True)),
     }

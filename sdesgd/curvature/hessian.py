@@ -7,13 +7,16 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 from matfree import decomp
 
 from sdesgd import freshness, inputs
 from sdesgd.curvature import derivatives
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
+from sdesgd.types import PRNGKeyArray
+
+_MOST = 10  # eigenvalues that are printed
 
 
 class Eigenpairs(NamedTuple):
@@ -26,6 +29,11 @@ class Eigenpairs(NamedTuple):
     eigenvalues: Float[Array, " k"]
     eigenvectors: PyTree
     residuals: Float[Array, " k"]
+
+    def __str__(self) -> str:
+        values = [f"{x:.6g} ± {r:.0e}" for x, r in zip(self.eigenvalues[:_MOST], self.residuals[:_MOST], strict=True)]
+        more = f" (the first {_MOST} of {len(self.eigenvalues)})" if len(self.eigenvalues) > _MOST else ""
+        return f"largest eigenvalues of H with their residual bounds: {', '.join(values)}{more}"
 
 
 def hessian_product(

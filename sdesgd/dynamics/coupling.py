@@ -3,13 +3,14 @@
 from typing import Any
 
 from jax.core import Tracer
-from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from sdesgd.dynamics.protocol import AbstractDynamics, MaskedDraw, traced_schedule
 from sdesgd.dynamics.sde import SDE
 from sdesgd.dynamics.sgd import GaussianSGD
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
+from sdesgd.types import PRNGKeyArray
 
 
 class Coupled(AbstractDynamics):

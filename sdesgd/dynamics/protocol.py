@@ -6,21 +6,20 @@ One SGD step, whatever the dynamics, is θ ← θ − η Σ_i w_i ∇ℓ_i(θ) w
 import abc
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from sdesgd import freshness, inputs
 from sdesgd.errors import InputError, require_known
 from sdesgd.problem import Problem
+from sdesgd.types import LearningRate, PRNGKeyArray, Schedule
 
 SAMPLING_MODES = ("replacement", "no_replacement", "reshuffle")
-Schedule = Callable[[Any], Any]
 
 
 class State(NamedTuple):
@@ -42,7 +41,7 @@ class AbstractDynamics(eqx.Module):
     of a step can be enumerated, and two dynamics can be driven by the same draw (see ``Coupled``).
     """
 
-    learning_rate: eqx.AbstractVar[float | Array | Schedule]
+    learning_rate: eqx.AbstractVar[LearningRate]
 
     @abc.abstractmethod
     def init(self, problem: Problem, params: PyTree) -> Any:

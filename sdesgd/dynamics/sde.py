@@ -6,11 +6,11 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from sdesgd import inputs
 from sdesgd.dynamics import protocol as dyn
-from sdesgd.dynamics.protocol import AbstractDynamics, MaskedDraw, Schedule, State
+from sdesgd.dynamics.protocol import AbstractDynamics, MaskedDraw, State
 from sdesgd.dynamics.solvers import SemiImplicitHeavyBall, SmallNoiseRK3, check_solver
 from sdesgd.dynamics.terms import (
     AbstractFusedTerm,
@@ -23,6 +23,7 @@ from sdesgd.dynamics.terms import (
 )
 from sdesgd.errors import InputError, shown
 from sdesgd.problem import Problem
+from sdesgd.types import LearningRate, PRNGKeyArray
 
 _SUBSTEPS = 1024  # where the keys of substeps start, beyond those of a solver's stages
 
@@ -71,7 +72,7 @@ class SDE(AbstractDynamics):
     Source: Li, Tai & E 2017 (orders 1 and 2).
     """
 
-    learning_rate: float | Array | Schedule
+    learning_rate: LearningRate
     batch_size: int
     sampling: str
     order: int

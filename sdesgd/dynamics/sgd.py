@@ -6,12 +6,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from sdesgd import inputs
 from sdesgd.dynamics import protocol as dyn
-from sdesgd.dynamics.protocol import AbstractDynamics, MaskedDraw, Schedule, State
+from sdesgd.dynamics.protocol import AbstractDynamics, MaskedDraw, State
 from sdesgd.problem import Problem
+from sdesgd.types import LearningRate, PRNGKeyArray
 
 
 def _sample_units(key: PRNGKeyArray, num_units: int, count: int, sampling: str) -> Int[Array, " batch"]:
@@ -42,7 +43,7 @@ class SGD(AbstractDynamics):
         InputError: values out of range; at ``init``: S > N without replacement, S not a multiple of the unit.
     """
 
-    learning_rate: float | Array | Schedule
+    learning_rate: LearningRate
     batch_size: int
     sampling: str = "replacement"
     momentum: float | Array = 0.0
@@ -107,7 +108,7 @@ class GaussianSGD(AbstractDynamics):
         InputError: values out of range; reshuffling, whose steps are not independent.
     """
 
-    learning_rate: float | Array | Schedule
+    learning_rate: LearningRate
     batch_size: int
     sampling: str = "replacement"
     momentum: float | Array = 0.0
@@ -157,7 +158,7 @@ class SVAG(AbstractDynamics):
         InputError: values out of range; reshuffling, whose batches are not independent.
     """
 
-    learning_rate: float | Array | Schedule
+    learning_rate: LearningRate
     batch_size: int
     ell: int
     sampling: str = "replacement"

@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from sdesgd import sizes
 from sdesgd.curvature.derivatives import hessian_product
@@ -23,6 +23,7 @@ from sdesgd.dynamics.protocol import increment_weights
 from sdesgd.dynamics.tableau import Tableau, run
 from sdesgd.errors import InputError
 from sdesgd.problem import Problem
+from sdesgd.types import PRNGKeyArray
 
 _CONTRAST = 0  # the key of the second draw in a contrast; those of stages of drift count from 1
 

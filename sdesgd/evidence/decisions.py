@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sdesgd.errors import InputError, require_known
 from sdesgd.evidence.equivalence import Equivalence, equivalence_test, replicas_needed, replicas_to_detect
@@ -21,8 +21,9 @@ from sdesgd.evidence.movement import (
 )
 from sdesgd.evidence.multiplicity import holm, max_t
 from sdesgd.evidence.outcome import Kind, Verdict, nothing_compared, smallest_p_value
-from sdesgd.evidence.samples import Real, as_replicas, as_two_arms, check_seed, common_constant, unit_of
+from sdesgd.evidence.samples import as_replicas, as_two_arms, check_seed, common_constant, unit_of
 from sdesgd.inputs import check_positive_integer
+from sdesgd.types import ArrayLike, RealScalarLike
 
 DEFAULT_PERMUTATIONS = 999
 Diverged = tuple[ArrayLike, ArrayLike] | None
@@ -33,8 +34,8 @@ def verdict(
     reference: Mapping[str, ArrayLike],
     other: Mapping[str, ArrayLike],
     *,
-    margin: Real = ...,
-    alpha: Real = ...,
+    margin: RealScalarLike = ...,
+    alpha: RealScalarLike = ...,
     diverged: Diverged = ...,
     method: str = ...,
     permutations: int | None = ...,
@@ -45,8 +46,8 @@ def verdict(
     reference: ArrayLike,
     other: ArrayLike,
     *,
-    margin: Real = ...,
-    alpha: Real = ...,
+    margin: RealScalarLike = ...,
+    alpha: RealScalarLike = ...,
     diverged: Diverged = ...,
     method: str = ...,
     permutations: int | None = ...,
@@ -56,8 +57,8 @@ def verdict(
     reference: ArrayLike | Mapping[str, ArrayLike],
     other: ArrayLike | Mapping[str, ArrayLike],
     *,
-    margin: Real = 0.5,
-    alpha: Real = 0.05,
+    margin: RealScalarLike = 0.5,
+    alpha: RealScalarLike = 0.05,
     diverged: Diverged = None,
     method: str = "max_t",
     permutations: int | None = None,
@@ -114,8 +115,8 @@ def verdict(
 
 def _verdicts(
     given: Mapping[str, tuple[ArrayLike, ArrayLike]],
-    margin: Real,
-    alpha: Real,
+    margin: RealScalarLike,
+    alpha: RealScalarLike,
     diverged: Diverged,
     method: str,
     permutations: int | None,

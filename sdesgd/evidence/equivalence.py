@@ -4,14 +4,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.estimates import Estimate, unpaired_difference
 from sdesgd.evidence.movement import are_the_same_numbers
 from sdesgd.evidence.samples import (
-    Real,
     as_replicas,
     as_two_arms,
     check_margin,
@@ -21,9 +20,10 @@ from sdesgd.evidence.samples import (
     unit_of,
 )
 from sdesgd.inputs import check_number
+from sdesgd.types import ArrayLike, RealScalarLike
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Equivalence:
     """One TOST a time. Every field but `margin` and `alpha` has the shape of one replica.
 
@@ -43,8 +43,19 @@ class Equivalence:
     margin: float
     alpha: float
 
+    def __repr__(self) -> str:
+        low, high, centre = (np.atleast_1d(x).ravel() for x in (self.low, self.high, self.standardized))
+        worst = int(np.argmax(np.nan_to_num(np.maximum(np.abs(low), np.abs(high)), nan=np.inf)))
+        return (
+            f"equivalent within {self.margin:g} reference SD at {int(np.sum(self.passed))} of {np.size(self.passed)} "
+            f"times; furthest: {centre[worst]:+.2g} [{low[worst]:+.2g}, {high[worst]:+.2g}] SD "
+            f"({100 * (1 - 2 * self.alpha):g}% interval)"
+        )
 
-def equivalence_test(reference: ArrayLike, other: ArrayLike, *, margin: Real = 0.5, alpha: Real = 0.05) -> Equivalence:
+
+def equivalence_test(
+    reference: ArrayLike, other: ArrayLike, *, margin: RealScalarLike = 0.5, alpha: RealScalarLike = 0.05
+) -> Equivalence:
     """TOST of H0: |μ_other − μ_ref| ≥ m σ_ref for independent arms, at each time.
 
     With d = mean(other) − mean(reference) and s the reference's standard deviation, H0 is rejected when
@@ -91,7 +102,7 @@ def equivalence_test(reference: ArrayLike, other: ArrayLike, *, margin: Real = 0
 
 
 def paired_equivalence_test(
-    difference: Estimate, reference: ArrayLike, *, margin: Real = 0.5, alpha: Real = 0.05
+    difference: Estimate, reference: ArrayLike, *, margin: RealScalarLike = 0.5, alpha: RealScalarLike = 0.05
 ) -> Equivalence:
     """TOST of H0: |δ| ≥ m σ_ref for a difference δ estimated elsewhere, such as on shared increments.
 
@@ -121,7 +132,7 @@ def paired_equivalence_test(
 
 
 def in_reference_deviations(
-    difference: Estimate, reference: ArrayLike, *, confidence: Real = 0.95
+    difference: Estimate, reference: ArrayLike, *, confidence: RealScalarLike = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(d/s, low, high): a difference in standard deviations of the reference, with Fieller's interval at each time.
 
@@ -154,7 +165,13 @@ def fieller(d, var_d, s, var_s, cov_d_s, quantile) -> tuple[NDArray[np.float64],
     return low, high
 
 
-def replicas_needed(margin: Real, *, power: Real = 0.8, alpha: Real = 0.05, difference: Real = 0.0) -> int | float:
+def replicas_needed(
+    margin: RealScalarLike,
+    *,
+    power: RealScalarLike = 0.8,
+    alpha: RealScalarLike = 0.05,
+    difference: RealScalarLike = 0.0,
+) -> int | float:
     """The smallest n an arm with Φ(a(m − δ) − z) + Φ(a(m + δ) − z) − 1 ≥ power, a² = n/(2 + m²/2).
 
     z is the 1 − alpha Gaussian quantile: the power of a TOST at margin m when the true difference is δ.
@@ -187,7 +204,9 @@ def replicas_needed(margin: Real, *, power: Real = 0.8, alpha: Real = 0.05, diff
     return max(2, math.ceil((2 + margin**2 / 2) * scale**2))
 
 
-def replicas_to_detect(difference: Real, *, power: Real = 0.8, alpha: Real = 0.05) -> int | float:
+def replicas_to_detect(
+    difference: RealScalarLike, *, power: RealScalarLike = 0.8, alpha: RealScalarLike = 0.05
+) -> int | float:
     """n = 2 (z_{1−alpha/2} + z_power)²/δ² an arm for the two-sided test of a difference δ.
 
     Assumes independent arms of equal size and variance and Gaussian means; math.inf for δ = 0.
@@ -204,7 +223,7 @@ def replicas_to_detect(difference: Real, *, power: Real = 0.8, alpha: Real = 0.0
     return max(2, math.ceil(2 * (quantiles / difference) ** 2))
 
 
-def _check_difference(difference: Real) -> None:
+def _check_difference(difference: RealScalarLike) -> None:
     wanted = "the true difference in reference standard deviations"
     check_number("difference", difference, wanted, lambda x: True, finite=False)
 
@@ -252,8 +271,8 @@ def two_tests(
     upper: tuple[NDArray[np.float64], NDArray[np.float64]],
     lower: tuple[NDArray[np.float64], NDArray[np.float64]],
     degrees_of_freedom: NDArray[np.float64],
-    margin: Real,
-    alpha: Real,
+    margin: RealScalarLike,
+    alpha: RealScalarLike,
 ) -> Equivalence:
     """Both one-sided tests, each a (statistic, standard error), and what to say of the margin."""
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from sdesgd.errors import InputError
-from sdesgd.evidence.samples import Real, as_replicas, as_two_arms, check_probability, moments
+from sdesgd.evidence.samples import as_replicas, as_two_arms, check_probability, moments
+from sdesgd.types import ArrayLike, RealScalarLike
 
 FloatArray = NDArray[np.floating] | float
 CountArray = NDArray[np.integer] | np.integer | int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Estimate:
     """A Monte Carlo mean, or difference of means, with its standard error, at every time.
 
@@ -28,7 +29,14 @@ class Estimate:
     count: CountArray
     degrees_of_freedom: FloatArray
 
-    def interval(self, confidence: Real = 0.95) -> tuple[FloatArray, FloatArray]:
+    def __repr__(self) -> str:
+        means, errors, counts = (np.atleast_1d(x) for x in (self.mean, self.standard_error, self.count))
+        last = f"{means.ravel()[-1]:.5g} ± {errors.ravel()[-1]:.2g}"
+        replicas = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+        where = "" if means.size == 1 else f", the last of {means.size} numbers"
+        return f"{last} (standard error, {replicas} replicas){where}"
+
+    def interval(self, confidence: RealScalarLike = 0.95) -> tuple[FloatArray, FloatArray]:
         """mean ± t·standard_error with Student's t quantile at (1 + confidence)/2: (low, high).
 
         Assumes that the mean is nearly Gaussian. Raises InputError unless 0 < confidence < 1.
@@ -51,6 +59,14 @@ class RateDifference:
     interval_b: tuple[float, float]
     count_b: int
     p_value: float
+
+    def __str__(self) -> str:
+        arms = (
+            (self.rate_a, self.interval_a, self.count_a),
+            (self.rate_b, self.interval_b, self.count_b),
+        )
+        rates = [f"{100 * k:.3g} % of {n} [{100 * low:.3g}, {100 * high:.3g}]" for k, (low, high), n in arms]
+        return f"{rates[0]} against {rates[1]} diverged (p = {self.p_value:.2g})"
 
 
 def mean(values: ArrayLike) -> Estimate:
@@ -128,7 +144,9 @@ def difference_p_values(difference: Estimate) -> NDArray[np.float64]:
     return np.asarray(np.where(standard_error == 0, certain, p_value))
 
 
-def rate_difference(diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence: Real = 0.95) -> RateDifference:
+def rate_difference(
+    diverged_a: ArrayLike, diverged_b: ArrayLike, *, confidence: RealScalarLike = 0.95
+) -> RateDifference:
     """Diverged rates k/n of two arms, Clopper–Pearson intervals, and Fisher's exact two-sided p-value.
 
     Fisher's test holds its level at every size, at the price of some power in small arms.

@@ -1,11 +1,12 @@
 """Which replicas have diverged, and which entries are not finite for another reason: these are two things."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.estimates import RateDifference, rate_difference
 from sdesgd.evidence.movement import NotFinite
+from sdesgd.types import ArrayLike
 
 Arms = dict[str, tuple[np.ndarray, np.ndarray]]
 Lost = tuple[NDArray[np.bool_], NDArray[np.bool_]]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.decisions import DEFAULT_PERMUTATIONS, Diverged, LookLevels, checked, deal_out, judge, why_nothing
@@ -14,9 +14,10 @@ from sdesgd.evidence.margins import MarginLike, as_margins, margin_test
 from sdesgd.evidence.movement import one_path
 from sdesgd.evidence.multiplicity import TIE_TOLERANCE, WelchStatistics, relabellings
 from sdesgd.evidence.outcome import Verdict
-from sdesgd.evidence.samples import Real, check_probability, check_seed, common_constant, unit_of
+from sdesgd.evidence.samples import check_probability, check_seed, common_constant, unit_of
 from sdesgd.evidence.spending import nominal_levels, pocock_spending
 from sdesgd.inputs import check_positive_integer
+from sdesgd.types import ArrayLike, RealScalarLike
 
 _SMALLEST_LEVEL = 1e-12  # of a look at which nothing may be spent
 
@@ -73,7 +74,7 @@ class GroupSequential:
         self,
         *,
         margin: MarginLike | Mapping[str, MarginLike] = 0.5,
-        alpha: Real = 0.05,
+        alpha: RealScalarLike = 0.05,
         permutations: int = DEFAULT_PERMUTATIONS,
         seed: int = 0,
     ):
@@ -97,7 +98,7 @@ class GroupSequential:
         self,
         reference: Mapping[str, ArrayLike],
         other: Mapping[str, ArrayLike],
-        fraction: Real,
+        fraction: RealScalarLike,
         *,
         diverged: Diverged = None,
     ) -> dict[str, Verdict]:
@@ -147,7 +148,7 @@ class GroupSequential:
         self.looks.append(Look(sizes, float(fraction), level, levels.difference, tuple(fallen)))
         return dict(self.verdicts)
 
-    def _checked_growth(self, arms: Arms, fraction: Real) -> tuple[tuple[int, int], dict[str, int]]:
+    def _checked_growth(self, arms: Arms, fraction: RealScalarLike) -> tuple[tuple[int, int], dict[str, int]]:
         """The sizes of the two ensembles and the number of times of each observable, compared with the look before."""
         one, two = (len(arm) for arm in next(iter(arms.values())))
         times = {name: pair[0].shape[1] for name, pair in arms.items()}

@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
+from typing_extensions import TypeAliasType
 
 from sdesgd.errors import InputError, require_known, shown
 from sdesgd.evidence.equivalence import Equivalence, equivalence_test, fieller, two_tests
 from sdesgd.evidence.estimates import unpaired_difference
-from sdesgd.evidence.samples import Real, as_replicas, check_probability, moments
+from sdesgd.evidence.samples import as_replicas, check_probability, moments
 from sdesgd.inputs import check_number
+from sdesgd.types import ArrayLike, RealScalarLike
 
 Unit = Literal["deviation", "absolute", "progress"]
 UNITS: tuple[Unit, ...] = ("deviation", "absolute", "progress")
@@ -32,7 +34,7 @@ class Margin:
         InputError: a size that isn't positive, an unknown unit.
     """
 
-    size: Real
+    size: RealScalarLike
     unit: Unit = "deviation"
 
     def __post_init__(self):
@@ -44,7 +46,7 @@ class Margin:
         return f"{self.size:g} {names[self.unit]}"
 
 
-MarginLike = Real | Margin
+MarginLike = TypeAliasType("MarginLike", RealScalarLike | Margin)
 
 
 def as_margins(margin: Any, names: Mapping[str, Any]) -> dict[str, Margin]:
@@ -70,7 +72,7 @@ def as_margin(margin: Any) -> Margin:
     return margin if isinstance(margin, Margin) else Margin(margin)
 
 
-def margin_test(reference: ArrayLike, other: ArrayLike, *, margin: Margin, alpha: Real) -> Equivalence:
+def margin_test(reference: ArrayLike, other: ArrayLike, *, margin: Margin, alpha: RealScalarLike) -> Equivalence:
     """A TOST at each time, at a margin in any unit.
 
     In standard deviations of the reference it is ``equivalence_test``. Otherwise the margin M is a number for each

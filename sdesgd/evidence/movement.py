@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special
 
 from sdesgd.evidence.samples import as_two_arms, extremes, resolution, still, within_rounding
+from sdesgd.types import ArrayLike
 
 # Below this chance equal rows are one run; from this number of rows on, all different, in any order.
 _CHANCE, _MANY = 1e-6, 8

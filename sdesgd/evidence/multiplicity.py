@@ -1,11 +1,12 @@
 """P-values corrected for looking at many times and observables at once: Holm and max-|t|."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.samples import as_two_arms, check_seed, common_constant, unit_of
 from sdesgd.inputs import as_float64, check_positive_integer
+from sdesgd.types import ArrayLike
 
 # Permuted statistics are formed this many at a time, to bound the memory.
 PERMUTATIONS_AT_ONCE = 128

@@ -14,7 +14,7 @@ from sdesgd.evidence.movement import NO_NOISE, NOTHING_MOVED, SAME_NUMBERS, NotF
 Kind = Literal["equivalent", "different", "inconclusive"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Verdict:
     """What the replicas say about one observable at all times; `sentence()` says it in words.
 
@@ -54,6 +54,9 @@ class Verdict:
     one_path: str | None = None
     difference_level: float | None = None
     divergence_level: float | None = None
+
+    def __repr__(self) -> str:
+        return self.sentence()
 
     def sentence(self) -> str:
         """The verdict, the numbers behind it and what it conditions on, in one sentence."""

@@ -5,13 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sdesgd.errors import InputError
 from sdesgd.inputs import as_float64, check_number
-
-# A whole number is a number too; runtime type checkers do not take an int for a float.
-Real = float | int
+from sdesgd.types import ArrayLike, RealScalarLike
 
 # Equal numbers computed by two differently compiled programs may differ in their last few bits.
 ROUNDING_UNITS = 16
@@ -55,12 +53,12 @@ def as_two_arms(
     return replicas_a, replicas_b
 
 
-def check_probability(value: Real, name: str) -> None:
+def check_probability(value: RealScalarLike, name: str) -> None:
     """Refuse a level, power or confidence outside the open interval (0, 1)."""
     check_number(name, value, "a number strictly between 0 and 1", lambda x: 0 < x < 1)
 
 
-def check_margin(margin: Real) -> None:
+def check_margin(margin: RealScalarLike) -> None:
     """Refuse a margin that is not a positive number of standard deviations."""
     check_number("margin", margin, "a positive number of reference standard deviations", lambda x: x > 0)
 

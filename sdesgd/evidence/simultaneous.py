@@ -3,21 +3,22 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import special
 
-from sdesgd.evidence.samples import Real, as_two_arms, check_seed, moments, still, unit_of
+from sdesgd.evidence.samples import as_two_arms, check_seed, moments, still, unit_of
 from sdesgd.evidence.spending import nominal_levels, pocock_spending
 from sdesgd.inputs import check_positive_integer
+from sdesgd.types import ArrayLike, RealScalarLike
 
 
 def simultaneous_level(
     reference: ArrayLike,
     other: ArrayLike,
-    fractions: Sequence[Real] = (1.0,),
+    fractions: Sequence[RealScalarLike] = (1.0,),
     *,
-    alpha: Real = 0.05,
-    spending: Callable[[Real, Real], float] = pocock_spending,
+    alpha: RealScalarLike = 0.05,
+    spending: Callable[[RealScalarLike, RealScalarLike], float] = pocock_spending,
     standardized: bool = True,
     draws: int = 100_000,
     seed: int = 0,

@@ -1,14 +1,21 @@
 """At which power of the step size does an error vanish? A log–log fit that reports its interval."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from sdesgd.errors import InputError, shown
-from sdesgd.evidence.samples import Real, check_probability
+from sdesgd.evidence.samples import check_probability
 from sdesgd.inputs import as_float64
+from sdesgd.results import Result
+from sdesgd.types import ArrayLike, RealScalarLike
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 # Below this many standard errors an error is noise, and so is its logarithm.
 SIGNIFICANT = 2.0
@@ -16,13 +23,14 @@ SIGNIFICANT = 2.0
 MISFIT_LEVEL = 0.05
 
 
-@dataclass(frozen=True, eq=False)
-class OrderFit:
+@dataclass(frozen=True, eq=False, repr=False)
+class OrderFit(Result):
     """log|error| = log(constant) + order·log(h) (+ correction·h), with intervals.
 
     (`low`, `high`) is the interval of `order` at the `confidence` asked for. With standard errors given,
     `chi2` has `degrees_of_freedom`, and `inflated` says that misfit widened the interval; `residual_sd`
-    is in units of log|error|, and of the standard errors when those were given.
+    is in units of log|error|, and of the standard errors when those were given. `step_sizes`, `errors` and
+    `standard_errors` are the points that were fitted.
     """
 
     order: float
@@ -38,6 +46,43 @@ class OrderFit:
     confidence: float
     covariance: NDArray[np.floating]
     quantile: float
+    step_sizes: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    standard_errors: NDArray[np.float64] | None
+
+    def __str__(self) -> str:
+        text = (
+            f"|error| ∝ h^p with p = {self.order:.3f}, {100 * self.confidence:g}% interval {self.low:.3f} to "
+            f"{self.high:.3f}, from {self.count} step sizes h"
+        )
+        if self.correction is not None:
+            text += f", with a next term exp({self.correction:.3g} h)"
+        if self.inflated:
+            text += "\nthe line does not fit within the standard errors given, which widened the interval"
+        return text
+
+    def plot(self) -> "Figure":
+        """|error| against h on log axes, with the fitted line and its band."""
+        from sdesgd.plot import order_fit
+
+        return order_fit.figure_of(self)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The points and the fit over ``step_size``, the order as attributes."""
+        import xarray as xr
+
+        order = np.argsort(self.step_sizes)
+        fitted, low, high = self.band(self.step_sizes[order])
+        unknown = np.full(self.count, np.nan)
+        errors = unknown if self.standard_errors is None else self.standard_errors
+        columns = {"errors": self.errors[order], "standard_errors": errors[order], "fitted": fitted}
+        columns |= {"fitted_low": low, "fitted_high": high}
+        names = ("order", "low", "high", "constant", "confidence", "degrees_of_freedom")
+        return xr.Dataset(
+            {name: ("step_size", values) for name, values in columns.items()},
+            {"step_size": self.step_sizes[order]},
+            {name: getattr(self, name) for name in names},
+        )
 
     def band(self, step_sizes: ArrayLike) -> tuple[NDArray[np.float64], ...]:
         """The fitted |error| at positive step sizes and its pointwise interval: (fitted, low, high)."""
@@ -59,7 +104,7 @@ def order_fit(
     standard_errors: ArrayLike | None = None,
     *,
     correction: bool = False,
-    confidence: Real = 0.95,
+    confidence: RealScalarLike = 0.95,
 ) -> OrderFit:
     """Least squares of log|e| = log c + p log h (+ b h, with `correction`), and an interval for p.
 
@@ -116,6 +161,9 @@ def order_fit(
         confidence=float(confidence),
         covariance=covariance,
         quantile=quantile,
+        step_sizes=steps,
+        errors=values,
+        standard_errors=None if standard_errors is None else _vector(standard_errors, "standard_errors"),
     )
 
 

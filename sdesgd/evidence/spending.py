@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from sdesgd.errors import InputError
-from sdesgd.evidence.samples import Real, check_probability
+from sdesgd.evidence.samples import check_probability
+from sdesgd.types import RealScalarLike
 
 # Points of the density of the statistic between two looks; Simpson's rule then gives levels to six digits.
 _POINTS, _REACH = 801, 8.0
 
 
-def pocock_spending(alpha: Real, fraction: Real) -> float:
+def pocock_spending(alpha: RealScalarLike, fraction: RealScalarLike) -> float:
     """α(t) = α ln(1 + (e − 1) t), which spends about evenly, so that what is clear is decided at an early look.
 
     Args:
@@ -27,11 +28,11 @@ def pocock_spending(alpha: Real, fraction: Real) -> float:
 
 
 def nominal_levels(
-    fractions: Sequence[Real],
+    fractions: Sequence[RealScalarLike],
     *,
-    alpha: Real = 0.05,
+    alpha: RealScalarLike = 0.05,
     sides: int = 1,
-    spending: Callable[[Real, Real], float] = pocock_spending,
+    spending: Callable[[RealScalarLike, RealScalarLike], float] = pocock_spending,
 ) -> NDArray[np.float64]:
     """The level at which to test at each look, so that the looks together reject a true hypothesis with probability α.
 

@@ -11,9 +11,10 @@ from sdesgd.errors import InputError
 from sdesgd.evidence.outcome import Kind
 from sdesgd.evidence.samples import check_probability
 from sdesgd.inputs import as_float64, check_number
+from sdesgd.types import RealScalarLike
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Decision:
     """What intervals say of differences and a margin.
 
@@ -33,13 +34,19 @@ class Decision:
     margin: float
     worst: int
 
+    def __repr__(self) -> str:
+        k = self.worst
+        interval = f"{self.difference[k]:+.4g} [{self.low[k]:+.4g}, {self.high[k]:+.4g}]"
+        which = "" if len(self.difference) == 1 else f" (number {k} of {len(self.difference)}, the clearest)"
+        return f"{self.kind} at a margin of {self.margin:g}: {interval}{which}"
+
 
 def decide(
     low: Any,
     high: Any,
-    margin: float | int,
+    margin: RealScalarLike,
     *,
-    expected: float | int = 0.0,
+    expected: RealScalarLike = 0.0,
     wide: tuple[Any, Any] | None = None,
     beyond_margin: bool = False,
 ) -> Kind:
@@ -71,7 +78,9 @@ def decide(
     return "different" if ((upper < below) | (lower > above)).any() else "inconclusive"
 
 
-def decide_differences(difference: Any, standard_error: Any, margin: float | int, *, alpha: float = 0.05) -> Decision:
+def decide_differences(
+    difference: Any, standard_error: Any, margin: RealScalarLike, *, alpha: float = 0.05
+) -> Decision:
     """The decision on differences with nearly Gaussian errors, all of them together.
 
     Intervals are at 1 − ``alpha`` for each; a claim of a difference is by intervals at 1 − ``alpha``/M (Bonferroni).

@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.spatial import distance
 
 from sdesgd.errors import InputError
 from sdesgd.evidence.multiplicity import TIE_TOLERANCE, relabellings
 from sdesgd.evidence.samples import as_two_arms, common_constant, unit_of
+from sdesgd.types import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class EnergyTest:
 
     statistic: float
     p_value: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.p_value):
+            return "all points are one: nothing was tested"
+        return f"energy distance {self.statistic:.4g}, p = {self.p_value:.2g}"
 
 
 def energy_test(

@@ -8,13 +8,15 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from sdesgd.curvature import derivatives
 from sdesgd.dynamics.protocol import batch_units, check_learning_rate, check_momentum, check_sampling
 from sdesgd.errors import InputError
 from sdesgd.inputs import check_positive_integer
 from sdesgd.problem import Problem
+from sdesgd.results.tables import aligned
+from sdesgd.types import PRNGKeyArray
 
 # Per-unit gradients held at once: a block of them costs about one backward pass of as many examples.
 _BLOCK = 16
@@ -91,6 +93,12 @@ class Cumulants(NamedTuple):
     variance: Float[Array, " directions"]
     skewness: Float[Array, " directions"]
     excess_kurtosis: Float[Array, " directions"]
+
+    def __str__(self) -> str:
+        rows = [("direction", "variance", "skewness", "kurtosis − 3")]
+        for k, numbers in enumerate(zip(*self, strict=True)):
+            rows.append((str(k), f"{numbers[0]:.4g}", f"{numbers[1]:+.3g}", f"{numbers[2]:+.3g}"))
+        return "\n".join(aligned(rows))
 
 
 def minibatch_cumulants(

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import PRNGKeyArray
 
 from sdesgd.errors import InputError, shown
 from sdesgd.inputs.arrays import is_key
+from sdesgd.types import PRNGKeyArray
 
 # Steps are counted in int32 on the device.
 MOST_STEPS = 2**31 - 1

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jax import lax
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key
 
 from sdesgd.errors import InputError
 from sdesgd.nets import convolution
+from sdesgd.types import PRNGKeyArray
 
 # Added to the variance (PyTorch's default; Keskar et al. give none).
 EPSILON = 1e-5

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from sdesgd.errors import InputError, require_known
 from sdesgd.freshness import guarded
@@ -31,6 +31,7 @@ from sdesgd.nets.layers import (
     batch_moments,
 )
 from sdesgd.problem import Problem
+from sdesgd.types import PRNGKeyArray
 
 NORMALIZATIONS = ("batch", "group", "none")
 READINGS = ("paper", "released")

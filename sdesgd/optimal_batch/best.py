@@ -11,7 +11,7 @@ from sdesgd.optimal_batch.policy import LARGEST_DIVERGED_SHARE
 from sdesgd.optimal_batch.table import AccuracyTable, Series
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class BestSampled:
     """The best sampled batch size of one series.
 
@@ -38,6 +38,11 @@ class BestSampled:
     counts: Int[np.ndarray, " c"]
     sampled: Int[np.ndarray, " b"]
     diverged_share: Float[np.ndarray, " b"]
+
+    def __repr__(self) -> str:
+        error = f" ± {self.standard_error:.1g}" if math.isfinite(self.standard_error) else ""
+        bound = f", a bound ({self.censored})" if self.censored else f", between {self.low:g} and {self.high:g}"
+        return f"{self.series.name}: best B = {self.batch_size}{bound}; accuracy {self.accuracy:.4g}{error}"
 
 
 def best_sampled(table: AccuracyTable) -> tuple[BestSampled, ...]:

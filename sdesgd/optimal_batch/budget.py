@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from sdesgd.types import RealScalarLike
+
 FEWEST_STEPS, MOST_STEPS = 500, 20_000
 PILOT_SIZES = (4, 64)
 # Seconds that don't go into steps: the fit, and the compilations of a batch size in each process.
@@ -26,7 +28,7 @@ def seconds_needed(steps: int, seconds: Sequence[float], sizes: Sequence[int], p
     return of_steps + _COMPILE_SECONDS * len(set(sizes)) + _FIT_SECONDS
 
 
-def steps_that_fit(time_limit: float | int, seconds: Sequence[float], sizes: Sequence[int], processes: int) -> int:
+def steps_that_fit(time_limit: RealScalarLike, seconds: Sequence[float], sizes: Sequence[int], processes: int) -> int:
     """Steps of each run so that ``seconds_needed`` is the limit, in whole hundreds; 0 where none fit.
 
     Args:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 from scipy.special import logsumexp
 
 from sdesgd.errors import InputError, shown
@@ -19,6 +19,7 @@ from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.sampling import sample_posterior
 from sdesgd.optimal_batch.table import COLUMNS, AccuracyTable
 from sdesgd.results import Result
+from sdesgd.types import PRNGKeyArray
 
 if TYPE_CHECKING:
     import xarray as xr

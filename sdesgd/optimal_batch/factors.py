@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sdesgd.errors import require_known
+from sdesgd.types import RealScalarLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Factor:
         """What the power is of, in symbols."""
         return self.label.split()[-1]
 
-    def log(self, value: float | int) -> float:
+    def log(self, value: RealScalarLike) -> float:
         """log of the transform, exact for m near 0."""
         return -math.log1p(-value) if self.symbol == "m" else math.log(value)
 

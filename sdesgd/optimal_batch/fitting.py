@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import PRNGKeyArray
 
 from sdesgd.errors import InputError, require_known, shown
 from sdesgd.inputs import as_key, check_positive_integer
@@ -11,6 +10,7 @@ from sdesgd.optimal_batch.cells import LAWS, make_cells
 from sdesgd.optimal_batch.posterior import Posterior
 from sdesgd.optimal_batch.sampling import ACCEPTANCES, sample_posterior
 from sdesgd.optimal_batch.table import AccuracyTable
+from sdesgd.types import PRNGKeyArray
 
 
 def fit(

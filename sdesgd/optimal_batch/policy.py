@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from sdesgd.errors import InputError
 from sdesgd.optimal_batch.table import COLUMNS, AccuracyTable, Series
+from sdesgd.types import RealScalarLike
 
 # A batch size at which more runs than this diverged is no candidate for the best, and no cell of the fit.
 LARGEST_DIVERGED_SHARE = 0.5
@@ -19,7 +20,7 @@ def guessing_loss(num_classes: int) -> float:
 
 
 def no_better_than_guessing(
-    train_loss: Float[np.ndarray, " runs"], loss_of_guessing: float | int
+    train_loss: Float[np.ndarray, " runs"], loss_of_guessing: RealScalarLike
 ) -> Bool[np.ndarray, " runs"]:
     """Whether a run ended with at least the train loss of a guess; such a run counts as diverged.
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 from scipy.stats import norm
+from typing_extensions import TypeAliasType
 
 from sdesgd.errors import InputError, require_known, shown
 from sdesgd.evidence.samples import check_probability
@@ -21,6 +21,7 @@ from sdesgd.optimal_batch.report import posterior_dataset, posterior_report
 from sdesgd.optimal_batch.sampling import ACCEPTANCES
 from sdesgd.optimal_batch.table import AccuracyTable, Series
 from sdesgd.results import Result
+from sdesgd.types import ArrayLike, RealScalarLike
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,6 +37,9 @@ _SOURCES = {
     "unevenness": ("log_unevenness", 0, True), "misfit": ("log_misfit", 0, True),
     "tails": ("log_tails", 0, True),
 }  # fmt: skip
+
+# A series of the table: itself, its (η, N, m), or its place.
+SeriesLike = TypeAliasType("SeriesLike", Series | tuple | int)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -136,7 +140,7 @@ class Posterior(Result):
         if trouble := self.trouble():
             raise InputError(trouble)
 
-    def interval(self, name: str, level: float | int = 0.9) -> tuple[float, float]:
+    def interval(self, name: str, level: RealScalarLike = 0.9) -> tuple[float, float]:
         """The central interval of a quantity that holds the share ``level`` of the posterior.
 
         Raises:
@@ -148,7 +152,7 @@ class Posterior(Result):
         """The posterior median of a quantity."""
         return quantiles(self._quantity(name), 0.5)[0]
 
-    def prior_interval(self, name: str, level: float | int = 0.9) -> tuple[float, float]:
+    def prior_interval(self, name: str, level: RealScalarLike = 0.9) -> tuple[float, float]:
         """The same interval before the data."""
         self._quantity(name)
         check_probability(level, "level")
@@ -159,7 +163,7 @@ class Posterior(Result):
         low, high = map(math.exp, ends) if is_log else ends
         return low, high
 
-    def peak(self, series: Series | tuple | int, level: float | int = 0.9) -> Peak:
+    def peak(self, series: SeriesLike, level: RealScalarLike = 0.9) -> Peak:
         """B_opt of a series of the table, and whether the grid holds it.
 
         Args:
@@ -170,7 +174,7 @@ class Posterior(Result):
         sampled = np.exp(self.cells.log_batch[index][self.cells.count[index] > 0])
         return prediction.peak(self.batch_opt[..., index], sampled, level)
 
-    def curve(self, series: Series | tuple | int, batch_sizes: ArrayLike, level: float | int = 0.9) -> CurveBand:
+    def curve(self, series: SeriesLike, batch_sizes: ArrayLike, level: RealScalarLike = 0.9) -> CurveBand:
         """Accuracy against B: bands of the mean curve, and of one more run that doesn't diverge.
 
         Args:
@@ -185,10 +189,10 @@ class Posterior(Result):
         name: str,
         values: ArrayLike,
         *,
-        learning_rate: float | int | None = None,
-        num_examples: float | int | None = None,
-        momentum: float | int | None = None,
-        level: float | int = 0.9,
+        learning_rate: RealScalarLike | None = None,
+        num_examples: RealScalarLike | None = None,
+        momentum: RealScalarLike | None = None,
+        level: RealScalarLike = 0.9,
     ) -> Band:
         """The law's B_opt against one factor, the others fixed: without the scatter τ between series.
 
@@ -211,10 +215,10 @@ class Posterior(Result):
 
     def recommend(
         self,
-        learning_rate: float | int,
-        num_examples: float | int,
-        momentum: float | int,
-        level: float | int = 0.9,
+        learning_rate: RealScalarLike,
+        num_examples: RealScalarLike,
+        momentum: RealScalarLike,
+        level: RealScalarLike = 0.9,
     ) -> Recommendation:
         """B_opt of a series that wasn't run, the scatter τ between series included; held between 1 and N."""
         check_probability(level, "level")
@@ -224,10 +228,10 @@ class Posterior(Result):
 
     def recommend_rate(
         self,
-        batch_size: float | int,
-        num_examples: float | int,
-        momentum: float | int,
-        level: float | int = 0.9,
+        batch_size: RealScalarLike,
+        num_examples: RealScalarLike,
+        momentum: RealScalarLike,
+        level: RealScalarLike = 0.9,
     ) -> Recommendation:
         """The η at which a batch size is the best: where the median of ``recommend`` is B; low and high enclose the η's
         whose interval holds B (Fieller's inversion), 0 or ∞ where they never leave it.
@@ -240,7 +244,7 @@ class Posterior(Result):
             raise InputError("learning_rate has one value in the table: sweep several to learn how B_opt depends on it")
         return prediction.recommend_rate(self.draws, self.cells, self.table, batch_size, num_examples, momentum, level)
 
-    def index(self, series: Series | tuple | int) -> int:
+    def index(self, series: SeriesLike) -> int:
         """The place of a series in ``table.series``."""
         known = self.table.series
         if isinstance(series, (int, np.integer)):

@@ -18,6 +18,7 @@ from sdesgd.optimal_batch.cells import Cells, of_series
 from sdesgd.optimal_batch.factors import FACTORS
 from sdesgd.optimal_batch.model import CellLaw, Draw, cell_law, flat_noise, series_parameters
 from sdesgd.optimal_batch.table import AccuracyTable
+from sdesgd.types import RealScalarLike
 
 Draws = dict[str, Float[np.ndarray, "chains n _"]]
 # A peak with more posterior than this beyond the grid is a bound.
@@ -42,8 +43,12 @@ class Peak:
     above: float
     censored: str
 
+    def __str__(self) -> str:
+        bound = {"": "", "low": ", a bound from above", "high": ", a bound from below", "both": ", open at both ends"}
+        return f"B_opt = {self.median:.3g} [{self.low:.3g}, {self.high:.3g}]{bound[self.censored]}"
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Band:
     """Posterior median and interval of B_opt at each value of a factor."""
 
@@ -52,8 +57,12 @@ class Band:
     low: Float[np.ndarray, " v"]
     high: Float[np.ndarray, " v"]
 
+    def __repr__(self) -> str:
+        ends = [f"{self.median[k]:.3g} [{self.low[k]:.3g}, {self.high[k]:.3g}]" for k in (0, -1)]
+        return f"B_opt from {ends[0]} at {self.values[0]:g} to {ends[1]} at {self.values[-1]:g}"
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class CurveBand:
     """Accuracy against B: median and interval of the mean curve, and interval of one more run in a new cell."""
 
@@ -63,6 +72,11 @@ class CurveBand:
     high: Float[np.ndarray, " b"]
     run_low: Float[np.ndarray, " b"]
     run_high: Float[np.ndarray, " b"]
+
+    def __repr__(self) -> str:
+        k = int(np.argmax(self.median))
+        best = f"{self.median[k]:.4g} [{self.low[k]:.4g}, {self.high[k]:.4g}]"
+        return f"accuracy at {len(self.batch_sizes)} batch sizes, the highest {best} at B = {self.batch_sizes[k]:g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +89,12 @@ class Recommendation:
     level: float
     extrapolation: str
 
+    def __str__(self) -> str:
+        text = f"{self.median:.3g} ({self.level:.0%} interval {self.low:.3g} to {self.high:.3g})"
+        return text + (f"; {self.extrapolation}" if self.extrapolation else "")
 
-def quantiles(values: np.ndarray, level: float | int) -> tuple[float, float, float]:
+
+def quantiles(values: np.ndarray, level: RealScalarLike) -> tuple[float, float, float]:
     """Median, low and high end of the central interval."""
     check_probability(level, "level")
     middle, low, high = np.quantile(values, [0.5, 0.5 - level / 2, 0.5 + level / 2])
@@ -127,7 +145,7 @@ def factors_of(learning_rate: Any, num_examples: Any, momentum: Any) -> Float[np
     return np.stack([np.log(eta), np.log(examples), -np.log1p(-m)], axis=1)
 
 
-def peak(batch_opt: np.ndarray, sampled: np.ndarray, level: float | int) -> Peak:
+def peak(batch_opt: np.ndarray, sampled: np.ndarray, level: RealScalarLike) -> Peak:
     """The posterior of one series' B_opt against the batch sizes that it was sampled at."""
     middle, low, high = quantiles(batch_opt, level)
     below = float(np.mean(batch_opt < sampled.min())) if sampled.size else 1.0
@@ -138,7 +156,7 @@ def peak(batch_opt: np.ndarray, sampled: np.ndarray, level: float | int) -> Peak
     return Peak(middle, low, high, below, above, {(1, 1): "both", (1, 0): "low", (0, 1): "high"}.get(out, ""))
 
 
-def band(values: np.ndarray, location: Float[np.ndarray, "draws v"], level: float | int) -> Band:
+def band(values: np.ndarray, location: Float[np.ndarray, "draws v"], level: RealScalarLike) -> Band:
     """Quantiles over draws of exp(location)."""
     middle, low, high = np.exp(np.quantile(location, [0.5, 0.5 - level / 2, 0.5 + level / 2], axis=0))
     return Band(values, middle, low, high)
@@ -161,7 +179,7 @@ def _cell_laws(draw: Draw, cells: Cells) -> tuple[Array, Array, CellLaw]:
     return u, level[:, None] - law.below, law
 
 
-def curve(draws: Draws, cells: Cells, index: int, batch: Float[np.ndarray, " b"], level: float | int) -> CurveBand:
+def curve(draws: Draws, cells: Cells, index: int, batch: Float[np.ndarray, " b"], level: RealScalarLike) -> CurveBand:
     """Bands of accuracy of series ``index``."""
     there = of_series(cells, index)._replace(log_batch=np.log(batch)[None], floor=np.zeros((1, len(batch))))
     own = {name: draws[name][..., [index]] for name in ("scatter", "curvature_of_series", "level_of_series")}
@@ -178,7 +196,7 @@ def curve(draws: Draws, cells: Cells, index: int, batch: Float[np.ndarray, " b"]
 
 
 def recommend_batch(
-    draws: Draws, cells: Cells, table: AccuracyTable, eta: Any, examples: Any, momentum: Any, level: float | int
+    draws: Draws, cells: Cells, table: AccuracyTable, eta: Any, examples: Any, momentum: Any, level: RealScalarLike
 ) -> Recommendation:
     """Quantiles of log B_opt + τ z of a new series, held in [1, N]."""
     _check_scalars(learning_rate=eta, num_examples=examples, momentum=momentum)
@@ -196,7 +214,7 @@ def recommend_batch(
 
 
 def recommend_rate(
-    draws: Draws, cells: Cells, table: AccuracyTable, batch: Any, examples: Any, momentum: Any, level: float | int
+    draws: Draws, cells: Cells, table: AccuracyTable, batch: Any, examples: Any, momentum: Any, level: RealScalarLike
 ) -> Recommendation:
     """The η whose new series has B_opt = B in the median, and those whose interval holds B."""
     _check_scalars(batch_size=batch, num_examples=examples, momentum=momentum)

@@ -13,15 +13,16 @@ import numpy as np
 from sdesgd import files
 from sdesgd.errors import InputError, one_line, require_known, shown
 from sdesgd.optimal_batch.table import ACCEPTED, SETTING, WHOLE, AccuracyTable, checked_num_test, repeated
+from sdesgd.types import PathLike, RealScalarLike
 
 _MOST_BYTES = 2**28
 _YES, _NO = ("true", "yes", "t", "y", "1", "1.0"), ("false", "no", "f", "n", "0", "0.0")
 _MISSING = ("", "nan", "na", "n/a", "none", "null", "<na>")
-Column = str | float | int | None
+Column = str | RealScalarLike | None
 
 
 def read_csv(
-    path: str | os.PathLike,
+    path: PathLike,
     *,
     learning_rate: Column = "learning_rate",
     num_examples: Column = "num_examples",

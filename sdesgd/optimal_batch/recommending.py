@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jaxtyping import PRNGKeyArray
-
 from sdesgd.dynamics.protocol import check_learning_rate, check_momentum
 from sdesgd.errors import InputError
 from sdesgd.inputs import as_key, check_number, check_positive_integer
@@ -22,6 +20,7 @@ from sdesgd.optimal_batch.report import short
 from sdesgd.optimal_batch.table import AccuracyTable
 from sdesgd.problem import Problem
 from sdesgd.results import NotEstablished, Result
+from sdesgd.types import PathLike, PRNGKeyArray, RealScalarLike
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -92,17 +91,17 @@ def recommend(
     num_examples: int,
     learning_rate: float | None = None,
     batch_size: int | None = None,
-    momentum: float | int = 0.0,
+    momentum: RealScalarLike = 0.0,
     batch_sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256),
     learning_rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3),
     num_steps: int | None = None,
-    minutes: float | int = 4.0,
+    minutes: RealScalarLike = 4.0,
     seeds: int = 5,
-    loss_of_guessing: float | int | None = None,
+    loss_of_guessing: RealScalarLike | None = None,
     num_test: int | None = None,
-    folder: str | os.PathLike | None = None,
+    folder: PathLike | None = None,
     workers: int = 0,
-    level: float | int = 0.9,
+    level: RealScalarLike = 0.9,
     key: PRNGKeyArray,
     samples: int = 1000,
     warmup: int = 500,
@@ -169,11 +168,11 @@ def recommend(
 
 def answer_of(
     posterior: Posterior,
-    learning_rate: float | int | None,
+    learning_rate: RealScalarLike | None,
     batch_size: int | None,
     num_examples: int,
-    momentum: float | int,
-    level: float | int = 0.9,
+    momentum: RealScalarLike,
+    level: RealScalarLike = 0.9,
 ) -> Recommendation | NotEstablished:
     """B for the η that was run, or η for a B; or why a posterior doesn't say.
 

@@ -12,6 +12,7 @@ from sdesgd.optimal_batch.best import best_sampled
 from sdesgd.optimal_batch.factors import FACTORS, Factor
 from sdesgd.optimal_batch.prediction import CurveBand, Peak
 from sdesgd.optimal_batch.table import AccuracyTable
+from sdesgd.types import RealScalarLike
 
 if TYPE_CHECKING:
     from sdesgd.optimal_batch.posterior import Posterior
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _POINTS = 60  # of a curve
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class SeriesSummary:
     """One series, as a figure or a report shows it.
 
@@ -52,6 +53,14 @@ class SeriesSummary:
     censored: str
     peak: Peak | None = None
     curve: CurveBand | None = None
+
+    def __repr__(self) -> str:
+        at = int(np.flatnonzero(self.batch_sizes == self.best)[0])
+        peak = "" if self.peak is None else f"; {self.peak}"
+        bound = f", a bound ({self.censored})" if self.censored else ""
+        return (
+            f"{self.name}: best of {len(self.batch_sizes)} B = {self.best}{bound}, accuracy {self.mean[at]:.4g}{peak}"
+        )
 
     @property
     def name(self) -> str:
@@ -89,7 +98,7 @@ def summaries(table: AccuracyTable) -> tuple[SeriesSummary, ...]:
     return tuple(found)
 
 
-def fitted_summaries(posterior: "Posterior", level: float | int = 0.9) -> tuple[SeriesSummary, ...]:
+def fitted_summaries(posterior: "Posterior", level: RealScalarLike = 0.9) -> tuple[SeriesSummary, ...]:
     """What a posterior says of the series of its table.
 
     Args:

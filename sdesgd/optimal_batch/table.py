@@ -30,7 +30,7 @@ WHOLE = ("num_examples", "batch_size", "seed")
 _DECIMALS = 6  # accuracies with more are taken as not rounded
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Series:
     """The runs of one learning rate η, number of examples N and momentum m; ``rows`` are their places in the table."""
 
@@ -38,6 +38,9 @@ class Series:
     num_examples: int
     momentum: float
     rows: Int[np.ndarray, " n"]
+
+    def __repr__(self) -> str:
+        return f"{self.name} ({len(self.rows)} runs)"
 
     @property
     def name(self) -> str:

@@ -1,7 +1,6 @@
 """A table of one's own problem: SGD at every (η, N, m, B) of a grid, a replica for each seed, kept in a folder."""
 
 import json
-import os
 import pkgutil
 import tempfile
 import warnings
@@ -27,6 +26,7 @@ from sdesgd.optimal_batch.factors import FACTORS
 from sdesgd.optimal_batch.policy import no_better_than_guessing, rows_of, trained_series
 from sdesgd.optimal_batch.table import ACCEPTED, AccuracyTable
 from sdesgd.problem import Problem
+from sdesgd.types import PathLike, RealScalarLike
 
 _AXES = (*(factor.option for factor in FACTORS), "batch_size")
 # What a run of SGD may depend on: all of the package but the inference, which looks at the table afterwards.
@@ -43,9 +43,9 @@ def sweep(
     *,
     num_steps: int | Callable[[int, int], int],
     seeds: int | Iterable[int] = 5,
-    loss_of_guessing: float | int | None = None,
+    loss_of_guessing: RealScalarLike | None = None,
     num_test: int | None = None,
-    folder: str | os.PathLike | None = None,
+    folder: PathLike | None = None,
     workers: int = 0,
     progress: str = "",
 ) -> AccuracyTable:

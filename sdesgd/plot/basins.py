@@ -43,7 +43,7 @@ def _line(result: "Occupancy", axes: Axes) -> None:
     axes.plot(x, V, color="0.25", linewidth=style.LINE)
     floor = float(result.losses.min()) - 0.9 * (height - float(result.losses.min()))
     for k, name in enumerate(result.names):
-        colour = _colour(k)
+        colour = colour_of(k)
         axes.fill_between(x, V, floor, where=labels == k, color=colour, alpha=0.13, linewidth=0)
         axes.plot(*result.minima[k], result.losses[k], "o", color=colour, markersize=6, zorder=3)
         axes.annotate(name, (result.minima[k, 0], result.losses[k]), (0, 9), textcoords="offset points",
@@ -70,15 +70,28 @@ def _plane(result: "Occupancy", axes: Axes) -> None:
     top = max([*(s.value for s in result.saddles), float(result.losses.max())])
     levels = np.linspace(low, low + 2.2 * (top - low if top > low else float(np.ptp(V)) / 2), _CONTOURS)
     count = len(result.minima)
-    colours = ListedColormap([_colour(k) for k in range(count)])
+    colours = ListedColormap([colour_of(k) for k in range(count)])
     axes.pcolormesh(x, y, labels.T, cmap=colours, vmin=-0.5, vmax=count - 0.5, alpha=0.16, linewidth=0, rasterized=True)
-    axes.contour(x, y, V.T, levels=levels, colors="0.45", linewidths=0.6)
+    contours((x, y), V, levels, axes)
     for k, name in enumerate(result.names):
-        axes.plot(*result.minima[k], "o", color=_colour(k), markersize=6)
-        axes.annotate(name, result.minima[k], (5, 5), textcoords="offset points", color=_colour(k), fontweight="bold")
+        axes.plot(*result.minima[k], "o", color=colour_of(k), markersize=6)
+        axes.annotate(name, result.minima[k], (5, 5), textcoords="offset points", color=colour_of(k), fontweight="bold")
     if result.saddles:
         axes.plot(*np.array([s.point for s in result.saddles]).T, "x", color="0.2", markersize=7, label="saddle")
         axes.legend(loc="upper right", fontsize=8, frameon=False)
+
+
+def contours(grid: tuple[np.ndarray, ...], values: np.ndarray, levels: np.ndarray, axes: Axes) -> None:
+    """Lines of equal V in the plane.
+
+    Args:
+        grid: coordinates along each of the two axes.
+        values: V, (n, n).
+        levels: of the lines.
+        axes: to draw on.
+    """
+    x, y = grid
+    axes.contour(x, y, values.T, levels=levels, colors="0.45", linewidths=0.6, linestyles="solid")
     axes.set(xlabel="θ₁", ylabel="θ₂", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
 
 
@@ -115,7 +128,7 @@ def occupancy(result: "Occupancy", axes: Axes | None = None) -> Axes:
             )
             handles.append(drawn)
     for k in range(len(wells)):
-        axes.axvspan(k - 0.4, k + 0.5, color=_colour(k), alpha=0.1, linewidth=0)
+        axes.axvspan(k - 0.4, k + 0.5, color=colour_of(k), alpha=0.1, linewidth=0)
     axes.set_xticks(wells, result.names)
     values = [result.gibbs, result.laplace, result.probabilities[np.isfinite(result.probabilities)]]
     top = 100 * max(float(v.max()) for v in values if len(v))
@@ -175,5 +188,10 @@ def occupancy_against_temperature(results: Sequence["Occupancy"], axes: Axes | N
     return axes
 
 
-def _colour(k: int) -> str:
+def colour_of(k: int) -> str:
+    """The colour of the k-th well.
+
+    Args:
+        k: 0, the deepest, and so on.
+    """
     return style.BASINS[k % len(style.BASINS)]

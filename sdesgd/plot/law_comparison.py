@@ -20,6 +20,7 @@ def comparison_figure(comparison: LawComparison) -> Figure:
     axes.axvline(0.0, color="black", lw=1)
     axes.set_yticks(places, comparison.series or [str(k) for k in places])
     axes.invert_yaxis()
+    axes.set_ylabel("series left out")
     axes.set_xlabel(
         "log predictive density, power law − one-parameter law (nats); right: the power law predicts better"
     )

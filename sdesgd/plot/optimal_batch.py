@@ -24,6 +24,7 @@ from sdesgd.optimal_batch.report import headline, peak_in_words
 from sdesgd.optimal_batch.series import SeriesSummary, along, fitted_summaries, summaries
 from sdesgd.optimal_batch.table import AccuracyTable
 from sdesgd.plot.style import BAND, LINE, MARGIN, RUNS, figure, settled
+from sdesgd.types import RealScalarLike
 
 FIT, BEST = RUNS["SDE"].colour, "0.55"
 DERIVED = {"color": "black", "linestyle": (0, (5, 2.5)), "linewidth": 1.8}
@@ -169,7 +170,7 @@ def mark(axes: Axes, middle: float, low: float, high: float) -> None:
 # -- the best B --------------------------------------------------------------------------------------------
 
 
-def draw_peaks(axes: Axes, shown: Sequence[SeriesSummary], factor: Factor, grid: Sequence[float | int] = ()) -> None:
+def draw_peaks(axes: Axes, shown: Sequence[SeriesSummary], factor: Factor, grid: Sequence[RealScalarLike] = ()) -> None:
     """B_opt of each series against a factor: posterior, and best sampled B with its neighbours beside it.
 
     Args:

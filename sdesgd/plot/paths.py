@@ -1,5 +1,6 @@
 """Trajectories: observables against time, or paths in the plane over the contours of the loss."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -157,17 +158,21 @@ def _laws(stationary: Any, late: np.ndarray) -> tuple[dict[str, np.ndarray], np.
 
 
 def figure_of(result: "Trajectories") -> Figure:
-    """One panel for each observable that is a number.
+    """One panel for each observable that is a number; where none is, for the first component of each.
 
     Args:
         result: of ``sg.simulate``.
 
     Raises:
-        InputError: no observable is a number.
+        InputError: no observable has a component.
     """
     names = [name for name, values in result.values.items() if np.ndim(values) == 2]
     if not names:
-        raise InputError("no observable is a number at each save: draw vectors with sg.plot.trajectories")
+        size = len(result.diverged), len(result.time)
+        first = {f"{name}[0]": np.reshape(x, (*size, -1))[..., 0] for name, x in result.values.items() if np.size(x)}
+        result, names = dataclasses.replace(result, values=first), list(first)
+    if not names:
+        raise InputError("there is no observable, or none with a component: save one to draw it")
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
     figure = style.figure(max(5.0, 4.2 * columns), 0.6 + 3.2 * rows)
@@ -176,4 +181,7 @@ def figure_of(result: "Trajectories") -> Figure:
         axis.remove()
     for name, axis in zip(names, axes.flat, strict=False):
         trajectories(result, axis, observable=name, label="mean")
+    lost = int(np.sum(result.diverged))
+    text = f"{len(result.diverged):,} replicas, {result.step[-1]:,} steps" + (f", {lost:,} diverged" if lost else "")
+    figure.suptitle(text + (", interrupted" if result.interrupted else ""), fontsize=11)
     return style.settled(figure)

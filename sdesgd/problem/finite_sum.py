@@ -7,12 +7,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from sdesgd import freshness, inputs
 from sdesgd.errors import InputError
 from sdesgd.problem import admission
 from sdesgd.problem.precision import wide_dtype, widened
+from sdesgd.types import PRNGKeyArray
 
 
 class Problem(eqx.Module):

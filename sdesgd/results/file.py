@@ -7,7 +7,6 @@ A node of the JSON has one key: ``value`` (text, a whole number, a bool, None), 
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from sdesgd.errors import InputError, one_line, shown
 from sdesgd.results.result import NotEstablished, Result, fields_of
 from sdesgd.trajectories.file import FORGED, INDEX, Writing, escaped, restored
 from sdesgd.trajectories.params import as_dict, as_stored
+from sdesgd.types import PathLike
 
 _FORMAT = 1
 _Result = TypeVar("_Result", bound=Result)
@@ -78,7 +78,7 @@ def _node(value: Any, where: str, writing: Writing, made: Mapping[str, type]) ->
     return {"tree": leaves}
 
 
-def unpacked(dataset: xr.Dataset, kind: type[_Result], path: str | os.PathLike) -> _Result:
+def unpacked(dataset: xr.Dataset, kind: type[_Result], path: PathLike) -> _Result:
     """The result that was ``packed``.
 
     Args:
@@ -91,13 +91,13 @@ def unpacked(dataset: xr.Dataset, kind: type[_Result], path: str | os.PathLike) 
     """
     try:
         index = json.loads(dataset[INDEX].values.tobytes())
-        if index["result"] != kind.__name__:
+        made = {part.__name__: part for part in _parts(kind)}
+        if index["result"] not in {name for name, part in made.items() if issubclass(part, kind)}:
             raise InputError(
                 f"{path} holds a {shown(index['result'])}, and a {kind.__name__} is read: use {index['result']}.load"
             )
         if index["format"] != _FORMAT:
             raise InputError(f"{path} has format {index['format']}: read it with the version of sdesgd that wrote it")
-        made = {part.__name__: part for part in _parts(kind)}
         found = _value(index["node"], dataset, index["dtypes"], made)
         if not isinstance(found, kind):
             raise TypeError(f"a {type(found).__name__}")

@@ -3,9 +3,11 @@
 import dataclasses
 import html
 import io
-import os
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from sdesgd.errors import InputError
+from sdesgd.types import PathLike
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,7 +59,7 @@ class Result:
         """The numbers of this result, with named dimensions."""
         raise NotImplementedError
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes NetCDF (HDF5), whole or not at all; ``load`` gives back every number, bit for bit.
 
         Args:
@@ -69,10 +71,14 @@ class Result:
         from sdesgd.netcdf import write_netcdf
         from sdesgd.results import file
 
-        write_netcdf(file.packed(self), path)
+        write_netcdf(file.packed(self._as_kept()), path)
+
+    def _as_kept(self: _Result) -> _Result:
+        """The same result without what no file can hold, such as a function."""
+        return self
 
     @classmethod
-    def load(cls: type[_Result], path: str | os.PathLike) -> _Result:
+    def load(cls: type[_Result], path: PathLike) -> _Result:
         """Reads what ``save`` wrote.
 
         Pytrees of a kind that isn't named in ``parts``, such as params of a net, come back as dicts of arrays by path.
@@ -81,7 +87,8 @@ class Result:
             path: of the file, which may come from anywhere: nothing in it is run, and nothing outside it is read.
 
         Raises:
-            InputError: the file isn't there, is damaged, or holds another kind of result.
+            InputError: the file isn't there, is damaged, or holds another kind of result (where ``parts`` names
+                subclasses, as for ``Wells``, a file of either is read).
         """
         from sdesgd.netcdf import read_netcdf
         from sdesgd.results import file
@@ -89,9 +96,12 @@ class Result:
         return file.unpacked(read_netcdf(path, decode=False), cls, path)
 
     def _repr_html_(self) -> str:
-        """The figure as inline SVG, and the report."""
+        """The figure as inline SVG, and the report; where nothing can be drawn, the report with the reason."""
         drawn, text = io.StringIO(), html.escape(str(self))
-        self.plot().savefig(drawn, format="svg")
+        try:
+            self.plot().savefig(drawn, format="svg")
+        except InputError as error:
+            return f"<pre>{text}\n{html.escape(f'no figure: {error}')}</pre>"
         picture = re.sub(r"^.*?(?=<svg)", "", drawn.getvalue(), flags=re.DOTALL)
         return f"{picture}<pre>{text}</pre>"
 

@@ -6,7 +6,6 @@ call, so nothing in a file decides how much is read.
 
 import hashlib
 import json
-import os
 import time
 import warnings
 from typing import Any
@@ -20,6 +19,7 @@ from jaxtyping import PyTree
 from sdesgd import files
 from sdesgd.errors import InputError, one_line, shown
 from sdesgd.inputs import is_key
+from sdesgd.types import PathLike
 
 # A kill costs the work of this many seconds, and of the compiled call that it falls into.
 _SECONDS = 60.0
@@ -39,7 +39,7 @@ class Checkpoint:
         InputError: nothing can be written there.
     """
 
-    def __init__(self, path: str | os.PathLike, identity: dict[str, str], counts: tuple[int, int]):
+    def __init__(self, path: PathLike, identity: dict[str, str], counts: tuple[int, int]):
         files.check_writable(path)
         self.counts, self.done = counts, -1  # of steps, those in the file
         self.path, self.identity, self.written = path, identity, time.monotonic()

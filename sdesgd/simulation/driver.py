@@ -1,11 +1,7 @@
 """Replicas of any dynamics → Trajectories."""
 
-import os
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import numpy as np
-from jaxtyping import Array, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Key, PyTree
 
 from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.problem import Problem
@@ -17,6 +13,7 @@ from sdesgd.simulation.identity import checkpoint_identity, identity_of
 from sdesgd.simulation.loop import Run
 from sdesgd.simulation.plan import planned
 from sdesgd.trajectories.result import Trajectories
+from sdesgd.types import Accumulator, Observables, PathLike, PRNGKeyArray, StoppingRule
 
 
 def simulate(
@@ -26,15 +23,13 @@ def simulate(
     num_steps: int,
     replicas: int,
     key: PRNGKeyArray | Key[Array, " replicas"],
-    observables: Mapping[str, Callable[[PyTree], Any]] | Callable[[PyTree], Mapping[str, Any]],
+    observables: Observables,
     save_every: int = 1,
     params: PyTree = None,
     starts: PyTree = None,
-    until: Callable[[PyTree], Any] | None = None,
-    accumulate: tuple[Any, Callable[[PyTree, PyTree, Any], PyTree]]
-    | tuple[Any, Callable[[PyTree, PyTree, Any], PyTree], Callable[[PyTree], Any]]
-    | None = None,
-    checkpoint: str | os.PathLike | None = None,
+    until: StoppingRule | None = None,
+    accumulate: Accumulator | None = None,
+    checkpoint: PathLike | None = None,
     extend: Trajectories | None = None,
     progress: str = "",
 ) -> Trajectories:

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Key, PyTree
 
 from sdesgd import inputs, sizes
 from sdesgd.dynamics.protocol import AbstractDynamics
@@ -17,6 +17,7 @@ from sdesgd.simulation.regrouping import around
 from sdesgd.simulation.segments import Replicas, begun, segment
 from sdesgd.simulation.starts import replica_keys, starts_of
 from sdesgd.simulation.watch import Watch, watched
+from sdesgd.types import PRNGKeyArray
 
 
 @dataclasses.dataclass(frozen=True)

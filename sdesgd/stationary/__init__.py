@@ -1,6 +1,6 @@
 """Stationary laws: of the Ornstein-Uhlenbeck limit, of SGD itself at finite η, of Itô and Gibbs."""
 
-from sdesgd.stationary.density import GridDensity, gibbs_density, ito_density
+from sdesgd.stationary.density import gibbs_density, ito_density
 from sdesgd.stationary.excess_loss import (
     expected_loss,
     trace_covariance_loss,
@@ -10,6 +10,7 @@ from sdesgd.stationary.excess_loss import (
 )
 from sdesgd.stationary.finite_step import finite_step_density, step_shape
 from sdesgd.stationary.gibbs import GibbsSample, sample_gibbs
+from sdesgd.stationary.grid_density import GridDensity
 from sdesgd.stationary.measured import compare
 from sdesgd.stationary.quadratic import discrete_covariance, ou_covariance, rotation, temperature
 from sdesgd.stationary.regression import RegressionLaw, regression_covariance

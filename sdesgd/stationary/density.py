@@ -1,6 +1,5 @@
 """Stationary densities on a grid: the Gibbs law by quadrature, and the Itô law of one parameter with its own C(θ)."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from scipy import integrate
 
 from sdesgd import freshness, inputs
@@ -18,10 +17,9 @@ from sdesgd.dynamics.protocol import check_sampling, finite_population_factor
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import Landscape, as_box, as_landscape
 from sdesgd.problem import Problem
+from sdesgd.stationary.grid_density import Axes, GridDensity, cell_volumes, grid_points
 from sdesgd.stationary.quadratic import check_rates
-
-Box = Sequence[tuple[float | int, float | int]]
-Axes = tuple[np.ndarray, ...]
+from sdesgd.types import Box, RealScalarLike
 
 # Points along each axis, by dimension.
 _POINTS = {1: 20_001, 2: 801, 3: 121}
@@ -33,63 +31,9 @@ _BLOCK = 4096
 _MOST_POINTS = 10**8
 
 
-@dataclasses.dataclass(frozen=True)
-class GridDensity:
-    """Probabilities on the points of a grid.
-
-    An expectation of a smooth function is a trapezoid sum, very accurate since the density vanishes at the edges. The
-    probability of a set is off by about half a cell's mass along its boundary.
-
-    Attributes:
-        axes: the coordinates along each axis, ascending and evenly spaced.
-        masses: of the shape of the grid, with sum 1.
-    """
-
-    axes: Axes
-    masses: np.ndarray
-
-    @property
-    def points(self) -> Float[np.ndarray, "G D"]:
-        """The points of the grid, (G, D), in the order of ``masses.ravel()``."""
-        return _grid_points(self.axes)
-
-    @property
-    def densities(self) -> np.ndarray:
-        """Probability per unit volume, of the shape of the grid."""
-        return self.masses / _cell_volumes(self.axes)
-
-    def expectation(self, values: Any) -> float:
-        """E f for values f (G,) at ``points``."""
-        return float(inputs.as_float64(self._of_points(values, "values"), "values") @ self.masses.ravel())
-
-    def probability(self, mask: Any) -> float:
-        """The probability of the points of a mask (G,) of bools."""
-        chosen = self._of_points(mask, "mask")
-        if chosen.dtype != bool:
-            raise InputError(f"mask is {chosen.dtype}: pass bools, or use expectation for weights")
-        return float(self.masses.ravel()[chosen].sum())
-
-    def by_label(self, labels: Int[np.ndarray, " G"], count: int) -> Float[np.ndarray, " count"]:
-        """The probability of each label 0 … count−1, (count,); points with label −1 belong to none."""
-        where = self._of_points(labels, "labels")
-        inputs.check_positive_integer("count", count)
-        if not np.issubdtype(where.dtype, np.integer):
-            raise InputError(f"labels have dtype {where.dtype}: pass integers")
-        if where.min() < -1 or where.max() >= count:
-            raise InputError(f"labels run from {where.min()} to {where.max()}: pass −1 … {count - 1} for count {count}")
-        return np.bincount(where + 1, self.masses.ravel(), count + 1)[1:]
-
-    def _of_points(self, values: Any, name: str) -> np.ndarray:
-        with jax.enable_x64(True):  # the masses are of double precision, and so are these
-            values = np.asarray(inputs.as_array(values, name))
-        if values.shape != (self.masses.size,):
-            raise InputError(f"{name} have shape {values.shape}: pass one for each of the {self.masses.size} points")
-        return values
-
-
 def gibbs_density(
     landscape: Landscape,
-    temperature: float | int,
+    temperature: RealScalarLike,
     box: Box | None = None,
     points: int | Sequence[int] | None = None,
 ) -> GridDensity:
@@ -123,14 +67,14 @@ def gibbs_density(
             break
         box = [(low - 0.15 * (high - low), high + 0.15 * (high - low)) for low, high in box]
         axes, log_density = _gibbs_exponent(landscape, temperature, box, counts)
-    return _normalised(axes, log_density)
+    return _normalised(axes, log_density, f"Gibbs law exp(−V/T) of {landscape.name} at T = {temperature:.4g}")
 
 
 def ito_density(
     problem: Problem,
-    learning_rate: float | int,
+    learning_rate: RealScalarLike,
     batch_size: int,
-    box: tuple[float | int, float | int] | Box,
+    box: tuple[RealScalarLike, RealScalarLike] | Box,
     points: int = 4001,
     sampling: str = "replacement",
 ) -> GridDensity:
@@ -179,7 +123,8 @@ def ito_density(
     if f <= 0:
         raise InputError(f"batch_size {batch_size} without replacement is all {problem.num_units} examples: no noise")
     exponent = integrate.cumulative_simpson(slope / variance, x=axes[0], initial=0)
-    return _normalised(axes, -2 * batch_size / (learning_rate * f) * exponent - np.log(variance))
+    name = f"Stationary law of the SDE (Itô) with its own C(θ), η = {learning_rate:g}, S = {batch_size}"
+    return _normalised(axes, -2 * batch_size / (learning_rate * f) * exponent - np.log(variance), name)
 
 
 def require_float64() -> None:
@@ -206,10 +151,12 @@ def _unit_slopes(problem: Problem, points: Float[Array, " G"]) -> Float[Array, "
     return jax.lax.map(at, points, batch_size=256)
 
 
-def _gibbs_exponent(landscape: Landscape, temperature: float | int, box: Box, points: Any) -> tuple[Axes, np.ndarray]:
+def _gibbs_exponent(
+    landscape: Landscape, temperature: RealScalarLike, box: Box, points: Any
+) -> tuple[Axes, np.ndarray]:
     """The axes of the grid, and −V/T on it."""
     axes = _axes(box, points, landscape.dimension)
-    values = np.asarray(_values(landscape.value, jnp.asarray(_grid_points(axes))))
+    values = np.asarray(_values(landscape.value, jnp.asarray(grid_points(axes))))
     if not np.isfinite(values).all():
         raise InputError(f"{landscape.name} is not finite everywhere in the box {shown(box, 120)}: choose another box")
     with np.errstate(over="ignore"):  # T so small that V/T is infinite: refused with the grid
@@ -228,24 +175,10 @@ def _axes(box: Any, points: Any, D: int) -> Axes:
     return tuple(np.linspace(low, high, n) for (low, high), n in zip(sides, counts, strict=True))
 
 
-def _grid_points(axes: Axes) -> Float[np.ndarray, "G D"]:
-    return np.stack([x.ravel() for x in np.meshgrid(*axes, indexing="ij")], axis=1)
-
-
-def _cell_volumes(axes: Axes) -> np.ndarray:
-    """The weights of the trapezoid rule, of the shape of the grid."""
-    volumes = np.ones(())
-    for axis in axes:
-        weights = np.full(len(axis), axis[1] - axis[0])
-        weights[[0, -1]] /= 2
-        volumes = volumes[..., None] * weights
-    return volumes
-
-
 def _edge_mass(axes: Axes, log_density: np.ndarray) -> tuple[float, int]:
     """The mass in the outer hundredths of an axis, and the axis where it is the largest."""
     with np.errstate(invalid="ignore"):
-        weights = np.exp(log_density - log_density.max()) * _cell_volumes(axes)
+        weights = np.exp(log_density - log_density.max()) * cell_volumes(axes)
     edges = []
     for d, axis in enumerate(axes):
         depth = max(1, math.ceil(_EDGE * len(axis)))
@@ -254,7 +187,7 @@ def _edge_mass(axes: Axes, log_density: np.ndarray) -> tuple[float, int]:
     return max(edges), int(np.argmax(edges))
 
 
-def _normalised(axes: Axes, log_density: np.ndarray) -> GridDensity:
+def _normalised(axes: Axes, log_density: np.ndarray, name: str) -> GridDensity:
     edges, d = _edge_mass(axes, log_density)
     if math.isnan(edges):
         raise InputError("the density over- or underflows everywhere on the grid: raise the temperature")
@@ -263,7 +196,7 @@ def _normalised(axes: Axes, log_density: np.ndarray) -> GridDensity:
             f"{edges:.2g} of the mass lies within the outer hundredths of axis {d}, ({axes[d][0]:g}, {axes[d][-1]:g}): "
             "pass a larger box; if that doesn't help, the density can't be normalised"
         )
-    weights = np.exp(log_density - log_density.max()) * _cell_volumes(axes)
+    weights = np.exp(log_density - log_density.max()) * cell_volumes(axes)
     total = weights.sum()
     every_second = weights[(slice(None, None, 2),) * len(axes)].sum() * 2 ** len(axes)
     if not abs(every_second / total - 1) <= 1e-3:
@@ -271,7 +204,7 @@ def _normalised(axes: Axes, log_density: np.ndarray) -> GridDensity:
             f"the grid of {' × '.join(str(len(axis)) for axis in axes)} is too coarse for the density (every second "
             f"point gives {every_second / total:.4g} of the sum): pass more points"
         )
-    return GridDensity(axes, weights / total)
+    return GridDensity(axes, weights / total, name)
 
 
 def _check_noise(theta: np.ndarray, deviations: Float[np.ndarray, "G N"], variance: Float[np.ndarray, " G"]) -> None:

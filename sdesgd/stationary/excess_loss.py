@@ -9,14 +9,15 @@ from scipy import linalg
 from sdesgd import inputs
 from sdesgd.errors import InputError, require_known
 from sdesgd.stationary.quadratic import check_rates, check_semidefinite, symmetric_pair
+from sdesgd.types import RealScalarLike
 
 
 def expected_loss(
     H: Any,
     C: Any,
-    learning_rate: float | int,
+    learning_rate: RealScalarLike,
     batch_size: int,
-    momentum: float | int = 0.0,
+    momentum: RealScalarLike = 0.0,
     law: str = "discrete",
 ) -> float:
     """E(L) − L_min = ½ Tr(HΣ) at stationarity: of SGD itself, or of its SDE.
@@ -60,7 +61,7 @@ def expected_loss(
 def transient_loss(
     H: Any,
     C: Any,
-    learning_rate: float | int,
+    learning_rate: RealScalarLike,
     batch_size: int,
     time: Any,
     law: str = "discrete",
@@ -95,7 +96,7 @@ def transient_loss(
 def transient_loss_of_spectrum(
     eigenvalues: Any,
     noise: Any,
-    learning_rate: float | int,
+    learning_rate: RealScalarLike,
     batch_size: int,
     time: Any,
     law: str = "discrete",
@@ -134,7 +135,7 @@ def transient_loss_of_spectrum(
         return np.asarray(2 * scale * np.sum(noise * x * _geometric_sum(x, k), axis=-1))
 
 
-def trace_hessian_loss(H: Any, learning_rate: float | int, batch_size: int) -> float:
+def trace_hessian_loss(H: Any, learning_rate: RealScalarLike, batch_size: int) -> float:
     """(η/4S) Tr H, the textbook value of the stationary excess loss: true only where Tr C = Tr H, and as η → 0.
 
     Args:
@@ -150,7 +151,9 @@ def trace_hessian_loss(H: Any, learning_rate: float | int, batch_size: int) -> f
     return learning_rate / (4 * batch_size) * _trace("H", H)
 
 
-def trace_covariance_loss(C: Any, learning_rate: float | int, batch_size: int, momentum: float | int = 0.0) -> float:
+def trace_covariance_loss(
+    C: Any, learning_rate: RealScalarLike, batch_size: int, momentum: RealScalarLike = 0.0
+) -> float:
     """(η/(4S(1−m))) Tr C, the stationary excess loss of the SDE on any quadratic with constant C.
 
     Args:

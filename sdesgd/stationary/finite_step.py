@@ -1,7 +1,7 @@
 """What SGD's finite step and its non-Gaussian noise do to the Gibbs law, in one dimension, to order η."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,17 +13,19 @@ from scipy import integrate
 from sdesgd import freshness, inputs
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, as_landscape
-from sdesgd.stationary.density import GridDensity, gibbs_density
+from sdesgd.stationary.density import gibbs_density
+from sdesgd.stationary.grid_density import GridDensity
+from sdesgd.types import Box, RealScalarLike
 
 
 def finite_step_density(
     landscape: Landscape,
-    temperature: float | int,
-    learning_rate: float | int,
+    temperature: RealScalarLike,
+    learning_rate: RealScalarLike,
     *,
-    skewness: float | int = 0.0,
-    excess_kurtosis: float | int = 0.0,
-    box: Sequence[tuple[float | int, float | int]] | None = None,
+    skewness: RealScalarLike = 0.0,
+    excess_kurtosis: RealScalarLike = 0.0,
+    box: Box | None = None,
     points: int = 4001,
 ) -> GridDensity:
     """SGD's stationary law p₀(1 + √η u₁ + η u₂) with p₀ ∝ exp(−V/T): why SGD is not where the Gibbs law puts it.
@@ -74,7 +76,8 @@ def finite_step_density(
     u2_slope = (c * curved - g * h + g**3 / (2 * T) + T**2 * (3 - excess_kurtosis) / 6 * third_ratio) / T
     u2 = integrate.cumulative_simpson(u2_slope, x=x, initial=0)
     change = math.sqrt(learning_rate) * u1 + learning_rate * u2
-    return GridDensity(gibbs.axes, gibbs.masses * (1 + change - gibbs.masses @ change))
+    name = f"Stationary law of SGD to first order in η, on {landscape.name}: T = {T:.4g}, η = {learning_rate:g}"
+    return GridDensity(gibbs.axes, gibbs.masses * (1 + change - gibbs.masses @ change), name)
 
 
 def step_shape(tilts: Any, batch_size: int) -> tuple[float, float]:

@@ -1,7 +1,5 @@
 """The Gibbs law exp(−V/T) by sampling: the No-U-Turn sampler of numpyro, where the barriers let it mix."""
 
-import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,91 +7,27 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
 from sdesgd import freshness, inputs
 from sdesgd.errors import InputError
 from sdesgd.landscape import Landscape, as_landscape
 from sdesgd.stationary.density import require_float64
+from sdesgd.stationary.gibbs_sample import GibbsSample
+from sdesgd.types import PRNGKeyArray, RealScalarLike
 
 # A draw crosses a barrier ΔV if its fresh momentum has the energy: about 2 % of draws at 4T, 0.2 % at 6T.
 _LARGEST_BARRIER = 4
 # Short steps: at numpyro's 0.8 a per cent of the trajectories diverge on the steep sides of a double well.
 _ACCEPTANCE = 0.98
-_LARGEST_R_HAT, _LEAST_ESS = 1.02, 400
-
-
-@dataclasses.dataclass(frozen=True)
-class GibbsSample:
-    """Draws from p ∝ exp(−V/T), and whether they may be believed.
-
-    Attributes:
-        points: θ, (chains, n, D), after the warm-up.
-        r_hat: split R̂ of each coordinate, or of the k functions that must mix; it needs about 25 independent draws a
-            chain to come below 1.02.
-        ess: effective sample size of the same, over all chains.
-        divergences: trajectories that left the energy surface.
-    """
-
-    points: Float[np.ndarray, "chains n D"]
-    r_hat: Float[np.ndarray, " k"]
-    ess: Float[np.ndarray, " k"]
-    divergences: int
-
-    def probability(self, where: Any) -> tuple[float, float]:
-        """The probability p of a set, and its standard error √(p(1−p)/ESS), with the ESS of the set's own indicator.
-
-        Where no draw is in the set, or all are, the error is 1/ESS of the worst coordinate: the p that the draws leave
-        room for.
-
-        Args:
-            where: bools (chains, n), or a function of points (K, D) to bools (K,).
-
-        Raises:
-            InputError: another shape; no chain ever entered or left the set, though some are in it and some aren't.
-        """
-        from numpyro.diagnostics import effective_sample_size
-
-        chains, n, D = self.points.shape
-        if not np.isfinite(self.points).all():
-            raise InputError("the draws hold NaN or infinity, so they are in no set: see check()")
-        inside = where
-        if callable(where):
-            remedy = "it is given points (K, D) and gives bools (K,)"
-            with freshness.guarded("the set", remedy, "can't be evaluated"):
-                inside = where(self.points.reshape(-1, D))
-        inside = np.asarray(inside)
-        if inside.size != chains * n or inside.dtype != bool:
-            raise InputError(
-                f"the set is given by {inside.dtype} of shape {inside.shape}: pass bools ({chains}, {n}), or a "
-                "function of points (K, D) to bools (K,)"
-            )
-        inside = inside.reshape(chains, n)
-        p = float(inside.mean())
-        if p in (0.0, 1.0):
-            return p, float(1 / self.ess.min())
-        if (inside == inside[:, :1]).all():
-            raise InputError("no chain entered or left the set: its probability is that of the starts; sample longer")
-        ess = float(effective_sample_size(inside.astype(float)))
-        return p, math.sqrt(p * (1 - p) / ess)
-
-    def check(self) -> None:
-        """Raises InputError unless R̂ ≤ 1.02 and ESS ≥ 400 for each coordinate, without divergences."""
-        r_hat, ess = float(np.max(self.r_hat)), float(np.min(self.ess))
-        if not (r_hat <= _LARGEST_R_HAT and ess >= _LEAST_ESS) or self.divergences:
-            raise InputError(
-                f"the chains haven't mixed: R-hat {r_hat:.3f} (at most {_LARGEST_R_HAT}), ESS {ess:.0f} (at "
-                f"least {_LEAST_ESS}), {self.divergences} divergences (none): draw more, or "
-                "use gibbs_density"
-            )
 
 
 def sample_gibbs(
     landscape: Landscape,
-    temperature: float | int,
+    temperature: RealScalarLike,
     starts: Any,
     *,
-    barrier: float | int,
+    barrier: RealScalarLike,
     samples: int = 2000,
     warmup: int = 1000,
     key: PRNGKeyArray,
@@ -161,7 +95,7 @@ def _chains(
 
 
 def _checked(
-    landscape: Landscape, temperature: float | int, starts: Any, barrier: float | int
+    landscape: Landscape, temperature: RealScalarLike, starts: Any, barrier: RealScalarLike
 ) -> Float[Array, "chains D"]:
     inputs.check_number("temperature", temperature, "T > 0; at T = 0 the law is a point", lambda x: x > 0)
     wanted = "the highest pass above the minimum below it, 0 for one basin"

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray, PyTree
+from jaxtyping import Float, PyTree
 
 from sdesgd import evidence, inputs
 from sdesgd.dynamics.protocol import check_sampling, finite_population_factor
@@ -23,6 +23,7 @@ from sdesgd.stationary.quadratic import discrete_covariance, ou_covariance
 from sdesgd.stationary.quadratic_examples import structure
 from sdesgd.stationary.regression import regression_covariance
 from sdesgd.stationary.result import StationaryComparison
+from sdesgd.types import PRNGKeyArray, RealScalarLike
 
 _MOST_PARAMETERS = 64
 _BURN_IN = 5  # relaxation times; what is left of the start's bias of a covariance is e^(−10)
@@ -45,7 +46,7 @@ def compare(
     params: PyTree = None,
     replicas: int = 1024,
     most_steps: int = 200_000,
-    margin: float | int = 0.05,
+    margin: RealScalarLike = 0.05,
     progress: str = "",
 ) -> StationaryComparison:
     """The stationary covariance of SGD about a minimum, measured and by theory, and which theory agrees.
@@ -149,7 +150,7 @@ def _in_float64(problem: Problem) -> Problem:
     return jax.tree.map(lambda x: jnp.asarray(x, jnp.float64) if eqx.is_inexact_array(x) else x, problem)
 
 
-def relaxation_steps(curvatures: Any, learning_rate: float | int, momentum: float | int = 0.0) -> float:
+def relaxation_steps(curvatures: Any, learning_rate: RealScalarLike, momentum: RealScalarLike = 0.0) -> float:
     """−1/ln ρ: steps in which the slowest direction of SGD on a quadratic forgets its start by a factor of e.
 
     ρ is the largest modulus of the eigenvalues of [[1 − ηλ, m], [−ηλ, m]]; for small η it is (1 − m)/(ηλ_min) steps.
@@ -236,7 +237,7 @@ def _result(
     dynamics: SGD | GaussianSGD,
     minimum: Minimum,
     C: np.ndarray,
-    margin: float | int,
+    margin: RealScalarLike,
     theory: _Theory = _Theory({}, None),  # noqa: B008
     sizes: tuple[float, int, int, int] = (math.nan, 0, 0, 0),
     late: Float[np.ndarray, "R K D"] | None = None,

@@ -9,6 +9,7 @@ from scipy import linalg
 
 from sdesgd import inputs
 from sdesgd.errors import InputError
+from sdesgd.types import RealScalarLike
 
 Matrix = Float[np.ndarray, "D D"]
 
@@ -169,7 +170,7 @@ def _checked(H: Any, C: Any, learning_rate: float, batch_size: int, momentum: fl
     return H, C
 
 
-def check_rates(learning_rate: float | int, batch_size: int, momentum: float | int = 0.0) -> None:
+def check_rates(learning_rate: RealScalarLike, batch_size: int, momentum: RealScalarLike = 0.0) -> None:
     """Raises InputError unless η > 0, S ≥ 1 and 0 ≤ m < 1."""
     inputs.check_number("learning_rate", learning_rate, "η > 0", lambda x: x > 0)
     inputs.check_number("batch_size", batch_size, "a number of at least 1", lambda x: x >= 1)

@@ -1,6 +1,5 @@
 """SGD on linear regression: its exact stationary second moments at finite η, with the C(θ) that the data gives."""
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,8 @@ from sdesgd.dynamics.protocol import check_sampling, finite_population_factor
 from sdesgd.errors import InputError
 from sdesgd.inputs import as_float64, check_number, check_positive_integer
 from sdesgd.stationary.quadratic import check_rates
+from sdesgd.stationary.regression_law import RegressionLaw
+from sdesgd.types import RealScalarLike
 
 Inputs = Float[np.ndarray, "N D"]
 Pairs = Float[np.ndarray, " P"]
@@ -20,34 +21,15 @@ Matrix = Float[np.ndarray, "D D"]
 _MAX_PARAMETERS = 100
 
 
-@dataclasses.dataclass(frozen=True)
-class RegressionLaw:
-    """The stationary mean and covariance of SGD on linear regression.
-
-    Attributes:
-        minimum: θ*, (D,), the minimiser of L and the stationary mean.
-        hessian: H, (D, D).
-        gradient_covariance: C(θ*), (D, D), in the 1/N form, without f.
-        covariance: Σ = E (θ − θ*)(θ − θ*)ᵀ, (D, D).
-        excess_loss: E L(θ) − L(θ*) = ½ Tr(HΣ).
-    """
-
-    minimum: Float[np.ndarray, " D"]
-    hessian: Matrix
-    gradient_covariance: Matrix
-    covariance: Matrix
-    excess_loss: float
-
-
 def regression_covariance(
     inputs: Any,
     targets: Any,
-    learning_rate: float | int,
+    learning_rate: RealScalarLike,
     batch_size: int,
     *,
-    weight_decay: float | int = 0.0,
+    weight_decay: RealScalarLike = 0.0,
     sampling: str = "replacement",
-    momentum: float | int = 0.0,
+    momentum: RealScalarLike = 0.0,
 ) -> RegressionLaw:
     """The fixed point of SGD's second moments for ℓ_i = ½(x_i·θ − y_i)² + (w/2)|θ|², exact at any stable η.
 
@@ -102,7 +84,8 @@ def regression_covariance(
     moved = _solve(system, response, scale * response * noise[system.rows, system.columns])
     covariance = axes @ _unpacked(system, moved) @ axes.T
     excess = float(np.trace(H @ covariance)) / 2
-    return RegressionLaw(minimum, H, axes @ noise @ axes.T, covariance, excess)
+    setting = float(learning_rate), int(batch_size), float(momentum), sampling, N
+    return RegressionLaw(minimum, H, axes @ noise @ axes.T, covariance, excess, *setting)
 
 
 class _System(NamedTuple):
@@ -114,7 +97,7 @@ class _System(NamedTuple):
     spread: Float[np.ndarray, "P P"]
 
 
-def _system(x: Inputs, eigenvalues: Float[np.ndarray, " D"], weight_decay: float | int, scale: float) -> _System:
+def _system(x: Inputs, eigenvalues: Float[np.ndarray, " D"], weight_decay: RealScalarLike, scale: float) -> _System:
     """x in the eigenbasis of H. The part wI of H_i is the same for all and drops out of K(Σ) − HΣH."""
     rows, columns = np.triu_indices(len(eigenvalues))
     fourth = np.zeros((len(rows), len(rows)))
@@ -127,7 +110,7 @@ def _system(x: Inputs, eigenvalues: Float[np.ndarray, " D"], weight_decay: float
     return _System(eigenvalues, rows, columns, scale * spread)
 
 
-def _response(system: _System, learning_rate: float | int, momentum: float | int) -> Pairs | None:
+def _response(system: _System, learning_rate: RealScalarLike, momentum: RealScalarLike) -> Pairs | None:
     """Σ_ab for a noise with Q_ab = 1, from the four moments of (δ_a, v_a) with (δ_b, v_b); None if unstable."""
     curvatures = learning_rate * system.eigenvalues
     if curvatures[-1] >= 2 * (1 + momentum):
@@ -158,7 +141,7 @@ def _is_stable(system: _System, response: Pairs) -> bool:
     return bool(np.isfinite(solved).all() and linalg.eigvalsh(_unpacked(system, solved))[0] > 0)
 
 
-def _largest_stable_rate(system: _System, learning_rate: float | int, momentum: float | int) -> float:
+def _largest_stable_rate(system: _System, learning_rate: RealScalarLike, momentum: RealScalarLike) -> float:
     """The edge of stability below an unstable learning rate, by halving and bisection, to 3 digits."""
 
     def stable(rate: float) -> bool:
@@ -182,7 +165,7 @@ def _unpacked(system: _System, entries: Pairs) -> Matrix:
     return full
 
 
-def _checked(inputs: Any, targets: Any, weight_decay: float | int) -> tuple[Inputs, Float[np.ndarray, " N"]]:
+def _checked(inputs: Any, targets: Any, weight_decay: RealScalarLike) -> tuple[Inputs, Float[np.ndarray, " N"]]:
     x, y = as_float64(inputs, "inputs", "(N, D)"), as_float64(targets, "targets", "(N,)")
     if x.ndim != 2 or y.shape != x.shape[:1] or not x.size:
         raise InputError(f"inputs have shape {x.shape}, targets {y.shape}: pass (N, D) and (N,)")

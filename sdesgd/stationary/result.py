@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from sdesgd.evidence.three_valued import Decision
 from sdesgd.results import NotEstablished, Result
+from sdesgd.results.tables import aligned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,10 +136,7 @@ class StationaryComparison(Result):
                 ratios = [self.variances[k] / self.along(name)[k] for name in self.theories]
                 shown = [f"{ratio:.3f}" for ratio in ratios] if measured else ["–"] * len(ratios)
                 table.append([f"{self.eigenvalues[k]:.4g}", value, *shown])
-            widths = [max(len(row[c]) for row in table) for c in range(len(head))]
-            lines += [
-                "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
-            ]
+            lines += aligned(table)
             if len(self.minimum) > _MOST_ROWS:
                 lines.append(f"({_MOST_ROWS} of {len(self.minimum)} eigenvectors of H)")
         if self.not_established is None:

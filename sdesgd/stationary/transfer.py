@@ -7,7 +7,6 @@ Lagrange, an error of O(spacing⁴) for smooth f), and K becomes a sparse matrix
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -23,6 +22,7 @@ from sdesgd.dynamics.sgd import SGD, GaussianSGD
 from sdesgd.errors import InputError, shown
 from sdesgd.landscape import as_box
 from sdesgd.problem import Problem
+from sdesgd.types import Box
 
 _MAX_BATCHES = 20_000
 # Nodes of the Gaussian batch in one dimension: exact up to the 31st moment.
@@ -31,7 +31,7 @@ _GAUSSIAN_NODES = 16
 _MOST_STEPS = 1e12
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class TransferOperator:
     """One SGD step as a matrix on a grid.
 
@@ -46,6 +46,10 @@ class TransferOperator:
     points: Float[np.ndarray, "G D"]
     shape: tuple[int, ...]
     outside: Float[np.ndarray, " G"]
+
+    def __repr__(self) -> str:
+        grid = " × ".join(str(n) for n in self.shape)
+        return f"one SGD step as a matrix on a grid of {grid} points, {self.matrix.nnz:,} entries that aren't 0"
 
     def stationary(self) -> Float[np.ndarray, " G"]:
         """π, (G,): π K = π, with sum 1. Cubic interpolation may leave values of the size of its error below 0.
@@ -132,7 +136,7 @@ class TransferOperator:
 def transfer_operator(
     problem: Problem,
     dynamics: SGD | GaussianSGD,
-    box: Sequence[tuple[float | int, float | int]],
+    box: Box,
     shape: tuple[int, ...],
 ) -> TransferOperator:
     """The kernel of one step of SGD (all batches enumerated) or of Gaussian SGD (quadrature).

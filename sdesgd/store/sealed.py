@@ -6,13 +6,13 @@ its own end disturbs no reader of HDF5, so a sealed NetCDF file opens everywhere
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from sdesgd.errors import InputError, one_line
 from sdesgd.files import opened, write
+from sdesgd.types import PathLike
 
 _SEAL = re.compile(rb"\nsha256 ([0-9a-f]{64}) ([0-9]{20})\n\Z")
 _SEAL_BYTES = len("\nsha256 ") + 64 + 1 + 20 + 1
@@ -23,7 +23,7 @@ class Damaged(InputError):
     """A file that isn't what was written."""
 
 
-def write_sealed(path: str | os.PathLike, content: bytes | memoryview, about: Mapping[str, Any], remedy: str) -> None:
+def write_sealed(path: PathLike, content: bytes | memoryview, about: Mapping[str, Any], remedy: str) -> None:
     """Writes a file whole or not at all.
 
     Args:
@@ -42,7 +42,7 @@ def write_sealed(path: str | os.PathLike, content: bytes | memoryview, about: Ma
     write(path, b"".join((content, told, seal)), remedy)
 
 
-def read_sealed(path: str | os.PathLike) -> tuple[bytes, dict[str, Any]]:
+def read_sealed(path: PathLike) -> tuple[bytes, dict[str, Any]]:
     """(content, about) of a file in which no byte has changed.
 
     Raises:
@@ -70,7 +70,7 @@ def read_sealed(path: str | os.PathLike) -> tuple[bytes, dict[str, Any]]:
     return body[:length], about
 
 
-def read_about(path: str | os.PathLike) -> dict[str, Any]:
+def read_about(path: PathLike) -> dict[str, Any]:
     """What a file says of how it came about, unchecked; empty if it says nothing."""
     try:
         with opened(path) as (file, size):

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import time
 import warnings
 from collections import deque
@@ -20,6 +19,7 @@ from sdesgd.sweep.fingerprint import Fingerprint, fingerprint
 from sdesgd.sweep.pools import Outcome, Pool, Task, ThreadPool
 from sdesgd.sweep.store import Failure, Kept, Store, manifest_of
 from sdesgd.sweep.summary import assembled, seconds_left
+from sdesgd.types import PathLike
 
 # How long to wait for an outcome before looking at the bar, the signals and the other processes.
 _POLL_SECONDS = 0.2
@@ -48,7 +48,7 @@ class Result:
 
 def run(
     sweep: Sweep,
-    folder: str | os.PathLike,
+    folder: PathLike,
     workers: int = 0,
     scheduler: str | None = None,
     *,

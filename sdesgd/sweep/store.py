@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from sdesgd.store.environment import differences, hash_of
 from sdesgd.sweep.cells import Cell, Sweep
 from sdesgd.sweep.columns import Columns, CorruptCell, checked_columns, packed, unpacked
 from sdesgd.sweep.fingerprint import Fingerprint
+from sdesgd.types import PathLike
 
 MANIFEST = "sweep.json"
 FORMAT = 1
@@ -68,7 +68,7 @@ class Store:
     cell missing, no more. What is read is checked first and never unpickled.
     """
 
-    def __init__(self, folder: str | os.PathLike, allow_mixed: bool = False):
+    def __init__(self, folder: PathLike, allow_mixed: bool = False):
         self.folder = Path(folder)
         self.allow_mixed = allow_mixed
         self.claims = Claims(self.folder / "claims")
@@ -238,7 +238,7 @@ def manifest_of(sweep: Sweep, found: Fingerprint, allow_mixed: bool) -> dict[str
     }
 
 
-def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
+def read_manifest(folder: PathLike) -> dict[str, Any]:
     """The manifest of the last sweep that ran in a folder.
 
     Raises:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from sdesgd.in_words import duration
 from sdesgd.store.claims import claimed
 from sdesgd.sweep.cells import Cell
 from sdesgd.sweep.store import Failure, Kept, Store, read_manifest
+from sdesgd.types import PathLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Status:
         return "\n".join([f"{counts}, {self.missing} missing{left}", *map(str, self.failures)])
 
 
-def status(folder: str | os.PathLike) -> Status:
+def status(folder: PathLike) -> Status:
     """Counts the cells of the last sweep that ran in a folder; nothing is written.
 
     Raises:
@@ -68,7 +68,7 @@ def status(folder: str | os.PathLike) -> Status:
     return Status(done, len(running), len(pending) - len(running), tuple(failed.values()), left)
 
 
-def table(folder: str | os.PathLike) -> xr.Dataset:
+def table(folder: PathLike) -> xr.Dataset:
     """The rows of all cells that are done, in the order of the cells, then of each cell's seeds.
 
     Dimension ``row``; variables ``cell`` (the cell's index), one for each name in the configs, ``seed``, and the

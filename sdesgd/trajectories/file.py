@@ -6,7 +6,6 @@ Names are escaped where HDF5 can't have them, what NetCDF has no type for is sto
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from jaxtyping import PyTree
 
 from sdesgd.errors import InputError, one_line, shown
 from sdesgd.trajectories.params import as_dict, as_pytree, as_stored
+from sdesgd.types import PathLike
 
 if TYPE_CHECKING:
     from sdesgd.trajectories.result import Trajectories
@@ -166,7 +166,7 @@ def _known(name: str) -> bool:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def unpacked(dataset: xr.Dataset, path: str | os.PathLike, template: PyTree = None, carried: PyTree = None) -> _Entry:
+def unpacked(dataset: xr.Dataset, path: PathLike, template: PyTree = None, carried: PyTree = None) -> _Entry:
     """The fields of the trajectories that were ``packed``.
 
     Args:

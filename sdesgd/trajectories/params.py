@@ -1,6 +1,5 @@
 """The leaves of a pytree of params, as a file of trajectories keeps them."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from jaxtyping import PyTree
 
 from sdesgd.errors import InputError, shown
 from sdesgd.inputs import is_key
+from sdesgd.types import PathLike
 
 _Entry = dict[str, Any]
 _Leaves = Sequence[tuple[_Entry, np.ndarray | None]]
@@ -56,7 +56,7 @@ def as_dict(leaves: _Leaves) -> dict[str, Any]:
     return found
 
 
-def as_pytree(leaves: _Leaves, template: PyTree, replicas: int, path: str | os.PathLike) -> PyTree:
+def as_pytree(leaves: _Leaves, template: PyTree, replicas: int, path: PathLike) -> PyTree:
     """The pytree that was saved.
 
     Args:
@@ -98,7 +98,7 @@ def as_pytree(leaves: _Leaves, template: PyTree, replicas: int, path: str | os.P
     return jax.tree_util.tree_unflatten(structure, made)
 
 
-def _misfit(path: str | os.PathLike, saved: str, template: str) -> InputError:
+def _misfit(path: PathLike, saved: str, template: str) -> InputError:
     return InputError(f"{path} {saved}, and {template}: pass a template like the params that were run")
 
 

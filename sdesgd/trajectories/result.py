@@ -1,7 +1,6 @@
 """What ``simulate`` returns: times, observables, divergence; xarray and NetCDF."""
 
 import dataclasses
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from sdesgd.netcdf import read_netcdf, write_netcdf
 from sdesgd.results import Result
 from sdesgd.trajectories import file as trajectory_file
 from sdesgd.trajectories.file import RESERVED, free_name
+from sdesgd.types import PathLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,7 +107,7 @@ class Trajectories(Result):
         }
         return xr.Dataset(variables, coordinates, {"interrupted": int(self.interrupted), "blocks": list(self.blocks)})
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes NetCDF (HDF5), whole or not at all; ``load`` gives back every name, dtype and bit.
 
         Args:
@@ -120,7 +120,7 @@ class Trajectories(Result):
         write_netcdf(trajectory_file.packed(self), path)
 
     @staticmethod
-    def load(path: str | os.PathLike, template: PyTree = None, accumulated: PyTree = None) -> "Trajectories":
+    def load(path: PathLike, template: PyTree = None, accumulated: PyTree = None) -> "Trajectories":
         """Reads what ``save`` wrote.
 
         A saved run is started from again by

@@ -9,6 +9,7 @@ from scipy import stats
 
 import sdesgd as sg
 from sdesgd import toys
+from sdesgd.basins.finding_wells import wells_of
 from sdesgd.basins.measured import (
     burn_in_needed,
     crossings_per_time,
@@ -18,7 +19,6 @@ from sdesgd.basins.measured import (
     steps_needed,
 )
 from sdesgd.basins.tally import Tally
-from sdesgd.basins.wells import wells_of
 from sdesgd.stationary.transfer import transfer_operator
 
 POTENTIAL = toys.potential("asymmetric")

@@ -8,8 +8,8 @@ from scipy import integrate, optimize
 
 import sdesgd as sg
 from sdesgd import toys
+from sdesgd.basins.finding_wells import wells_of
 from sdesgd.basins.tally import Tally
-from sdesgd.basins.wells import wells_of
 from sdesgd.landscape import Landscape
 
 ASYMMETRIC = toys.potential("asymmetric")
