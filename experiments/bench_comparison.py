@@ -34,7 +34,7 @@ def gradients(rounds: int) -> tuple[list[Row], list[str]]:
     saves = 1 + config.num_steps // config.save_every
     by_hand = replicas * sum(gradients_per_replica(arm, problem, config.num_steps, saves) for arm in arms)
     ours = sum(made.design.gradients.values())
-    unchecked = ours - made.design.gradients.get("SDE, h and h/2", 0.0)
+    unchecked = ours - made.design.gradients.get("SDE at h/2", 0.0)
     sizes = f"the demo: {replicas} replicas of each arm by hand, {made.design.replicas} here"
 
     def decided(found: dict) -> str:

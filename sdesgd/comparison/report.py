@@ -67,8 +67,9 @@ def show(result: Comparison, console: Console) -> None:
     if loose:
         names = escape(", ".join(result.labels[name] for name in loose))
         say(
-            f"[yellow]The SDE's own step is not shown to be fine enough (h against h/2 within the margin, at the step "
-            f"named above) for {names}: raise check_replicas, then substeps.[/yellow]"
+            "[yellow]The SDE's own step is not shown to be fine enough (at the step named above: h against h/2 within "
+            f"the margin; of a difference, that it stands at h/2) for {names}: raise check_replicas, then "
+            "substeps.[/yellow]"
         )
     console.print()
     if result.cards:

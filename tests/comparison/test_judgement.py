@@ -187,6 +187,6 @@ def test_the_check_of_the_step_is_held_against_the_margin_in_any_unit():
         (evidence.Margin(0.7, "absolute"), True),
         (evidence.Margin(0.5, "absolute"), False),
     ):
-        assert judgement.resolved(part, 0, margin, sgd) == within
+        assert judgement.within_margin(part, 0, margin, sgd) == within
     lost = judgement.GapEstimate(*(np.array([np.nan]) for _ in range(3)))
-    assert not judgement.resolved(lost, 0, evidence.Margin(0.5), sgd)
+    assert not judgement.within_margin(lost, 0, evidence.Margin(0.5), sgd)
