@@ -2,21 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from sdesgd.comparison import judgement
 from sdesgd.comparison.ensembles import Ensemble
 from sdesgd.comparison.result import GapEstimate, WorstGap
-from sdesgd.evidence import Verdict
-from sdesgd.evidence.margins import Margin
 from sdesgd.trajectories import Trajectories
 
 FIRST, LARGEST = 8, 32  # replicas that are run again
 WITH_A_FIXED_NUMBER = 16
-# Half the width of the interval, as a share of what the error has to stay below.
-_PRECISION = 0.5
 
 
 def batch_of(check_replicas: int | None, pairs: Ensemble, sequential: bool) -> int:
@@ -65,27 +60,24 @@ def grow(
     check: Ensemble,
     pairs: Ensemble,
     wanted: int | None,
-    verdicts: Mapping[str, Verdict],
+    gap: Mapping[str, GapEstimate],
     worst: Mapping[str, WorstGap],
-    margins: Mapping[str, Margin],
     sgd: Mapping[str, np.ndarray],
     labels: Mapping[str, str] | None,
     progress: str,
 ) -> None:
-    """Runs replicas again at h/2: as many as are wanted, or until the error of the step is known well enough.
+    """Runs replicas again at h/2: as many as are wanted, or until the error of the step is known as well as the gap.
 
-    That is: until, at the worst time of each observable, half the width of the interval is within half of what the
-    error has to stay below: the gap, where the verdict is that the means differ, else the margin. The rule looks at
-    the width alone and not at where the interval lies, so looking again costs the interval nothing but what the
-    variance is picked by: it covers in 0.94 to 0.95 of cases for 0.95.
+    That is: until, at the worst time of each observable, the interval of the error is no wider than the pointwise one
+    of SGD − SDE. The rule looks at widths alone and not at where the interval lies, so that looking again costs its
+    coverage little.
 
     Args:
         check: to grow, by whole batches; there are no more than the pairs have.
         pairs: Gaussian SGD and the SDE at h.
         wanted: a number; None: until it is known, at most 32.
-        verdicts: name → verdict.
-        worst: name → where the gap is furthest from zero.
-        margins: name → margin.
+        gap: name → SGD − SDE.
+        worst: name → where it is furthest from zero.
         sgd: name → (replicas, T).
         labels: of the observables.
         progress: a label.
@@ -95,13 +87,12 @@ def grow(
     check.grow(min(check.batch if wanted is None else wanted, most), progress)
     while wanted is None and check.replicas + check.batch <= most:
         found = errors(check, pairs, sgd, labels)
-        if all(_precise(found[name], at, verdicts[name], margins[name], sgd[name]) for name, at in worst.items()):
+        if all(_no_wider(found[name], gap[name], at.index) for name, at in worst.items()):
             return
         check.grow(check.replicas + 1, progress)
 
 
-def _precise(part: GapEstimate, at: WorstGap, verdict: Verdict, margin: Margin, sgd: np.ndarray) -> bool:
-    """Whether the interval is narrow enough, or can't be had: where replicas are lost, more don't help."""
-    below: Any = abs(at.mean) if judgement.of_means(verdict) else judgement.margin_at(margin, sgd, at.index)
-    width = part.high[at.index] - part.low[at.index]
-    return bool(not np.isfinite(part.mean[at.index]) or verdict.reason is not None or width / 2 <= _PRECISION * below)
+def _no_wider(error: GapEstimate, gap: GapEstimate, index: int) -> bool:
+    """Also where there is no interval to compare with: more replicas at h/2 wouldn't make one."""
+    widths = [float(part.high[index] - part.low[index]) for part in (error, gap)]
+    return not np.isfinite(widths).all() or widths[0] <= widths[1]

@@ -142,21 +142,11 @@ def within_margin(part: GapEstimate, index: int, margin: Margin, sgd: np.ndarray
         margin: in any unit.
         sgd: (replicas, T).
     """
-    return bool(max(abs(part.low[index]), abs(part.high[index])) <= margin_at(margin, sgd, index))
-
-
-def margin_at(margin: Margin, sgd: np.ndarray, index: int) -> float:
-    """The margin at a time in SGD's standard deviations; NaN where fewer than two replicas are finite.
-
-    Args:
-        margin: in any unit.
-        sgd: (replicas, T).
-        index: of the time.
-    """
-    if margin.unit == "deviation":
-        return float(margin.size)
-    finite = sgd[:, index][np.isfinite(sgd[:, index])]
-    return float(absolute_size(sgd, margin)[index] / np.std(finite, ddof=1)) if len(finite) > 1 else np.nan
+    size = float(margin.size)
+    if margin.unit != "deviation":
+        finite = sgd[:, index][np.isfinite(sgd[:, index])]
+        size = float(absolute_size(sgd, margin)[index] / np.std(finite, ddof=1)) if len(finite) > 1 else np.nan
+    return bool(max(abs(part.low[index]), abs(part.high[index])) <= size)
 
 
 def outlasts(gap: GapEstimate, error: GapEstimate, index: int) -> bool:

@@ -95,8 +95,8 @@ def compare(
         params: the start; None: the problem's.
         substeps: of the SDE, per step of SGD.
         check_replicas: of the SDE's replicas, how many are run again at h/2 on the same Brownian paths, at most all, to
-            check its own step; None: 16 with a number of ``replicas``, else 8, and up to 32 until the error is known to
-            half the margin, or to half the gap where the means differ.
+            check its own step; None: 16 with a number of ``replicas``, else 8, and up to 32 until the error is known as
+            well as the gap.
         svag: ℓ of an SVAG arm; 0 for none.
         title: the net or problem in words; empty: the type of params.
         keep: how a finished batch of replicas is kept, (name, compute) → runs; None: in memory alone.
@@ -203,12 +203,13 @@ def compare(
     # The key of the pairs: the same Brownian paths.
     check = Ensemble("SDE at h over 2", alone(halved), keys["pairs"], size, cost(halved), kept)
     extra = Ensemble("SVAG", alone(SVAG(eta, S, svag or 1, law)), keys["SVAG"], batches[0], 1.0, kept)
-    arms, margins = _arms(monitor, sgd_runs, pairs, labels), as_margins(margin, monitor.verdicts)
+    arms = _arms(monitor, sgd_runs, pairs, labels)
     sgd, two = arms["SGD"], arms["SDE"]
+    gap, first, second = judgement.parts_of_the_gap(sgd, arms["Gaussian SGD"], two)
     worst = judgement.worst_gaps(sgd, two, monitor.looks, monitor.verdicts)
     try:
         if ended != "interrupted":
-            integrator.grow(check, pairs, number, monitor.verdicts, worst, margins, sgd.values, labels, progress)
+            integrator.grow(check, pairs, number, gap, worst, sgd.values, labels, progress)
             if svag:
                 extra.cost = cost(SVAG(eta, S, svag, law))
                 extra.grow(pairs.replicas, progress)
@@ -216,7 +217,6 @@ def compare(
         ended = "interrupted"
     if extra.replicas:
         arms["SVAG"] = judgement.scalars_of(extra.trajectories()[0], labels)[0]
-    gap, first, second = judgement.parts_of_the_gap(sgd, arms["Gaussian SGD"], two)
     beside, laws = {}, {}
     try:
         measure("end", _replica(sgd.final_params, problem))
@@ -237,7 +237,7 @@ def compare(
         sequential=sequential,
         looks=tuple(monitor.looks),
         ended=ended,
-        margins=margins,
+        margins=as_margins(margin, monitor.verdicts),
         alpha=float(alpha),
         replicas={arm: len(run.diverged) for arm, run in arms.items()},
         check_replicas=check.replicas,
