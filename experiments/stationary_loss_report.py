@@ -1,11 +1,17 @@
 """What stationary-loss prints: a table for each problem, and a verdict on each."""
 
+from typing import NamedTuple
+
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-_LEVEL = 0.05  # of the test of all points and both arms of a case together (Bonferroni)
+from sdesgd import evidence
+
+_LEVEL = 0.05  # of either claim; of a difference for all points and both arms of a case together (Bonferroni)
+MARGIN = 0.05  # of a measured mean around its exact law, as a share of it
 _SAME = 0.02  # traces nearer than this are called equal
 _RELAXED = 0.99  # below this share of the stationary loss a run counts as a transient
 
@@ -45,9 +51,13 @@ def answer(summary: dict, separator: str = " ") -> str:
     else:
         parts.append("Tr H and Tr C are equal here.")
     if exact:
-        held = sum(agreement(case)[0] for case in exact)
+        kinds = [agreement(case).kind for case in exact]
+        held, undecided = kinds.count("equivalent"), kinds.count("inconclusive")
         every = "on all" if held == len(exact) else f"on only {held} of"
-        parts.append(f"At finite η it is neither: SGD's exact law holds {every} {len(exact)} losses where it is known.")
+        more = f" ({undecided} undecided: more replicas)" if undecided else ""
+        parts.append(
+            f"At finite η it is neither: SGD's exact law holds {every} {len(exact)} losses where it is known{more}."
+        )
     return separator.join(parts)
 
 
@@ -63,12 +73,11 @@ def sentence(case: dict) -> str:
     text = f"[bold]{case['title']}[/bold]: {traces}. At the largest η/S the loss is {_ratio(last, 'trace_covariance')} "
     text += "times (η/4S) Tr C and " + _ratio(last, "sgd_law")
     if case["exact"]:
-        agrees, worst, limit = agreement(case)
+        found = agreement(case)
         text += " times SGD's exact law"
         if abs(last["discrete"] / last["sgd_law"] - 1) > _SAME:
             text += f" (constant C leaves out a factor of {last['sgd_law'] / last['discrete']:.3g})"
-        verdict = "[green]met[/green]" if agrees else "[red]NOT met[/red]"
-        return f"{text}. Exact laws: {verdict}, largest deviation {worst:.1f} standard errors (limit {limit:.1f})."
+        return f"{text}. Exact laws: {_in_words(found)}."
     text += f" times the law for constant H and C, at the smallest {_ratio(first, 'sgd_law')}"
     if first["relaxed"] < _RELAXED:
         text += f"; a transient, {100 * first['relaxed']:.0f} % of the stationary (η/4S) Tr C"
@@ -78,23 +87,54 @@ def sentence(case: dict) -> str:
     return f"{text}; {found}."
 
 
-def agreement(case: dict) -> tuple[bool, float, float]:
-    """(whether no point of either arm is beyond the limit, the largest |z|, the limit) of an exact law.
+class Agreement(NamedTuple):
+    """Measured means against their exact laws.
 
-    z is in standard errors of the mean; the SDE's law is that of its integrator. The limit holds for all points of the
-    case together (Bonferroni), each mean with its own degrees of freedom.
+    Attributes:
+        kind: of ``evidence.decide``: "equivalent" if every mean is within ``MARGIN`` of its law, by its 90 % interval
+            (TOST); else "different" if one deviates, corrected for their number; else "inconclusive".
+        worst: the largest deviation in standard errors, against its limit.
+        limit: beyond which a deviation is one.
     """
-    found = [
-        (abs(_deviation(point, arm, law)), point[arm]["replicas"] - 1)
+
+    kind: str
+    worst: float
+    limit: float
+
+
+def agreement(case: dict) -> Agreement:
+    """Whether both arms have the exact laws of a case; the SDE's is that of its integrator.
+
+    A mean that could not be measured lets nothing be called equivalent.
+    """
+    arms = [
+        (point, arm, law)
         for point in case["points"]
         for arm, law in (("SGD", "sgd_law"), ("SDE", "sde_law"))
-        if measured(point, arm)
+        if arm in point
     ]
-    if not found:
-        return False, float("nan"), float("nan")
-    limits = [float(stats.t.isf(_LEVEL / 2 / len(found), degrees)) for _, degrees in found]
-    worst = max(range(len(found)), key=lambda k: found[k][0] / limits[k])
-    return found[worst][0] <= limits[worst], found[worst][0], limits[worst]
+    z = np.array([_deviation(*one) for one in arms])
+    error = np.array([_relative_error(*one) for one in arms])
+    degrees = np.array([max(point[arm]["replicas"] - 1, 1) for point, arm, _ in arms], float)
+    limits = stats.t.isf(_LEVEL / 2 / len(arms), degrees)
+    one_sided = stats.t.isf(_LEVEL, degrees)
+    low, high = ((z + sign * one_sided) * error for sign in (-1, 1))
+    wide = (z - limits) * error, (z + limits) * error
+    kind = evidence.decide(low, high, MARGIN, wide=wide)
+    if np.isnan(z).all():
+        return Agreement(kind, float("nan"), float("nan"))
+    worst = int(np.nanargmax(np.abs(z) / limits))
+    return Agreement(kind, float(abs(z[worst])), float(limits[worst]))
+
+
+def _in_words(found: Agreement) -> str:
+    margin, beyond = f"{100 * MARGIN:g} %", found.worst > found.limit
+    words = {
+        "equivalent": f"[green]met[/green] within {margin}" + (", a deviation within that was found" if beyond else ""),
+        "different": "[red]NOT met[/red]",
+        "inconclusive": f"[yellow]undecided[/yellow] (no deviation found, none of {margin} ruled out: more replicas)",
+    }
+    return f"{words[found.kind]}, largest deviation {found.worst:.1f} standard errors (limit {found.limit:.1f})"
 
 
 def measured(point: dict, arm: str) -> bool:
@@ -147,6 +187,13 @@ def _deviation(point: dict, arm: str, law: str) -> float:
         return float("nan")
     expected = point[law] * (1 + point["integrator_bias"] if arm == "SDE" else 1)
     return (point[arm]["mean"] - expected) / point[arm]["standard_error"]
+
+
+def _relative_error(point: dict, arm: str, law: str) -> float:
+    """Standard error ÷ law."""
+    if not measured(point, arm):
+        return float("nan")
+    return point[arm]["standard_error"] / (point[law] * (1 + point["integrator_bias"] if arm == "SDE" else 1))
 
 
 def _ratio(point: dict, formula: str, arm: str = "SGD", scale: float = 1.0) -> str:

@@ -116,7 +116,7 @@ def _verdicts(result: Comparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     first = "= reshuffling" if result.setting.sampling == "reshuffle" else "= non-Gaussian"
     for column in ("observable", "verdict", "at step", "SGD − SDE", first, "+ finite η"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, no_wrap=column != "observable")  # labels take two lines before a number is cut
     for name, label in result.labels.items():
         verdict, worst = result.verdicts[name], result.worst.get(name)
         kind = f"[{_COLOURS[verdict.kind]}]{verdict.reason or verdict.kind}[/]"

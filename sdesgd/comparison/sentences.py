@@ -101,6 +101,8 @@ def design(result: Comparison) -> str:
     """
     plan = result.design
     sizes = ", ".join(f"{count} of {arm}" for arm, count in plan.replicas.items())
+    if plan.check_replicas:
+        sizes += f", {plan.check_replicas} of the SDE's again at h/2"
     if not plan.sequential:
         return f"{sizes} (a fixed number, one look)"
     looks = f"{len(plan.looks)} look{'s' if len(plan.looks) > 1 else ''}"

@@ -25,6 +25,7 @@ import numpy as np
 
 import sdesgd as sg
 from sdesgd.comparison import judgement, protocol
+from sdesgd.errors import InputError
 from sdesgd.evidence import GroupSequential
 
 ETA, CURVATURE, BATCH_SIZE, STEPS, SAVE_EVERY = 0.5, 1.0, 4, 6, 3
@@ -37,7 +38,7 @@ class Case:
     """What is planted.
 
     Attributes:
-        gap: SGD − SDE at the last step, in SGD's standard deviations there.
+        gap: SGD − SDE at the saved step where it is largest, in SGD's standard deviations there.
         options: of ``compare``.
         may_differ: whether "different" can be claimed; where not, that doesn't end a run before "equivalent" may.
     """
@@ -63,9 +64,9 @@ def truth(gap: float) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
     z, steps = ETA * CURVATURE, np.arange(0, STEPS + 1, SAVE_EVERY)
     stable = lambda z: 1 - z + z**2 / 2 - z**3 / 6  # noqa: E731
     variance = np.mean(EXAMPLES**2) * z**2 / BATCH_SIZE * (1 - (1 - z) ** (2 * steps)) / (1 - (1 - z) ** 2)
-    factor = (1 - z) ** steps - stable(z) ** steps
-    start = gap * math.sqrt(variance[-1]) / factor[-1]
-    return start, np.sqrt(variance), factor * start, (stable(z) ** steps - stable(z / 2) ** (2 * steps)) * start
+    deviation, factor = np.sqrt(variance), stable(z) ** steps - (1 - z) ** steps
+    start = gap / np.max(factor[1:] / deviation[1:])
+    return start, deviation, -factor * start, (stable(z) ** steps - stable(z / 2) ** (2 * steps)) * start
 
 
 @contextlib.contextmanager
@@ -77,18 +78,18 @@ def verdicts_alone(may_differ: bool) -> Iterator[None]:
 
     beside = mock.patch.object(judgement, "joint_laws", return_value={})
     also = mock.patch.object(judgement, "against", return_value={})
-    card = mock.patch.object(protocol, "validity_card", return_value=None)
+    card = mock.patch.object(protocol, "validity_card", side_effect=InputError("left out"))
     with beside, also, card, mock.patch.object(protocol, "GroupSequential", monitor):
         yield
 
 
 def compared(case: Case, number: int) -> sg.Comparison:
     """One comparison; θ alone is observed."""
-    start, deviation, _, _ = truth(case.gap)
+    start, _, gap, _ = truth(case.gap)
     problem = sg.Problem(lambda w, x: 0.5 * CURVATURE * (w - x) ** 2, np.zeros(()), EXAMPLES)
     options = dict(case.options)
     if options["margin"] == "absolute":
-        options["margin"] = sg.evidence.Margin(case.gap * float(deviation[-1]), "absolute")
+        options["margin"] = sg.evidence.Margin(float(np.max(np.abs(gap))), "absolute")
     with verdicts_alone(case.may_differ):
         return sg.compare(
             problem,
