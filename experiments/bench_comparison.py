@@ -45,4 +45,8 @@ def gradients(rounds: int) -> tuple[list[Row], list[str]]:
         ratio = count / by_hand
         times = f"{count:.3g} / {by_hand:.3g} gradients"
         rows.append(Row(f"{what} ÷ by hand, gradients", sizes, f"{ratio:.2f}", "≤ 0.25", ratio <= 0.25, times))
-    return rows, [f"decided: {decided(made.verdicts)} by sg.compare, {decided(verdicts)} by hand."]
+    parts = ", ".join(f"{arm} {count:.3g}" for arm, count in made.design.gradients.items())
+    return rows, [
+        f"decided: {decided(made.verdicts)} by sg.compare, {decided(verdicts)} by hand, without a check of Euler's step.",
+        f"gradients of sg.compare: {parts} ({made.design.check_replicas} replicas again at h/2).",
+    ]

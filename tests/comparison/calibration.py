@@ -55,6 +55,7 @@ CASES = {
     "margin": Case(1.0, {"margin": 1.0}),
     "margin-alone": Case(1.0, {"margin": 1.0}, may_differ=False),
     "margin-alone-half": Case(0.5, {"margin": 0.5}, may_differ=False),
+    "within": Case(0.4, {"margin": 1.0}, may_differ=False),
     "margin-alone-absolute": Case(1.0, {"margin": "absolute"}, may_differ=False),
 }
 
