@@ -47,6 +47,6 @@ def gradients(rounds: int) -> tuple[list[Row], list[str]]:
         rows.append(Row(f"{what} ÷ by hand, gradients", sizes, f"{ratio:.2f}", "≤ 0.25", ratio <= 0.25, times))
     parts = ", ".join(f"{arm} {count:.3g}" for arm, count in made.design.gradients.items())
     return rows, [
-        f"decided: {decided(made.verdicts)} by sg.compare, {decided(verdicts)} by hand, without a check of Euler's step.",
+        f"decided: {decided(made.verdicts)} by sg.compare, {decided(verdicts)} by hand, with Euler's step unchecked.",
         f"gradients of sg.compare: {parts} ({made.design.check_replicas} replicas again at h/2).",
     ]
