@@ -107,6 +107,15 @@ def test_the_worst_gap_has_a_wider_interval_than_a_pointwise_one():
     assert worst.low < pointwise.low[worst.index] < pointwise.high[worst.index] < worst.high
 
 
+def test_looks_at_the_data_widen_the_interval_of_the_worst_gap():
+    made = planted(shift_sde=0.4)
+    (last,) = made.design.looks
+    earlier = [dataclasses.replace(last, fraction=fraction) for fraction in (0.3, 0.6)]
+    arms = made.trajectories["SGD"], made.trajectories["SDE"]
+    worst = judgement.worst_gaps(*arms, (*earlier, last), made.verdicts)["loss"]
+    assert worst.high - worst.low > 1.05 * (made.worst["loss"].high - made.worst["loss"].low)
+
+
 def test_the_sentence_names_parts_signs_and_the_step():
     made = planted(shift_sde=1.0)
     text, worst = made.sentence("loss"), made.worst["loss"]
