@@ -12,6 +12,7 @@ from sdesgd.trajectories import Trajectories
 
 PROBLEM = sg.Problem(lambda w, x: 0.5 * (w - x) ** 2, np.zeros(()), np.arange(8.0))
 REPLICAS, LOST = 400, 40
+CARDS = []  # the rates that cards were asked for
 # The means at the end, and standard deviations, of x; the Gaussian and the SDE are coupled.
 SGD, GAUSSIAN, SDE, HALF = (10.0, 2.0), (8.0, 6.0), (5.0, 6.0), (4.0, 6.0)
 
@@ -25,6 +26,7 @@ def of(values, lost=0):
 
 
 def no_card(*args, **options):
+    CARDS.append(args[1])
     raise InputError("no card")
 
 
@@ -52,9 +54,9 @@ def given(monkeypatch):
     return asked
 
 
-def compared(**options):
+def compared(rate=0.1, **options):
     return sg.compare(
-        PROBLEM, sg.SGD(0.1, 2), num_steps=2, save_every=1, key=jr.key(0), replicas=REPLICAS, progress="",
+        PROBLEM, sg.SGD(rate, 2), num_steps=2, save_every=1, key=jr.key(0), replicas=REPLICAS, progress="",
         observables={"x": lambda w: w}, **options,
     )  # fmt: skip
 
@@ -98,4 +100,14 @@ def test_diverged_replicas_are_counted(given):
     assert rates.count_a == REPLICAS
     assert rates.rate_a == pytest.approx(LOST / REPLICAS)
     assert rates.rate_b == 0
+    assert made.verdicts["x"].says_diverged, "by what the runs say, not by NaN in an observable"
     assert "10 % of SGD's and 0 % of the SDE's replicas diverged" in made.sentence("x")
+
+
+@pytest.mark.filterwarnings("ignore:.*diverged:RuntimeWarning")
+def test_the_cards_of_a_schedule_are_for_its_largest_rate(given):
+    CARDS.clear()
+    made = compared(rate=lambda n: 0.3 - 0.2 * n)
+    assert pytest.approx([0.3, 0.3]) == CARDS
+    assert made.setting.largest_rate == pytest.approx(0.3)
+    assert made.setting.learning_rate == "0.1 to 0.3 (schedule)"
