@@ -37,7 +37,8 @@ def coupled_with(check: Ensemble, sde: Trajectories, batch: int) -> tuple[Trajec
     (half,) = check.trajectories()
     rows = np.concatenate([k * batch + np.arange(check.batch) for k in range(check.replicas // check.batch)])
     values = {name: array[rows] for name, array in sde.values.items()}
-    return dataclasses.replace(sde, values=values, diverged=sde.diverged[rows], stopped=sde.stopped[rows]), half
+    stopped = np.asarray(sde.stopped)[rows]
+    return dataclasses.replace(sde, values=values, diverged=sde.diverged[rows], stopped=stopped), half
 
 
 def errors(

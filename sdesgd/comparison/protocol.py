@@ -300,7 +300,8 @@ def _arms(monitor: GroupSequential, sgd_runs: Ensemble, pairs: Ensemble, labels:
     arms = {}
     for name, run, count in (("SGD", sgd, sizes[0]), ("Gaussian SGD", gaussian, sizes[1]), ("SDE", sde, sizes[1])):
         values = {key: array[:count] for key, array in run.values.items()}
-        cut = dataclasses.replace(run, values=values, diverged=run.diverged[:count], stopped=run.stopped[:count])
+        stopped = np.asarray(run.stopped)[:count]
+        cut = dataclasses.replace(run, values=values, diverged=run.diverged[:count], stopped=stopped)
         arms[name] = judgement.scalars_of(cut, labels)[0]
     return arms
 
