@@ -83,7 +83,7 @@ def packed(batch: Callable[[], tuple[Trajectories, ...]]) -> xr.Dataset:
 def _stage(batch: str) -> str:
     """A short name of a file: messages hold its path."""
     kind, number = batch.rsplit("-", 1)
-    short = {"Gaussian SGD and SDE": "pairs", "SDE at h and h over 2": "check"}
+    short = {"Gaussian SGD and SDE": "pairs", "SDE at h over 2": "check"}
     return f"{short.get(kind, kind.lower())}-{number}"
 
 

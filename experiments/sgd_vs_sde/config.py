@@ -39,7 +39,7 @@ class Config:
     save_every: int = option(5, "Steps between saves; must divide the steps.")
     replicas: str = option("decide", "Independent runs of each arm, or decide: as many as the verdicts need.")
     max_minutes: float = option(10.0, "With --replicas decide, the minutes after which no further runs are begun.")
-    check_replicas: int = option(0, "Pairs of runs that check the SDE's step h against h/2; 0: 8 to 32 of them.")
+    check_replicas: int = option(0, "Runs of the SDE made again at h/2, to check its step h; 0: 8 to 32 of them.")
     substeps: int = option(1, "SDE solver steps per step of SGD.")
     svag_ell: int = option(0, "SVAG's ℓ, for a further arm between SGD and the SDE; 0 leaves it out.")
     observables: str = option("all", "Comma-separated names of what to compare, or all.")

@@ -1,9 +1,30 @@
 """What a run of stationary-loss says in a sentence or a phrase: for its figure and its report."""
 
+from typing import NamedTuple
+
+import numpy as np
 from scipy import stats
 
-_LEVEL = 0.05  # of the test of all points and both arms of a case together (Bonferroni)
+from sdesgd import evidence
+
+_LEVEL = 0.05  # of either claim; of a difference for all points and both arms of a case together (Bonferroni)
+MARGIN = 0.05  # of a measured mean around its exact law, as a share of it
 SAME = 0.02  # traces nearer than this are called equal
+
+
+class Agreement(NamedTuple):
+    """Measured means against their exact laws.
+
+    Attributes:
+        kind: of ``evidence.decide``: "equivalent" if every mean is within ``MARGIN`` of its law, by its 90 % interval
+            (TOST); else "different" if one deviates, corrected for their number; else "inconclusive".
+        worst: the largest deviation in standard errors, against its limit.
+        limit: beyond which a deviation is one.
+    """
+
+    kind: str
+    worst: float
+    limit: float
 
 
 def answer(summary: dict, separator: str = " ") -> str:
@@ -20,29 +41,39 @@ def answer(summary: dict, separator: str = " ") -> str:
     else:
         parts.append("Tr H and Tr C are equal here.")
     if exact:
-        held = sum(agreement(case)[0] for case in exact)
+        kinds = [agreement(case).kind for case in exact]
+        held, undecided = kinds.count("equivalent"), kinds.count("inconclusive")
         every = "on all" if held == len(exact) else f"on only {held} of"
-        parts.append(f"At finite η it is neither: SGD's exact law holds {every} {len(exact)} losses where it is known.")
+        more = f" ({undecided} undecided: more replicas)" if undecided else ""
+        parts.append(
+            f"At finite η it is neither: SGD's exact law holds {every} {len(exact)} losses where it is known{more}."
+        )
     return separator.join(parts)
 
 
-def agreement(case: dict) -> tuple[bool, float, float]:
-    """(whether no point of either arm is beyond the limit, the largest |z|, the limit) of an exact law.
+def agreement(case: dict) -> Agreement:
+    """Whether both arms have the exact laws of a case; the SDE's is that of its integrator.
 
-    z is in standard errors of the mean; the SDE's law is that of its integrator. The limit holds for all points of the
-    case together (Bonferroni), each mean with its own degrees of freedom.
+    A mean that could not be measured lets nothing be called equivalent.
     """
-    found = [
-        (abs(deviation(point, arm, law)), point[arm]["replicas"] - 1)
+    arms = [
+        (point, arm, law)
         for point in case["points"]
         for arm, law in (("SGD", "sgd_law"), ("SDE", "sde_law"))
-        if measured(point, arm)
+        if arm in point
     ]
-    if not found:
-        return False, float("nan"), float("nan")
-    limits = [float(stats.t.isf(_LEVEL / 2 / len(found), degrees)) for _, degrees in found]
-    worst = max(range(len(found)), key=lambda k: found[k][0] / limits[k])
-    return found[worst][0] <= limits[worst], found[worst][0], limits[worst]
+    z = np.array([deviation(*one) for one in arms])
+    error = np.array([_relative_error(*one) for one in arms])
+    degrees = np.array([max(point[arm]["replicas"] - 1, 1) for point, arm, _ in arms], float)
+    limits = stats.t.isf(_LEVEL / 2 / len(arms), degrees)
+    one_sided = stats.t.isf(_LEVEL, degrees)
+    low, high = ((z + sign * one_sided) * error for sign in (-1, 1))
+    wide = (z - limits) * error, (z + limits) * error
+    kind = evidence.decide(low, high, MARGIN, wide=wide)
+    if np.isnan(z).all():
+        return Agreement(kind, float("nan"), float("nan"))
+    worst = int(np.nanargmax(np.abs(z) / limits))
+    return Agreement(kind, float(abs(z[worst])), float(limits[worst]))
 
 
 def measured(point: dict, arm: str) -> bool:
@@ -70,3 +101,10 @@ def deviation(point: dict, arm: str, law: str) -> float:
         return float("nan")
     expected = point[law] * (1 + point["integrator_bias"] if arm == "SDE" else 1)
     return (point[arm]["mean"] - expected) / point[arm]["standard_error"]
+
+
+def _relative_error(point: dict, arm: str, law: str) -> float:
+    """Standard error ÷ law."""
+    if not measured(point, arm):
+        return float("nan")
+    return point[arm]["standard_error"] / (point[law] * (1 + point["integrator_bias"] if arm == "SDE" else 1))

@@ -4,7 +4,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.stationary_loss.answer import SAME, agreement, answer, deviation, divided, measured, same_traces
+from experiments.stationary_loss.answer import (
+    MARGIN,
+    SAME,
+    Agreement,
+    agreement,
+    answer,
+    deviation,
+    divided,
+    measured,
+    same_traces,
+)
 
 _RELAXED = 0.99  # below this share of the stationary loss a run counts as a transient
 
@@ -42,12 +52,11 @@ def sentence(case: dict) -> str:
     text = f"[bold]{case['title']}[/bold]: {traces}. At the largest η/S the loss is {_ratio(last, 'trace_covariance')} "
     text += "times (η/4S) Tr C and " + _ratio(last, "sgd_law")
     if case["exact"]:
-        agrees, worst, limit = agreement(case)
+        found = agreement(case)
         text += " times SGD's exact law"
         if abs(last["discrete"] / last["sgd_law"] - 1) > SAME:
             text += f" (constant C leaves out a factor of {last['sgd_law'] / last['discrete']:.3g})"
-        verdict = "[green]met[/green]" if agrees else "[red]NOT met[/red]"
-        return f"{text}. Exact laws: {verdict}, largest deviation {worst:.1f} standard errors (limit {limit:.1f})."
+        return f"{text}. Exact laws: {_in_words(found)}."
     text += f" times the law for constant H and C, at the smallest {_ratio(first, 'sgd_law')}"
     if first["relaxed"] < _RELAXED:
         text += f"; a transient, {100 * first['relaxed']:.0f} % of the stationary (η/4S) Tr C"
@@ -55,6 +64,16 @@ def sentence(case: dict) -> str:
     if all(abs(deviation(point, "SGD", "sgd_law")) < 3 for point in ordered):
         found = "no deviation from the quadratic approximation was found"
     return f"{text}; {found}."
+
+
+def _in_words(found: Agreement) -> str:
+    margin, beyond = f"{100 * MARGIN:g} %", found.worst > found.limit
+    words = {
+        "equivalent": f"[green]met[/green] within {margin}" + (", a deviation within that was found" if beyond else ""),
+        "different": "[red]NOT met[/red]",
+        "inconclusive": f"[yellow]undecided[/yellow] (no deviation found, none of {margin} ruled out: more replicas)",
+    }
+    return f"{words[found.kind]}, largest deviation {found.worst:.1f} standard errors (limit {found.limit:.1f})"
 
 
 def warnings(summary: dict) -> list[str]:

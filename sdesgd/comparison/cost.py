@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sdesgd.dynamics import SDE, Coupled
+from sdesgd.dynamics import SDE, Coupled, HalvedSDE
 from sdesgd.dynamics.protocol import AbstractDynamics
 from sdesgd.problem import Problem
 
@@ -19,6 +19,8 @@ def gradients_per_step(dynamics: AbstractDynamics, problem: Problem) -> int:
     """
     if isinstance(dynamics, Coupled):
         return sum(gradients_per_step(part, problem) for part in (dynamics.first, dynamics.second))
+    if isinstance(dynamics, HalvedSDE):
+        return gradients_per_step(dynamics.fine, problem)
     stages = _stages(dynamics.solver) if isinstance(dynamics, SDE) else 1
     return dynamics.units_per_step(problem) * problem.unit_size * stages
 

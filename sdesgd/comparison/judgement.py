@@ -9,6 +9,7 @@ import numpy as np
 from sdesgd import evidence
 from sdesgd.comparison.result import GapEstimate, WorstGap
 from sdesgd.evidence.margins import Margin, absolute_size
+from sdesgd.evidence.outcome import smallest_p_value
 from sdesgd.evidence.samples import common_constant
 from sdesgd.evidence.simultaneous import simultaneous_level
 from sdesgd.trajectories import Trajectories
@@ -132,7 +133,7 @@ def scalars_of(run: Trajectories, labels: Mapping[str, str] | None) -> tuple[Tra
     return dataclasses.replace(run, values=values), said
 
 
-def resolved(part: GapEstimate, index: int, margin: Margin, sgd: np.ndarray) -> bool:
+def within_margin(part: GapEstimate, index: int, margin: Margin, sgd: np.ndarray) -> bool:
     """Whether a coupled difference is within the margin at a time, its whole interval.
 
     Args:
@@ -146,6 +147,37 @@ def resolved(part: GapEstimate, index: int, margin: Margin, sgd: np.ndarray) -> 
         finite = sgd[:, index][np.isfinite(sgd[:, index])]
         size = float(absolute_size(sgd, margin)[index] / np.std(finite, ddof=1)) if len(finite) > 1 else np.nan
     return bool(max(abs(part.low[index]), abs(part.high[index])) <= size)
+
+
+def outlasts(gap: GapEstimate, error: GapEstimate, index: int) -> bool:
+    """Whether SGD − SDE keeps its sign at a time with the SDE at h/2, the whole interval of the sum.
+
+    SGD − SDE_{h/2} = (SGD − SDE_h) + (SDE_h − SDE_{h/2}), with an interval from those of the two:
+
+        θ̂₁ + θ̂₂ ± √((θ̂₁ − end₁)² + (θ̂₂ − end₂)²)
+
+    Assumes that the two are independent, or that SDE_h and SDE_h − SDE_{h/2} are positively correlated.
+
+    Args:
+        gap: SGD − SDE_h.
+        error: SDE_h − SDE_{h/2}, in the same unit.
+        index: of the time.
+
+    Source:
+        Zou & Donner 2008, Statist. Med. 27 (an interval of a sum from those of its parts).
+    """
+    total = gap.mean[index] + error.mean[index]
+    low, high = (
+        total + sign * np.hypot(*(part.mean[index] - getattr(part, end)[index] for part in (gap, error)))
+        for sign, end in ((-1, "low"), (1, "high"))
+    )
+    return bool(low > 0 if gap.mean[index] > 0 else high < 0)
+
+
+def of_means(verdict: evidence.Verdict) -> bool:
+    """Whether a verdict is that means differ, and not rates of divergence alone."""
+    level = verdict.alpha if verdict.difference_level is None else verdict.difference_level
+    return verdict.kind == "different" and smallest_p_value(verdict.difference_p_values) <= level
 
 
 def against(reference: Trajectories, other: Trajectories, **options: Any) -> dict[str, evidence.Verdict]:

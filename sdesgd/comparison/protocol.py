@@ -14,7 +14,7 @@ from jaxtyping import PyTree
 
 from sdesgd import inputs
 from sdesgd import observables as ready
-from sdesgd.comparison import judgement
+from sdesgd.comparison import integrator, judgement
 from sdesgd.comparison import replicas as sharing
 from sdesgd.comparison.cost import gradients_per_replica
 from sdesgd.comparison.ensembles import Ensemble, Keep, Runs
@@ -22,7 +22,7 @@ from sdesgd.comparison.gap import simulate_coupled
 from sdesgd.comparison.result import Comparison, Design
 from sdesgd.comparison.setting import check_margin_names, rates_of, saves_about_twelve, setting_of
 from sdesgd.comparison.validity import validity_card
-from sdesgd.dynamics import SDE, SGD, SVAG, Coupled, GaussianSGD
+from sdesgd.dynamics import SDE, SGD, SVAG, Coupled, GaussianSGD, HalvedSDE
 from sdesgd.errors import InputError, shown
 from sdesgd.evidence import GroupSequential
 from sdesgd.evidence.decisions import replicas_to_decide
@@ -36,7 +36,6 @@ from sdesgd.types import Observables, PRNGKeyArray
 
 # Replicas of a batch; the pilot is one of each. A pair costs as many gradients as dozens of SGD's runs.
 _BATCHES = (32, 12)
-_CHECK_REPLICAS, _LARGEST_CHECK = 8, 32
 
 
 def compare(
@@ -95,8 +94,9 @@ def compare(
         save_every: steps between saves, a divisor of num_steps; None: about twelve saves.
         params: the start; None: the problem's.
         substeps: of the SDE, per step of SGD.
-        check_replicas: pairs of the check of the SDE's own step, h against h/2; None: 8,
-            and up to 32 until it is within the margin.
+        check_replicas: of the SDE's replicas, how many are run again at h/2 on the same Brownian paths, at most all, to
+            check its own step; None: 16 with a number of ``replicas``, else 8, and up to 32 until the error is known as
+            well as the gap.
         svag: ℓ of an SVAG arm; 0 for none.
         title: the net or problem in words; empty: the type of params.
         keep: how a finished batch of replicas is kept, (name, compute) → runs; None: in memory alone.
@@ -131,7 +131,6 @@ def compare(
     law = "no_replacement" if dynamics.sampling == "reshuffle" else dynamics.sampling
     eta, S, m = dynamics.learning_rate, dynamics.batch_size, dynamics.momentum
     gaussian, sde = GaussianSGD(eta, S, law, m), SDE(eta, S, law, momentum=m, substeps=substeps)
-    finer = SDE(eta, S, law, momentum=m, substeps=2 * substeps)
     if svag and not (isinstance(m, int | float) and m == 0):
         raise InputError(f"svag is {svag} with momentum {m}: SVAG has no momentum, leave svag out")
     for one in (dynamics, gaussian):
@@ -198,28 +197,26 @@ def compare(
         if not monitor.looks:
             raise
         ended = "interrupted"
-    number = _CHECK_REPLICAS if check_replicas is None else int(check_replicas)
-    check = Ensemble(
-        "SDE at h and h over 2", paired(sde, finer), keys["check"], number, cost(Coupled(sde, finer)), kept
-    )
+    halved = HalvedSDE(sde)
+    number = None if check_replicas is None else int(check_replicas)
+    size = integrator.batch_of(number, pairs, sequential)
+    # The key of the pairs: the same Brownian paths.
+    check = Ensemble("SDE at h over 2", alone(halved), keys["pairs"], size, cost(halved), kept)
     extra = Ensemble("SVAG", alone(SVAG(eta, S, svag or 1, law)), keys["SVAG"], batches[0], 1.0, kept)
+    arms = _arms(monitor, sgd_runs, pairs, labels)
+    sgd, two = arms["SGD"], arms["SDE"]
+    gap, first, second = judgement.parts_of_the_gap(sgd, arms["Gaussian SGD"], two)
+    worst = judgement.worst_gaps(sgd, two, monitor.looks, monitor.verdicts)
     try:
         if ended != "interrupted":
-            check.grow(1, progress)
-            while (
-                check_replicas is None
-                and check.replicas < _LARGEST_CHECK
-                and _unresolved(monitor, sgd_runs, check, labels)
-            ):
-                check.grow(check.replicas + 1, progress)
+            integrator.grow(check, pairs, number, gap, worst, sgd.values, labels, progress)
             if svag:
                 extra.cost = cost(SVAG(eta, S, svag, law))
                 extra.grow(pairs.replicas, progress)
     except KeyboardInterrupt:
         ended = "interrupted"
-    arms = _arms(monitor, sgd_runs, pairs, extra, labels)
-    sgd, two = arms["SGD"], arms["SDE"]
-    gap, first, second = judgement.parts_of_the_gap(sgd, arms["Gaussian SGD"], two)
+    if extra.replicas:
+        arms["SVAG"] = judgement.scalars_of(extra.trajectories()[0], labels)[0]
     beside, laws = {}, {}
     try:
         measure("end", _replica(sgd.final_params, problem))
@@ -231,12 +228,11 @@ def compare(
         missing["what is beside the verdicts"] = NotEstablished("interrupted", "the same call, run to completion")
     halves = {}
     if check.replicas:
-        h, half = (judgement.scalars_of(run, labels)[0] for run in check.trajectories())
-        halves = {name: judgement.coupled(h, half, name, sgd.values[name]) for name in sgd.values}
+        halves = integrator.errors(check, pairs, sgd.values, labels)
     else:
         missing["the SDE's step"] = NotEstablished("h against h/2 was not run", "the same call, run to completion")
     missing |= _undecided(monitor, ended, arms)
-    ensembles = {"SGD": sgd_runs, "Gaussian SGD and SDE": pairs, "SDE, h and h/2": check, "SVAG": extra}
+    ensembles = {"SGD": sgd_runs, "Gaussian SGD and SDE": pairs, "SDE at h/2": check, "SVAG": extra}
     design = Design(
         sequential=sequential,
         looks=tuple(monitor.looks),
@@ -258,7 +254,7 @@ def compare(
         non_gaussian=first,
         discretisation=second,
         h_against_half=halves,
-        worst=judgement.worst_gaps(sgd, two, monitor.looks, monitor.verdicts),
+        worst=worst,
         cards=cards,
         laws=laws,
         trajectories=arms,
@@ -281,17 +277,6 @@ def _check(num_steps, replicas, max_minutes, max_replicas, substeps, check_repli
             raise InputError(f"{name} is {shown(value)}: pass a whole number of at least {least}")
 
 
-def _unresolved(monitor: GroupSequential, sgd_runs: Ensemble, check: Ensemble, labels: Any) -> bool:
-    """Whether h against h/2 isn't within the margin yet, at an observable's time that is furthest from equivalence."""
-    (sgd,), (h, half) = sgd_runs.trajectories(), check.trajectories()
-    sgd, h, half = (judgement.scalars_of(run, labels)[0] for run in (sgd, h, half))
-    for name, margin in as_margins(monitor.margin, monitor.verdicts).items():
-        part, verdict = judgement.coupled(h, half, name, sgd.values[name]), monitor.verdicts[name]
-        if verdict.reason is None and not judgement.resolved(part, verdict.worst_time, margin, sgd.values[name]):
-            return True
-    return False
-
-
 def _first_params(run: Trajectories) -> Trajectories:
     """The run with the final params of its first replica alone; those of a net by the hundred would fill memory."""
     first = jax.tree.map(lambda x: x[:1] if eqx.is_array(x) else x, run.final_params)
@@ -308,17 +293,15 @@ def _replica(stacked: PyTree, problem: Problem) -> PyTree:
     return eqx.combine(jax.tree.map(jax.numpy.asarray, first), problem.params)
 
 
-def _arms(monitor, sgd_runs, pairs, extra, labels) -> dict[str, Trajectories]:
+def _arms(monitor: GroupSequential, sgd_runs: Ensemble, pairs: Ensemble, labels: Any) -> dict[str, Trajectories]:
     """arm → trajectories, of the replicas that the last look had."""
     sizes = monitor.looks[-1].replicas
     (sgd,), (gaussian, sde) = sgd_runs.trajectories(), pairs.trajectories()
-    found = {"SGD": (sgd, sizes[0]), "Gaussian SGD": (gaussian, sizes[1]), "SDE": (sde, sizes[1])}
-    if extra.replicas:
-        found["SVAG"] = (extra.trajectories()[0], extra.replicas)
     arms = {}
-    for name, (run, count) in found.items():
+    for name, run, count in (("SGD", sgd, sizes[0]), ("Gaussian SGD", gaussian, sizes[1]), ("SDE", sde, sizes[1])):
         values = {key: array[:count] for key, array in run.values.items()}
-        cut = dataclasses.replace(run, values=values, diverged=run.diverged[:count], stopped=run.stopped[:count])
+        stopped = np.asarray(run.stopped)[:count]
+        cut = dataclasses.replace(run, values=values, diverged=run.diverged[:count], stopped=stopped)
         arms[name] = judgement.scalars_of(cut, labels)[0]
     return arms
 

@@ -65,8 +65,9 @@ def show(result: Comparison, console: Console) -> None:
     if loose:
         names = escape(", ".join(result.labels[name] for name in loose))
         say(
-            f"[yellow]The SDE's own step is not shown to be fine enough (h against h/2 within the margin, at the step "
-            f"named above) for {names}: raise check_replicas, then substeps.[/yellow]"
+            "[yellow]The SDE's own step is not shown to be fine enough (at the step named above: h against h/2 within "
+            f"the margin; of a difference, that it stands at h/2) for {names}: raise check_replicas, then "
+            "substeps.[/yellow]"
         )
     console.print()
     if result.cards:
@@ -113,7 +114,7 @@ def _verdicts(result: Comparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     first = "= reshuffling" if result.setting.sampling == "reshuffle" else "= non-Gaussian"
     for column in ("observable", "verdict", "at step", "SGD − SDE", first, "+ finite η"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, no_wrap=column != "observable")  # labels take two lines before a number is cut
     for name, label in result.labels.items():
         verdict, worst = result.verdicts[name], result.worst.get(name)
         kind = f"[{_COLOURS[verdict.kind]}]{verdict.reason or verdict.kind}[/]"

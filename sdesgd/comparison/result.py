@@ -113,7 +113,7 @@ class Design:
         margins: name → margin of equivalence.
         alpha: level of either claim.
         replicas: arm → how many.
-        check_replicas: pairs of the check of the SDE's step h against h/2.
+        check_replicas: of the SDE's replicas, how many were run again at h/2.
         minutes: that it took.
         gradients: arm → evaluations of ∇ℓ_i, those of the observables counted.
     """
@@ -146,7 +146,7 @@ class Comparison(Result):
         gap: name → SGD − SDE.
         non_gaussian: name → SGD − Gaussian SGD.
         discretisation: name → Gaussian SGD − SDE, on shared increments: it needs no SGD run, so it predicts the gap.
-        h_against_half: name → the SDE's step h against h/2, on shared increments; the error of the integrator.
+        h_against_half: name → the SDE at its step h minus at h/2, on the same Brownian paths; the integrator's error.
         worst: name → the gap at the time furthest from equivalence; absent where nothing was compared.
         cards: "start", "end" (of the first replica) → validity card; absent where it couldn't be measured.
         laws: "SGD against SDE", … → p-value of the energy test of the joint law of all observables at the end; None

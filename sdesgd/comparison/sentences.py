@@ -2,10 +2,9 @@
 
 import math
 
-from sdesgd.comparison.judgement import resolved
+from sdesgd.comparison.judgement import of_means, outlasts, within_margin
 from sdesgd.comparison.result import Comparison, GapEstimate, WorstGap
 from sdesgd.evidence.movement import NO_NOISE, NOTHING_MOVED, SAME_NUMBERS
-from sdesgd.evidence.outcome import smallest_p_value
 
 # Reasons of a verdict that compared nothing.
 WITHOUT_EVIDENCE = (NOTHING_MOVED, NO_NOISE, SAME_NUMBERS)
@@ -54,9 +53,7 @@ def sentence(result: Comparison, name: str) -> str:
         text += f"; the means agree within {margin} at every saved step"
         if verdict.different:
             text += "; a difference within the margin was detected"
-    level = verdict.alpha if verdict.difference_level is None else verdict.difference_level
-    of_means = verdict.kind == "different" and smallest_p_value(verdict.difference_p_values) <= level
-    if of_means and margin.unit == "deviation" and min(abs(worst.low), abs(worst.high)) < margin.size:
+    if of_means(verdict) and margin.unit == "deviation" and min(abs(worst.low), abs(worst.high)) < margin.size:
         text += f"; a difference of the means is established, one beyond the margin of {margin} is not"
     if verdict.divergence is not None:
         rates = verdict.divergence
@@ -74,18 +71,26 @@ def sentence(result: Comparison, name: str) -> str:
 
 
 def unresolved(result: Comparison) -> list[str]:
-    """Observables for which h against h/2 isn't shown to be within the margin at the worst time.
+    """Observables whose verdict may be owed to the SDE's step h, by the check against h/2 at the worst time.
+
+    Of a difference of means the check asks whether it is still there at h/2; of any other verdict whether h against
+    h/2 is within the margin.
 
     Args:
         result: of ``compare``.
     """
-    sgd = result.trajectories["SGD"].values
-    return [
-        name
-        for name, worst in result.worst.items()
-        if name in result.h_against_half
-        and not resolved(result.h_against_half[name], worst.index, result.design.margins[name], sgd[name])
-    ]
+    sgd, found = result.trajectories["SGD"].values, []
+    for name, worst in result.worst.items():
+        if name not in result.h_against_half:
+            continue
+        error, margin = result.h_against_half[name], result.design.margins[name]
+        if of_means(result.verdicts[name]):
+            fine = outlasts(result.gap[name], error, worst.index)
+        else:
+            fine = within_margin(error, worst.index, margin, sgd[name])
+        if not fine:
+            found.append(name)
+    return found
 
 
 def design(result: Comparison) -> str:
@@ -96,6 +101,8 @@ def design(result: Comparison) -> str:
     """
     plan = result.design
     sizes = ", ".join(f"{count} of {arm}" for arm, count in plan.replicas.items())
+    if plan.check_replicas:
+        sizes += f", {plan.check_replicas} of the SDE's again at h/2"
     if not plan.sequential:
         return f"{sizes} (a fixed number, one look)"
     looks = f"{len(plan.looks)} look{'s' if len(plan.looks) > 1 else ''}"

@@ -4,11 +4,12 @@
 
 ``protocol`` says what ``simulate`` asks of a dynamics, ``sgd`` holds SGD, Gaussian SGD and SVAG, ``sde`` the equations;
 ``terms``, ``tableau`` and ``solvers`` integrate these with one weighted gradient per stage; ``coupling`` drives two
-dynamics by the same Brownian increments.
+dynamics by the same Brownian increments, ``refinement`` an SDE at half its step.
 """
 
 from sdesgd.dynamics.coupling import Coupled
 from sdesgd.dynamics.protocol import AbstractDynamics, MaskedDraw, finite_population_factor
+from sdesgd.dynamics.refinement import HalvedSDE
 from sdesgd.dynamics.sde import SDE
 from sdesgd.dynamics.sgd import SGD, SVAG, GaussianSGD
 from sdesgd.dynamics.solvers import SemiImplicitHeavyBall, SmallNoiseRK3
@@ -20,6 +21,7 @@ __all__ = [
     "AbstractDynamics",
     "Coupled",
     "GaussianSGD",
+    "HalvedSDE",
     "MaskedDraw",
     "SemiImplicitHeavyBall",
     "SmallNoiseRK3",

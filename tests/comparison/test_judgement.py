@@ -107,6 +107,15 @@ def test_the_worst_gap_has_a_wider_interval_than_a_pointwise_one():
     assert worst.low < pointwise.low[worst.index] < pointwise.high[worst.index] < worst.high
 
 
+def test_looks_at_the_data_widen_the_interval_of_the_worst_gap():
+    made = planted(shift_sde=0.4)
+    (last,) = made.design.looks
+    earlier = [dataclasses.replace(last, fraction=fraction) for fraction in (0.3, 0.6)]
+    arms = made.trajectories["SGD"], made.trajectories["SDE"]
+    worst = judgement.worst_gaps(*arms, (*earlier, last), made.verdicts)["loss"]
+    assert worst.high - worst.low > 1.05 * (made.worst["loss"].high - made.worst["loss"].low)
+
+
 def test_the_sentence_names_parts_signs_and_the_step():
     made = planted(shift_sde=1.0)
     text, worst = made.sentence("loss"), made.worst["loss"]
@@ -187,6 +196,6 @@ def test_the_check_of_the_step_is_held_against_the_margin_in_any_unit():
         (evidence.Margin(0.7, "absolute"), True),
         (evidence.Margin(0.5, "absolute"), False),
     ):
-        assert judgement.resolved(part, 0, margin, sgd) == within
+        assert judgement.within_margin(part, 0, margin, sgd) == within
     lost = judgement.GapEstimate(*(np.array([np.nan]) for _ in range(3)))
-    assert not judgement.resolved(lost, 0, evidence.Margin(0.5), sgd)
+    assert not judgement.within_margin(lost, 0, evidence.Margin(0.5), sgd)

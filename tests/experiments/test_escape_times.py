@@ -11,7 +11,7 @@ from scipy import integrate
 from experiments.__main__ import EXPERIMENTS
 from experiments._shared import cli, running
 from experiments.escape_times import compute as escape_times
-from experiments.escape_times.report import answer
+from experiments.escape_times import report
 
 TOY = {"ratios": "2,3", "passages": 200, "learning_rate": 0.2, "points": 401}
 COMMAND = ["escape-times", *itertools.chain.from_iterable((f"--{k.replace('_', '-')}", str(v)) for k, v in TOY.items())]
@@ -68,8 +68,22 @@ def test_times_agree_with_the_double_integral_and_can_fail(finished):
     assert first["SGD"]["exact"] < 0.95 * first["SDE"]["exact"], "SGD's own law, and not the SDE's twice"
     dataset, kept = running.read_run(EXPERIMENTS["escape-times"], finished)
     assert len(EXPERIMENTS["escape-times"].plot(dataset, kept).axes) == 2
-    assert "agree with" in answer(kept)
-    assert "differ from" in answer(kept | {"worst": 4.5})
+    assert report.agreement(kept).kind != "different", "as measured"
+
+
+def judged(**changed):
+    """Six exact means with errors of 3 %, but for the last, which is changed."""
+    arm = {"mean": 50.0, "error": 1.5, "exact": 50.0, "z": 0.0}
+    rows = [{"ratio": r, "kramers": 40.0, "arms": {"SGD": dict(arm), "SDE": dict(arm)}} for r in (2.0, 3.0, 4.0)]
+    rows[-1]["arms"]["SDE"] |= changed
+    return report.answer({"rows": rows, "worst": 0.0})
+
+
+def test_agreement_is_within_a_margin_and_can_fail():
+    assert "agree with the exact ones within 15 % (largest of 6 deviations" in judged()
+    assert "differ from the exact ones" in judged(mean=57.0)
+    assert "aren't shown to be within 15 % of the exact ones, nor to differ" in judged(error=4.0)
+    assert "agree with the exact ones within 15 %" in judged(mean=52.0, error=0.1), "a small deviation, for sure"
 
 
 def test_kurtosis_makes_sgd_slower_than_the_sde():

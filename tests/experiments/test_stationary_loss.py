@@ -408,15 +408,59 @@ def test_the_figure_and_the_report_come_from_the_summary(finished, summary, caps
         assert len(axis.lines) >= 3, "three theories"
 
 
+def with_errors(case, factor):
+    """The case with other standard errors: as of other numbers of replicas."""
+    points = json.loads(json.dumps(case["points"]))
+    for point in points:
+        for arm in ("SGD", "SDE"):
+            if arm in point:
+                point[arm]["standard_error"] *= factor
+    return {**case, "points": points}
+
+
+def on_its_law(case):
+    """The case with means that are their laws."""
+    made = with_errors(case, 1.0)
+    for point in made["points"]:
+        for arm, law in (("SGD", "sgd_law"), ("SDE", "sde_law")):
+            if arm in point:
+                point[arm]["mean"] = point[law] * (1 + (point["integrator_bias"] if arm == "SDE" else 0))
+    return made
+
+
 def test_verdicts_can_fail(summary):
     case = summary["cases"]["regression"]
-    assert answer.agreement(case)[0]
-    assert "Exact laws: [green]met" in stationary_loss_report.sentence(case)
+    assert answer.agreement(case).kind != "different", "as measured, with few replicas"
     for law in ("sgd_law", "sde_law"):
         factor = 1.1 if law == "sgd_law" else 1.5
         planted = {**case, "points": [point | {law: factor * point[law]} for point in case["points"]]}
-        assert not answer.agreement(planted)[0]
+        assert answer.agreement(planted).kind == "different"
         assert "NOT met" in stationary_loss_report.sentence(planted)
+
+
+def test_agreement_is_shown_and_not_the_lack_of_a_deviation(summary):
+    """Means on their laws: equivalent if errors are small, undecided if they aren't, or if a mean is missing."""
+    exact = on_its_law(summary["cases"]["regression"])
+    sharp, blunt = with_errors(exact, 1e-3), with_errors(exact, 10.0)
+    assert stationary_loss_report.agreement(sharp).kind == "equivalent"
+    assert "Exact laws: [green]met[/green] within 5 %" in stationary_loss_report.sentence(sharp)
+    assert stationary_loss_report.agreement(blunt).kind == "inconclusive"
+    assert "undecided" in stationary_loss_report.sentence(blunt)
+    for held, words in ((sharp, "holds on all 1 losses"), (blunt, "holds on only 0 of 1 losses where it is known (1 ")):
+        assert words in stationary_loss_report.answer({**summary, "cases": {"regression": held}})
+    for point in sharp["points"][:1]:
+        point["SGD"] |= {"mean": None}
+    assert stationary_loss_report.agreement(sharp).kind == "inconclusive"
+
+
+def test_a_deviation_within_the_margin_is_said_to_be_one(summary):
+    exact = with_errors(on_its_law(summary["cases"]["regression"]), 1e-3)
+    off = {**exact, "points": [point | {"sgd_law": 1.03 * point["sgd_law"]} for point in exact["points"]]}
+    assert stationary_loss_report.agreement(off).kind == "equivalent"
+    assert "a deviation within that was found" in stationary_loss_report.sentence(off)
+
+
+def test_runs_that_diverge_are_said_to(summary):
     lost = json.loads(json.dumps(summary))
     for point in lost["cases"]["regression"]["points"]:
         point["SGD"] = point["SGD"] | {"mean": None, "low": None, "high": None, "diverged": 400}
