@@ -6,13 +6,30 @@ RUN := $(VENV)/bin/python
 # Two workers: compilation dominates, and two cores is what one can count on.
 WORKERS ?= 2
 
-.PHONY: demo test lint types bench figures clean
+.PHONY: help demo test test-all lint format bench figures clean
+
+help:
+	@echo "make demo       one comparison of SGD with its SDE, three minutes"
+	@echo "make test       the tests that take a few minutes in all"
+	@echo "make test-all   every test, the slow ones among them"
+	@echo "make lint       style, format and types"
+	@echo "make format     the format, and what style can be mended without asking"
+	@echo "make bench      what a step costs, as ratios"
+	@echo "make figures    the figures of the README, an hour and a half"
+	@echo "make clean      away with the environment"
 
 demo: $(VENV)/.installed
 	$(RUN) -m experiments sgd-vs-sde
 
 test: $(VENV)/.installed
-	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
+
+test-all: test
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal -m slow
+
+format: $(VENV)/.installed
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check .

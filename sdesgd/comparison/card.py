@@ -148,9 +148,9 @@ class ValidityCard(Result):
 
     def plot(self) -> "Figure":
         """Each number of the SDE's conditions against its limit, on a log axis."""
-        from sdesgd.plot import validity_card
+        from sdesgd.plot import card
 
-        return validity_card.figure_of(self)
+        return card.figure_of(self)
 
     def to_xarray(self) -> "xr.Dataset":
         """The numbers, those of the noise's shape over ``direction``; ``standard_error_NAME`` where there are any."""
