@@ -22,9 +22,9 @@ def main(arguments: list[str]) -> int:
 
         return bench.main(arguments[1:])
     if arguments[:1] == ["data"]:
-        from experiments import datasets
+        from sdesgd.data import __main__ as data
 
-        return datasets.main(arguments[1:])
+        return data.main(arguments[1:])
     if arguments[:2] == ["batch-size", "recommend"]:
         arguments = ["batch-size-recommend", *arguments[2:]]
     return cli.main(EXPERIMENTS, arguments, _OTHERS)

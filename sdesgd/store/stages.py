@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
+import json
 import os
 import platform
 import time
@@ -171,7 +172,7 @@ class Stages:
         if dataset.attrs.get("interrupted"):  # a part, for whoever wants to look at it
             path = path.with_suffix(".partial.nc")
         else:
-            self.used[name] = about | {"file": path.name}
+            self.used[name] = json.loads(json.dumps(about, sort_keys=True)) | {"file": path.name}  # as it is read
         self._make()
         write_sealed(path, to_bytes(dataset), about, self.remedy)
         return dataset
@@ -227,7 +228,7 @@ def machine() -> dict[str, Any]:
     """What changes the last bits."""
     device = jax.devices()[0]
     kind = processor() if device.platform == "cpu" else device.device_kind
-    return {"processor": kind, "cores": cores(), "devices": jax.device_count()}
+    return {"cores": cores(), "devices": jax.device_count(), "processor": kind}
 
 
 def _short(code: Mapping[str, str]) -> dict[str, str]:

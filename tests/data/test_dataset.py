@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import sdesgd as sg
-from experiments import datasets
 from sdesgd.data import dataset as module
+from sdesgd.data.__main__ import main
 from tests.data.written import IDX_NAMES, idx_bytes, refused, speech, write_cifar, write_idx, write_timit
 
 
@@ -193,15 +193,15 @@ def test_the_catalogue_tells_what_is_here(tmp_path, capsys):
     assert here["timit"]
     assert here["digits"]
     assert not here["mnist"]
-    assert datasets.main(["--data-dir", str(tmp_path)]) == 0
+    assert main(["--data-dir", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "mnist: " in shown
     assert "cifar10: " not in shown
     assert all(name in shown for name in sg.data.names())
-    assert datasets.main([]) == 0
+    assert main([]) == 0
     assert "cifar-10-binary.tar.gz" in capsys.readouterr().out
-    assert datasets.main(["--data-dir", str(tmp_path / "none")]) == 2
-    assert datasets.main(["--nothing"]) == 2
+    assert main(["--data-dir", str(tmp_path / "none")]) == 2
+    assert main(["--nothing"]) == 2
 
 
 @pytest.mark.parametrize("loader", module._MODULES, ids=lambda loader: loader.INFO.name)
