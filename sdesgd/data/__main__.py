@@ -42,7 +42,8 @@ def show(data_dir: Path | None, console: Console) -> None:
 
 def main(arguments: list[str]) -> int:
     """Prints the table; the exit status is 0, 2 for bad arguments."""
-    parser = argparse.ArgumentParser("python -m sdesgd.data", description="The data sets, which of them are here, and how to get the others.")
+    what = "The data sets, which of them are here, and how to get the others."
+    parser = argparse.ArgumentParser("python -m sdesgd.data", description=what)
     parser.add_argument("--data-dir", type=Path, metavar="PATH", help="look for files in this folder too")
     try:
         show(parser.parse_args(arguments).data_dir, Console())
