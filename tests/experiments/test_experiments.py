@@ -124,7 +124,7 @@ def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, 
     def cut_short(dynamics, *arguments, **options):
         calls.append(type(dynamics).__name__)
         out = real(dynamics, *arguments, **options)
-        return dataclasses.replace(out, interrupted=calls == ["SGD", "SVAG"])
+        return dataclasses.replace(out, interrupted=calls[-1] == "SVAG" and calls.count("SVAG") == 1)
 
     monkeypatch.setattr(protocol, "simulate", cut_short)
     command = [*TOY, "--results", str(tmp_path)]
@@ -133,7 +133,7 @@ def test_an_interrupted_run_keeps_its_stages_and_resumes(tmp_path, monkeypatch, 
     assert set(stage_files(tmp_path)) == {"sgd-0", "pairs-0", "check-0", "svag-0.partial"}
     assert not list(tmp_path.rglob("summary.json"))
     assert cli.main(EXPERIMENTS, command) == 0
-    assert calls == ["SGD", "SVAG", "SVAG"]
+    assert [name for name in calls if name in ("SGD", "SVAG")] == ["SGD", "SVAG", "SVAG"]
     (folder,) = (tmp_path / "sgd-vs-sde").iterdir()
     assert (folder / "summary.json").exists()
 
