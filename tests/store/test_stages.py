@@ -52,6 +52,8 @@ def rooms(tmp_path, monkeypatch):
     home = tmp_path / "path" / "rooms"
     home.mkdir(parents=True)
     monkeypatch.syspath_prepend(home.parent)
+    # Python takes a compiled file for that of a source of the same second and length.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def write(name=None, text=""):
         if name is not None:
