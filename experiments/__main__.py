@@ -11,6 +11,7 @@ from experiments._shared.experiment import Experiments
 EXPERIMENTS = Experiments("experiments", Path(__file__).resolve().parent)
 _OTHERS = {
     "bench": "What a step costs, as ratios of compiled loops timed in turns; --device checks an accelerator.",
+    "runs": "The runs that are kept: list, show, compare, rm, export.",
     "data": "The data sets, which of them are here, and how to get the others.",
 }
 
@@ -21,6 +22,10 @@ def main(arguments: list[str]) -> int:
         from experiments.bench import main as bench
 
         return bench.main(arguments[1:])
+    if arguments[:1] == ["runs"]:
+        from experiments._shared import runs
+
+        return runs.main(arguments[1:])
     if arguments[:1] == ["data"]:
         from sdesgd.data import __main__ as data
 

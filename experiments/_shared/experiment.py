@@ -4,6 +4,7 @@
     compute.py   compute(config, folder) → (dataset, summary): the only file that may simulate
     figure.py    draw(dataset, summary) → figure
     report.py    show(summary, console): tables and sentences
+    answer.py    where figure and report share sentences: answer(summary), the headline
 
 config ← compute ← figure, report. The docstring of the folder's ``__init__.py`` is its line in ``--help``.
 """
@@ -41,6 +42,7 @@ class Experiment:
         plot: (dataset, summary) → figure.
         report: (summary, console): the terminal's verdict.
         implied: config → what its choices (a model, a preset) imply for the options that weren't given.
+        answer: summary → the headline.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Experiment:
     plot: "Callable[[xr.Dataset, dict], Figure]"
     report: "Callable[[dict, Console], None]"
     implied: Callable[[Any], Mapping[str, Any]] = lambda config: {}
+    answer: Callable[[dict], str] = lambda summary: ""
 
 
 class Experiments(Mapping[str, Experiment]):
@@ -77,7 +80,10 @@ class Experiments(Mapping[str, Experiment]):
         home = f"{self.package}.{self.folders[name].name}"
         config, compute, figure, report = (importlib.import_module(f"{home}.{file[:-3]}") for file in FILES)
         implied = {"implied": config.implied} if hasattr(config, "implied") else {}
-        return Experiment(name, config.Config, compute.compute, figure.draw, report.show, **implied)
+        # Imported into the report from where it is written.
+        return Experiment(
+            name, config.Config, compute.compute, figure.draw, report.show, **implied, answer=report.answer
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.folders)

@@ -185,6 +185,9 @@ def manifest(config: Any, folder: RunFolder, extra: Mapping[str, Any]) -> dict:
     device = jax.devices()[0]
     return {
         "config": dataclasses.asdict(config),
+        "options": {
+            f.name: value for f in dataclasses.fields(config) if (value := getattr(config, f.name)) != f.default
+        },
         "versions": versions(),
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
         "settings": settings(),

@@ -67,7 +67,8 @@ def run(experiment: Experiment, request: Request) -> None:
         dataset, summary = experiment.compute(config, folder)
         folder.write(RESULT, to_bytes(dataset))
         folder.write("summary.json", json.dumps(summary, indent=1, allow_nan=False).encode())
-        folder.write("manifest.json", json.dumps(manifest(config, folder, summary["sizes"]), indent=1).encode())
+        told = manifest(config, folder, summary["sizes"] | {"answer": experiment.answer(summary)})
+        folder.write("manifest.json", json.dumps(told, indent=1).encode())
     except KeyboardInterrupt as stop:  # typer would end without a word
         raise Interrupted(str(stop) or "finished stages are kept: run the same command again") from None
     finally:

@@ -73,7 +73,11 @@ def report(summary, console):
     console.print(f"mean η·x = {summary['mean']:.3f} over {summary['config']['size']} numbers: ≈ 0")
 
 
-EXPERIMENT = Experiment("toy", Config, compute, plot, report)
+def answer(summary):
+    return f"the mean is {summary['mean']:.3f}"
+
+
+EXPERIMENT = Experiment("toy", Config, compute, plot, report, answer=answer)
 
 
 def script(results) -> str:
