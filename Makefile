@@ -24,8 +24,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(RUN) -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
+# The slow tests go without the runtime checks of types, which the others make and which take half of the time.
 test-all: test
-	$(RUN) -m pytest -n $(WORKERS) --dist worksteal -m slow
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal -m slow -o addopts="--import-mode=importlib --strict-markers"
 
 format: $(VENV)/.installed
 	$(RUN) -m ruff check --fix .

@@ -15,6 +15,8 @@ from derivations import runs
 from derivations.__main__ import main
 from tests.limits import file_size_limit
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Added to a copy of a page: how its formulas came out. A fraction stacks its parts, so it is taller than its numerator.
@@ -39,7 +41,6 @@ def finished(tmp_path_factory):
     return json.loads(done.stdout), folder
 
 
-@pytest.mark.slow
 def test_json_has_every_claim(finished):
     objects, _ = finished
     assert [o["name"] for o in objects] == list(derivations.modules())
@@ -73,7 +74,6 @@ class _Strict(html.parser.HTMLParser):
             assert self.open.pop() == tag
 
 
-@pytest.mark.slow
 def test_pages_are_well_formed_and_stand_alone(finished):
     objects, folder = finished
     anchors = []
@@ -107,7 +107,6 @@ def _measured(page: str, folder: Path) -> dict:
     return json.loads(found[1].replace("&quot;", '"'))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: install Debian's package chromium")
 @pytest.mark.parametrize("name", ["index", "batch-covariance", "noise-scale", "equilibrium-density"])
 def test_formulas_are_rendered(finished, name, tmp_path):

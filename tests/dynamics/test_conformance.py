@@ -211,6 +211,7 @@ def run(dynamics, problem=None, start=None, **options):
     return sg.simulate(dynamics, problem, params=start, **(settings | options))
 
 
+@pytest.mark.slow
 @every_dynamics
 def test_seeds_saves_and_start(name):
     dynamics = DYNAMICS[name]

@@ -18,11 +18,14 @@ from experiments.__main__ import EXPERIMENTS
 from experiments._shared import cli, running
 from experiments.basin_occupancy import answer, sources, verdicts
 from experiments.basin_occupancy import figure as basin_occupancy_figure
-from experiments.basin_occupancy.setting import POTENTIALS, Config, build, implied
+from experiments.basin_occupancy.config import POTENTIALS, Config, implied
+from experiments.basin_occupancy.setting import build
 from sdesgd import toys
 from sdesgd.errors import InputError
 from sdesgd.stationary.gibbs import GibbsSample
 from tests.experiments.toy_experiment import stage_files
+
+pytestmark = pytest.mark.slow
 
 TOY = {
     "temperatures": "0.02,0.12",

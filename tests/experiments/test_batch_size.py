@@ -18,6 +18,8 @@ from experiments.batch_size import summary as batch_size_summary
 from sdesgd import nets
 from sdesgd.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 CELL = {
     "data": "digits",
     "data_dir": "",

@@ -22,6 +22,8 @@ from sdesgd import optimal_batch
 from sdesgd.errors import InputError
 from sdesgd.netcdf import read_netcdf
 
+pytestmark = pytest.mark.slow
+
 # -- the plan ----------------------------------------------------------------------------------------------
 
 
@@ -227,7 +229,6 @@ def finished(tmp_path_factory, quick_fits):
     return made, command
 
 
-@pytest.mark.slow
 def test_the_command_leaves_cells_figure_and_summary(finished):
     folder, _ = finished
     summary = json.loads((folder / "summary.json").read_text())
@@ -254,7 +255,6 @@ def test_the_command_leaves_cells_figure_and_summary(finished):
     assert all(0 <= p <= 1 for p in summary["check"]["p"].values())
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_cells_it_has(finished):
     folder, command = finished
     (folder / "summary.json").unlink()
@@ -273,7 +273,6 @@ def test_a_killed_run_goes_on_with_the_cells_it_has(finished):
     xr.testing.assert_identical(read_netcdf(folder / "trajectories.nc"), before)
 
 
-@pytest.mark.slow
 def test_the_short_question_is_answered_in_a_sentence(tmp_path, quick_fits, monkeypatch, capsys):
     monkeypatch.setattr(batch_size_recommend, "pilot", lambda config: 1e-6 * config["batch_size"])
     monkeypatch.setattr(batch_size_recommend, "MOST_STEPS", 500)

@@ -20,6 +20,8 @@ from experiments.bench.device import verdicts as bench_device_verdicts
 from experiments.bench.device.parts import Clock, OutOfTime, at_most, timed
 from sdesgd import nets
 
+pytestmark = pytest.mark.slow
+
 MISSING = (
     "mlxtend",
     "mnist1d",
@@ -41,7 +43,6 @@ def single_precision():
         yield
 
 
-@pytest.mark.slow
 def test_parts_run_at_toy_size_and_leave_one_file_and_one_figure(tmp_path, single_precision):
     """Those of F2 that compile in a minute here; C1's and the precision of every dynamics take a machine of its own."""
     only = "rates,steps f2,verdicts f2"

@@ -46,6 +46,7 @@ def raising(error):
 # -- options -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS))
 def test_no_number_of_any_experiment_may_be_absurd(experiment, tmp_path, capsys):
     """10¹⁴ steps, 2⁶⁴ as a seed, 10⁵⁰⁰ examples, 1e300 as a rate: refused before anything is computed or made."""
@@ -142,6 +143,7 @@ def test_a_failed_stage_leaves_no_folder_and_a_kept_one_stays(tmp_path, capsys):
 # -- terminals and archives --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_a_terminal_without_greek(encoding, tmp_path):
     script = toy_experiment.script(tmp_path)

@@ -13,6 +13,8 @@ from experiments._shared import cli, running
 from experiments.escape_times import compute as escape_times
 from experiments.escape_times import report
 
+pytestmark = pytest.mark.slow
+
 TOY = {"ratios": "2,3", "passages": 200, "learning_rate": 0.2, "points": 401}
 COMMAND = ["escape-times", *itertools.chain.from_iterable((f"--{k.replace('_', '-')}", str(v)) for k, v in TOY.items())]
 

@@ -15,6 +15,8 @@ from experiments.sgd_vs_sde import config as sgd_vs_sde_problem
 from sdesgd.comparison import protocol
 from tests.experiments.toy_experiment import stage_files
 
+pytestmark = pytest.mark.slow
+
 TOY = [
     "sgd-vs-sde",
     "--data",

@@ -10,6 +10,8 @@ import sdesgd as sg
 from experiments import minimal
 from tests import exact
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(12, 4)), np.sign(RNG.normal(size=12))
 THETA = RNG.normal(size=4)

@@ -23,6 +23,8 @@ from experiments.real_basins import summary as summaries
 from sdesgd.basins.minima import find_minima
 from sdesgd.basins.symmetry import tanh_symmetry
 
+pytestmark = pytest.mark.slow
+
 TOY = {
     "problems": "sine",
     "sine_rates": "0.1,0.3",
@@ -258,7 +260,6 @@ def finished(tmp_path_factory):
     return made
 
 
-@pytest.mark.slow
 def test_the_report_and_the_figure_come_from_the_run(finished):
     summary = json.loads((finished / "summary.json").read_text())
     problem = summary["problems"]["sine"]

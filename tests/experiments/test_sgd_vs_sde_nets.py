@@ -11,6 +11,8 @@ from experiments.__main__ import EXPERIMENTS, main
 from experiments._shared import cli
 from experiments.sgd_vs_sde.config import Config, build, describe
 
+pytestmark = pytest.mark.slow
+
 
 def parsed(*options, results):
     """The configuration that a command line comes to."""

@@ -27,6 +27,8 @@ from sdesgd.stationary import expected_loss, regression_covariance
 from sdesgd.stationary.minimum import descended
 from tests.experiments.toy_experiment import stage_files
 
+pytestmark = pytest.mark.slow
+
 TOY = {
     "problems": "net,regression",
     "learning_rates": "0.02,0.12",

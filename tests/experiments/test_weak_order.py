@@ -24,6 +24,8 @@ from experiments.weak_order.slopes import COMPARISONS, Comparison, measure
 from sdesgd.dynamics.terms import GradientFlowTerm, HeavyBallTerm
 from sdesgd.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 TOY = {
     "steps": "12,24,48,96",
     "momentum_steps": "20,40,80,160",

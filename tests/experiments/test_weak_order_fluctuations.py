@@ -14,6 +14,8 @@ from experiments.weak_order import answer, laws
 from experiments.weak_order import compute as weak_order
 from experiments.weak_order.slopes import COMPARISONS, measure
 
+pytestmark = pytest.mark.slow
+
 CONFIG = weak_order.Config(steps="12,24,48,96", ells="1,4,16,64", batch_size=2)
 CIRCLE = laws.Circle()
 

@@ -20,6 +20,8 @@ from sdesgd.optimal_batch.cells import of_series
 from tests.optimal_batch import calibration
 from tests.optimal_batch.synthetic import Design, Truth, simulate_table
 
+pytestmark = pytest.mark.slow
+
 DESIGN = Design(
     series=tuple([(eta, 1000, 0.9) for eta in (0.02, 0.1, 0.5)] + [(0.1, N, 0.9) for N in (300, 3000, 10000)]
                  + [(0.1, 1000, m) for m in (0.0, 0.6)]),
@@ -47,7 +49,6 @@ def fitted(kind):
     return fit(table, key=jr.key(3), chains=8, **LANES), table, order
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "slopes"), [("plain", (1.0, 0.5, 1.0)), ("bumpy", (0.0, 1.0, 0.3))])
 def test_slopes_and_peaks_are_recovered(kind, slopes):
     """Within 3.3 posterior sd, and sharper than the prior by a factor that leaves 0, ½ and 1 apart."""
@@ -67,7 +68,6 @@ def test_slopes_and_peaks_are_recovered(kind, slopes):
     assert (found.std(0)[inside] < 0.4).all()
 
 
-@pytest.mark.slow
 def test_peaks_beyond_the_grid_are_bounds():
     """Where all batch sizes lie above the peak: wide below, nothing above, the truth held, flagged as censored."""
     posterior, _, location = fitted("low")
@@ -82,7 +82,6 @@ def test_peaks_beyond_the_grid_are_bounds():
     assert posterior.peak(int(np.argmax(location))).censored == ""
 
 
-@pytest.mark.slow
 def test_one_series_has_a_peak_and_no_scatter():
     """A single η, N and m: B_opt within 3.3 posterior sd, sharper than the prior by far; the chains mix."""
     design = Design(series=((0.1, 1000, 0.9),), batches=(1, 4, 16, 64, 256), seeds=5)
@@ -98,7 +97,6 @@ def test_one_series_has_a_peak_and_no_scatter():
     assert again.median == pytest.approx(posterior.peak(0).median, rel=1e-6)
 
 
-@pytest.mark.slow
 def test_predictive_check_passes_the_model_and_catches_a_second_peak():
     """A table of the model's own kind passes; one whose curves dip at B = 32 by 0.5 in the logit shows in the shape."""
     posterior, table, _ = fitted("plain")
@@ -118,7 +116,6 @@ def fit_less(table: AccuracyTable, rate: float = 0.5) -> AccuracyTable:
     return AccuracyTable(**columns, num_test=table.num_test)
 
 
-@pytest.mark.slow
 def test_the_right_law_wins_or_at_least_does_not_lose(monkeypatch):
     """True slopes −½, where the one-parameter law has 1: it loses. On a table of its own it does
     not: it has no slopes to learn. No refits, to save their time: weights alone."""
@@ -145,7 +142,6 @@ def mixed(posterior):
     )
 
 
-@pytest.mark.slow
 def test_the_density_of_a_left_out_series_is_that_of_a_fit_without_it(monkeypatch):
     """Weights alone against fits that never saw the series: within 0.8 nats. With the series itself it is 1.3 to 2.4
     more, so that weights left out or turned about would show."""
@@ -181,7 +177,6 @@ def test_comparison_refuses_few_series_and_other_laws():
         compare_laws(posterior, posterior, key=jr.key(0))
 
 
-@pytest.mark.slow
 def test_intervals_hold_the_truth_at_their_rate():
     """16 tables from the prior, 48 slopes and 128 peaks: how many central 50 % and 90 % intervals hold the truth.
 

@@ -21,6 +21,8 @@ from tests.optimal_batch.synthetic import Design, Truth, simulate_table
 from tests.optimal_batch.test_model import certain
 from tests.refusals import refused
 
+pytestmark = pytest.mark.slow
+
 ob: Any = optimal_batch
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
@@ -234,7 +236,6 @@ def test_a_question_that_is_none(monkeypatch, options, message):
     refused(lambda: ob.recommend(make_problem, accuracy, num_examples=20, key=jax.random.key(0), **options), message)
 
 
-@pytest.mark.slow
 def test_recommend_from_one_call():
     """Logistic regression in three dimensions: whatever is said, it comes from a table of all runs and is a result."""
     found = ob.recommend(

@@ -41,6 +41,7 @@ class Interrupted(checkpoint.Checkpoint):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dynamics",
     [
@@ -162,6 +163,7 @@ print(freshness.digest_of([activation, 3.0, jax.nn.relu]), freshness.of(loss, jn
 """
 
 
+@pytest.mark.slow
 def test_a_run_is_known_in_another_process():
     """Whatever the addresses, the seed of hashes, and what else was imported."""
     found = set()
@@ -228,6 +230,7 @@ def test_forged_counts_are_refused(tmp_path):
         refused(lambda: run(tmp_path / "a"), "damaged")
 
 
+@pytest.mark.slow
 def test_nowhere_to_write_is_refused_before_the_run(tmp_path):
     refused(lambda: run(tmp_path / "none" / "a", num_steps=3 * 10**8), "none")
     refused(lambda: run(tmp_path, num_steps=3 * 10**8), "folder")

@@ -14,6 +14,8 @@ from sdesgd.stationary import measured as module
 from sdesgd.stationary.quadratic_examples import structure
 from tests.refusals import refused
 
+pytestmark = pytest.mark.slow
+
 KEY = jr.key(3)
 H = np.array([[1.0, 0.2], [0.2, 0.4]])
 C = np.array([[0.5, -0.3], [-0.3, 0.8]])
