@@ -12,6 +12,7 @@ EXPERIMENTS = Experiments("experiments", Path(__file__).resolve().parent)
 _OTHERS = {
     "bench": "What a step costs, as ratios of compiled loops timed in turns; --device checks an accelerator.",
     "runs": "The runs that are kept: list, show, compare, rm, export.",
+    "new": "The folder of a new experiment, four files that run as they are.",
     "data": "The data sets, which of them are here, and how to get the others.",
 }
 
@@ -26,6 +27,10 @@ def main(arguments: list[str]) -> int:
         from experiments._shared import runs
 
         return runs.main(arguments[1:])
+    if arguments[:1] == ["new"]:
+        from experiments._shared import new
+
+        return new.main(arguments[1:])
     if arguments[:1] == ["data"]:
         from sdesgd.data import __main__ as data
 

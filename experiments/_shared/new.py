@@ -1,0 +1,50 @@
+"""``python -m experiments new NAME``: the folder of a new experiment, which runs as it is."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments._shared.cli import console, run_app
+
+TEMPLATE = Path(__file__).resolve().parent / "template"
+
+
+def create(name: str, folder: Path) -> Path:
+    """Copies the template.
+
+    Args:
+        name: as on the command line, such as ``my-question``.
+        folder: of the experiments.
+
+    Raises:
+        InputError: not a name, or there is such a folder.
+    """
+    from sdesgd.errors import InputError
+    from sdesgd.files import write
+
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise InputError(
+            f"{name!r} is no name of an experiment: use small letters, digits and hyphens, say my-question"
+        )
+    home = folder / name.replace("-", "_")
+    if home.exists():
+        raise InputError(f"{home} exists: choose another name")
+    home.mkdir()
+    for source in sorted(TEMPLATE.glob("*.py")):
+        text = source.read_text(encoding="utf-8").replace("experiments._shared.template", f"experiments.{home.name}")
+        write(home / source.name, text.replace('"experiment": "template"', f'"experiment": "{name}"').encode())
+    return home
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; the exit status is 0, or 2 for bad arguments."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+    @app.command(help="Makes the folder of a new experiment, four files that run as they are.")
+    def new(name: Annotated[str, typer.Argument(help="As on the command line, such as my-question.")]) -> None:
+        home = create(name, TEMPLATE.parents[1])
+        console.print(f"{home}: change its four files; `python -m experiments {name}` runs it", soft_wrap=True)
+
+    return run_app(app, arguments, name="python -m experiments new")
