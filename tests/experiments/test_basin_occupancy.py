@@ -259,8 +259,13 @@ def test_the_plan_is_kramers(setting):
 
 def test_a_finished_stage_is_kept(finished, summary, monkeypatch, capsys):
     calls = []
-    original = sources.simulated
-    monkeypatch.setattr(sources, "simulated", lambda s, arm, t, key: (calls.append(arm), original(s, arm, t, key))[1])
+    original = sources.measure_occupancy
+
+    def counted(dynamics, *arguments, **options):
+        calls.append(type(dynamics).__name__)
+        return original(dynamics, *arguments, **options)
+
+    monkeypatch.setattr(sources, "measure_occupancy", counted)
     stage_files(finished.parent.parent)["sde-T0.12"].unlink()
     with jax.enable_x64(False):
         assert cli.main(EXPERIMENTS, [*COMMAND, "--results", str(finished.parent.parent)]) == 0
