@@ -115,6 +115,23 @@ def test_a_full_disk_while_a_run_writes(disk, tmp_path, capsys, name, left):
     assert after["copy.svg"] == (tmp_path / "other.svg").read_bytes()
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_no_space_where_no_disk_can_be_mounted(tmp_path, capsys, monkeypatch, name):
+    """The same error from the system call, so that no machine goes without: nothing half written, and on."""
+    command = ["--results", tmp_path / "runs", "--figure", tmp_path / "copy.svg"]
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, before_writing(name, lambda: patch.setattr(os, "fsync", full)):
+        assert toy_experiment.main(*command) == 2
+    message = one_line(capsys, "error: can't write", "No space left on device")
+    assert name.removesuffix(".nc") in message
+    assert name not in set(map(known_as, whole_files(tmp_path)))
+    assert toy_experiment.main(*command) == 0
+    assert set(map(known_as, whole_files(tmp_path))) == set(FILES)
+
+
 def test_an_earlier_file_survives_its_successor(disk, capsys):
     """--figure over an older figure, and a run drawn again where there is no room."""
     command = ["--results", disk / "runs", "--figure", disk / "copy.svg"]
