@@ -1,29 +1,17 @@
-"""What a user sees of bad input: one line. The suite's runtime type checks stand aside; users run without them."""
+"""What a user sees of bad input: one line."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import jaxtyping
 import pytest
 
 from sdesgd.errors import InputError
-
-
-@contextlib.contextmanager
-def as_users_run() -> Iterator[None]:
-    """Without the runtime type checks of the suite."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", before)
+from tests.users import unchecked_types
 
 
 def refused(call: Callable[[], Any], message: str) -> str:
     """Asserts that the call is refused in one line of at most 300 characters that matches; returns the line."""
-    with as_users_run(), pytest.raises(InputError, match=message) as found:
+    with unchecked_types(), pytest.raises(InputError, match=message) as found:
         call()
     line = str(found.value)
     assert len(line) <= 300, line

@@ -14,11 +14,12 @@ def unchecked_types():
     For hundreds of repetitions of the same calls: the checks of one small NumPy function cost ten times the function,
     and other tests make them on the same functions.
     """
+    before = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
         yield
     finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
+        jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ from sdesgd.basins.measured import occupancy_of, stationary_of
 from sdesgd.basins.passage import kramers_rate
 from sdesgd.basins.saddles import Saddle, highest_on_the_way
 from sdesgd.landscape import Landscape
-from tests.refusals import as_users_run, refused
+from tests.refusals import refused
+from tests.users import unchecked_types
 
 bs: Any = basins
 rate: Any = kramers_rate
@@ -255,7 +256,7 @@ def test_replicas_with_one_net_flow_have_no_spread():
 
 
 def test_legacy_keys_and_odd_arrays_work():
-    with as_users_run():
+    with unchecked_types():
         new = passed()
         old = passed(key=jr.PRNGKey(0), start=np.array([-1.0], ">f8"))
         np.testing.assert_array_equal(old.steps, new.steps)

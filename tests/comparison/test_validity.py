@@ -13,7 +13,8 @@ import pytest
 import sdesgd as sg
 from sdesgd.comparison.validity import _ratio
 from tests.compilations import compilations
-from tests.refusals import as_users_run, refused
+from tests.refusals import refused
+from tests.users import unchecked_types
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 2))
@@ -197,7 +198,7 @@ def test_one_line_for_bad_input(call, message):
 
 def test_legacy_keys_and_numpy_numbers_work():
     want = sg.validity_card(P, 0.1, 2, key=KEY)
-    with as_users_run():
+    with unchecked_types():
         got = card_of(P, np.float32(0.1), np.int64(2), key=jr.PRNGKey(0), momentum=jnp.asarray(0.0))
     assert got.trace == want.trace
     assert got.stability == pytest.approx(want.stability, rel=1e-6)

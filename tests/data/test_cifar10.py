@@ -1,7 +1,6 @@
 """CIFAR-10's binary version: the right array or a refusal that names the file and the byte counts."""
 
 import os
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 import sdesgd as sg
 from tests.data.written import cifar_records, fuzz, refused, write_cifar
+from tests.memory import peak_memory
 
 FUZZ = settings(fuzz, max_examples=40)
 NAMES = [*(f"data_batch_{k}.bin" for k in range(1, 6)), "test_batch.bin"]
@@ -94,12 +94,8 @@ def test_a_file_larger_than_the_official_one_is_not_read(tmp_path, records):
     for name in NAMES:
         with (tmp_path / name).open("wb") as file:
             file.truncate(3073 * records)
-    tracemalloc.start()
-    try:
-        refused(lambda: load(tmp_path), tmp_path / NAMES[0], 3073 * records, 3073 * 10_000)
-        assert tracemalloc.get_traced_memory()[1] < 2_000_000
-    finally:
-        tracemalloc.stop()
+    refusal = lambda: refused(lambda: load(tmp_path), tmp_path / NAMES[0], 3073 * records, 3073 * 10_000)  # noqa: E731
+    assert peak_memory(refusal) < 2_000_000
 
 
 def test_a_file_of_the_official_size_is_read(tmp_path):

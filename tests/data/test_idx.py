@@ -3,7 +3,6 @@
 import gzip
 import os
 import struct
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 import sdesgd as sg
 from sdesgd.data import fashion_mnist, idx
 from tests.data.written import IDX_NAMES, fuzz, idx_bytes, images, outcome, refused, write_idx
+from tests.memory import peak_memory
 
 FUZZ = settings(fuzz, max_examples=60)
 ARRAY = images(3)[0]
@@ -130,12 +130,7 @@ def test_anything_else(tmp_path, content, packed):
 
 
 def peak_of_refusal(path, *words):
-    tracemalloc.start()
-    try:
-        refused(lambda: idx.read(path, 3), path, *words)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return peak_memory(lambda: refused(lambda: idx.read(path, 3), path, *words))
 
 
 def test_a_gzip_bomb_is_not_unpacked(tmp_path):
@@ -160,14 +155,8 @@ def test_an_honest_gzip_of_more_than_the_set_has_is_not_unpacked(tmp_path, which
         file.write(bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}i", *shape))
         for _ in range(28 * 28 if len(shape) == 3 else 1):
             file.write(bytes(1_000_000))
-    tracemalloc.start()
-    try:
-        refused(
-            lambda: load(tmp_path), path, "1000000", 60_000 * 784 if which == 0 else "10000" if which > 1 else 60_000
-        )
-        assert tracemalloc.get_traced_memory()[1] < 3_000_000
-    finally:
-        tracemalloc.stop()
+    wanted = 60_000 * 784 if which == 0 else "10000" if which > 1 else 60_000
+    assert peak_memory(lambda: refused(lambda: load(tmp_path), path, "1000000", wanted)) < 3_000_000
 
 
 def test_a_gzip_far_larger_than_its_array_is_not_unpacked(tmp_path):

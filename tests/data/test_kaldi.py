@@ -3,7 +3,6 @@
 import os
 import pickle
 import struct
-import tracemalloc
 
 import kaldiio
 import numpy as np
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from sdesgd.data import kaldi
 from tests.data.written import fuzz, outcome, refused, speech
+from tests.memory import peak_memory
 
 FUZZ = settings(fuzz, max_examples=80)
 FEATURES, STATES = speech([3, 5], seed=3)
@@ -136,12 +136,7 @@ def test_damaged_compressed_matrices(tmp_path, method, place, value, cut):
 
 
 def peak_of_refusal(folder, kind, *words):
-    tracemalloc.start()
-    try:
-        refused(lambda: read(folder, kind), folder / "x.ark", *words)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return peak_memory(lambda: refused(lambda: read(folder, kind), folder / "x.ark", *words))
 
 
 @pytest.mark.parametrize("token", [b"FM ", b"DM ", b"CM ", b"CM2 ", b"CM3 "])
@@ -289,22 +284,14 @@ def test_pipes_devices_folders_and_empty_tables(tmp_path):
         refused(lambda: read(tmp_path), target[:20], word)
 
 
-def peak_of(function):
-    tracemalloc.start()
-    try:
-        return function(), tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 def test_many_lines_on_one_record_share_it(tmp_path):
     matrix = np.ones((2000, 40), np.float32)
     kaldiio.save_ark(str(tmp_path / "x.ark"), {"utt": matrix})
     (tmp_path / "x.scp").write_text("".join(f"utt{k} x.ark:4\n" for k in range(300)))
-    table, peak = peak_of(lambda: read(tmp_path))
+    table = read(tmp_path)
     assert len(table) == 300
     assert all((array == matrix).all() for array in table.values())
-    assert peak < 10 * matrix.nbytes
+    assert peak_memory(lambda: read(tmp_path)) < 10 * matrix.nbytes
 
 
 def test_a_table_is_bounded_as_a_whole(tmp_path, monkeypatch):
@@ -335,4 +322,4 @@ def test_records_that_overlap_are_refused(tmp_path):
 def test_an_scp_file_is_bounded(tmp_path):
     with (tmp_path / "x.scp").open("wb") as file:
         file.truncate(kaldi._LARGEST_SCP + 1)
-    assert peak_of(lambda: refused(lambda: read(tmp_path), tmp_path / "x.scp", "no scp file"))[1] < 2_000_000
+    assert peak_memory(lambda: refused(lambda: read(tmp_path), tmp_path / "x.scp", "no scp file")) < 2_000_000

@@ -3,7 +3,6 @@
 import os
 import stat
 import struct
-import tracemalloc
 import zlib
 
 import h5py
@@ -15,6 +14,7 @@ from h5py import h5d, h5p, h5s, h5t
 from sdesgd import files, netcdf
 from sdesgd.errors import InputError
 from sdesgd.netcdf import read_netcdf, write_netcdf
+from tests.memory import peak_memory
 
 NUMBERS = np.arange(6.0).reshape(2, 3)
 PLAIN = xr.Dataset(
@@ -34,14 +34,15 @@ PLAIN = xr.Dataset(
 
 def refusal(path):
     """The line that refuses a file, without much memory being taken."""
-    tracemalloc.start()
-    try:
+    messages = []
+
+    def read():
         with pytest.raises(InputError) as caught:
             read_netcdf(path)
-        assert tracemalloc.get_traced_memory()[1] < 150_000_000
-    finally:
-        tracemalloc.stop()
-    message = str(caught.value)
+        messages.append(str(caught.value))
+
+    assert peak_memory(read, calls=1) < 150_000_000
+    message = messages[0]
     assert path.name in message
     assert "\n" not in message
     assert len(message) <= 300

@@ -18,7 +18,8 @@ import pytest
 import sdesgd as sg
 from sdesgd.simulation import checkpoint
 from tests import exact
-from tests.refusals import as_users_run, refused
+from tests.refusals import refused
+from tests.users import unchecked_types
 
 Q, START = exact.small()
 SETTINGS = dict(num_steps=12, replicas=3, key=jr.key(0), observables={"theta": lambda p: p}, save_every=3)
@@ -176,7 +177,7 @@ def test_a_run_is_known_in_another_process():
 
 def test_numbers_of_numpy_are_the_same_run(tmp_path):
     run(tmp_path / "a")
-    with as_users_run():
+    with unchecked_types():
         dynamics = sg.SGD(0.1, np.int64(2), momentum=0.5)
         again = run(tmp_path / "a", dynamics, num_steps=np.int64(12), replicas=np.int32(3))
     assert again.values["theta"].shape == (3, 5, 2)

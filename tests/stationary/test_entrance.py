@@ -12,7 +12,8 @@ import sympy as sp
 import sdesgd as sg
 from sdesgd import toys
 from sdesgd.landscape import Landscape, landscape_of
-from tests.refusals import as_users_run, refused
+from tests.refusals import refused
+from tests.users import unchecked_types
 
 st: Any = sg.stationary
 ty: Any = toys
@@ -89,7 +90,7 @@ def test_a_matrix_that_is_none(bad, message):
 def test_matrices_of_other_dtypes_work(dtype):
     H = np.array([[2.0, 1.0], [1.0, 3.0]])
     want = st.ou_covariance(H, eye, 0.1, 2)
-    with as_users_run():
+    with unchecked_types():
         np.testing.assert_array_equal(st.ou_covariance(H.astype(dtype), eye.astype(dtype), 0.1, 2), want)
         np.testing.assert_array_equal(st.ou_covariance(jnp.asarray(H), eye.tolist(), np.float64(0.1), np.int8(2)), want)
 
@@ -322,7 +323,7 @@ def test_one_line_for_bad_input(call, message):
 
 
 def test_legacy_keys_and_big_endian_starts_work():
-    with as_users_run():
+    with unchecked_types():
         options = {"samples": 100, "warmup": 50}
         old = sampled(key=jr.PRNGKey(0), starts=np.array([[-1.0], [1.0]], ">f8"), **options)
         new = sampled(**options)
