@@ -10,7 +10,7 @@ import pytest
 
 import sdesgd as sg
 from sdesgd import sizes
-from sdesgd.simulation import admission
+from sdesgd.simulation import admission, plan
 
 MEASURE = """
 import resource, sys
@@ -76,6 +76,7 @@ def test_what_cannot_fit_is_refused_with_the_arithmetic(monkeypatch):
     problem = sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), np.zeros(1000, np.float32), np.arange(8.0))
     run = dict(num_steps=10, replicas=100, key=jr.key(0), observables={"w": lambda w: w})
     monkeypatch.setattr(sizes, "memory", lambda: 10**6)
+    monkeypatch.setattr(plan, "replica_keys", None)  # nothing of the size of the run is made before
     with pytest.raises(sg.InputError, match=r"100 replicas × \(11 saves × 4000 bytes .* GB is all there is"):
         sg.simulate(sg.SGD(0.1, 2), problem, **run)
 

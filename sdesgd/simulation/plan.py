@@ -15,7 +15,7 @@ from sdesgd.problem import Problem
 from sdesgd.simulation.admission import check_arguments, check_sizes, check_starts, elapsed_time
 from sdesgd.simulation.regrouping import around
 from sdesgd.simulation.segments import Replicas, begun, segment
-from sdesgd.simulation.starts import replica_keys, starts_of
+from sdesgd.simulation.starts import checked_key, replica_keys, starts_of
 from sdesgd.simulation.watch import Watch, watched
 from sdesgd.types import PRNGKeyArray
 
@@ -131,7 +131,7 @@ def planned(
     """
     check_arguments(dynamics, problem, num_steps, replicas, save_every)
     num_steps, replicas, save_every = int(num_steps), int(replicas), int(save_every)
-    key, keys = replica_keys(key, replicas, first_replica)
+    key = checked_key(key, replicas)
     problem, given = problem.fresh(), dynamics.fresh()
     starts, common = starts_of(problem, replicas, params, starts)
     for name in ("learning_rate", "momentum"):
@@ -160,7 +160,7 @@ def planned(
         num_members=num_members,
         key=key,
         first_replica=first_replica,
-        keys=keys,
+        keys=replica_keys(key, replicas, first_replica),
         step=step,
         time=time,
         save_every=save_every,

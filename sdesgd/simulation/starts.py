@@ -46,20 +46,29 @@ def starts_of(problem: Problem, replicas: int, params: PyTree, starts: PyTree) -
     return given, others
 
 
-def replica_keys(key: Any, replicas: int, first: int) -> tuple[PRNGKeyArray | Key[Array, " R"], Key[Array, " new"]]:
-    """(the key or keys as given, the keys of the replicas first, …, R−1).
+def checked_key(key: Any, replicas: int) -> PRNGKeyArray | Key[Array, " R"]:
+    """The key, or the keys, as a typed array.
+
+    Args:
+        key: one, or one for each replica.
+        replicas: R.
+
+    Raises:
+        InputError: neither.
+    """
+    if not (inputs.is_key(key) and key.shape):
+        return inputs.as_key(key)
+    if key.shape != (replicas,):
+        raise InputError(f"key has shape {key.shape} for {replicas} replicas: pass one key, or one for each")
+    return key
+
+
+def replica_keys(key: PRNGKeyArray | Key[Array, " R"], replicas: int, first: int) -> Key[Array, " new"]:
+    """The keys of the replicas first, …, R−1, each the same whatever R is.
 
     Args:
         key: one, or one for each replica.
         replicas: R.
         first: those before it are left out.
-
-    Raises:
-        InputError: neither.
     """
-    if inputs.is_key(key) and key.shape:
-        if key.shape != (replicas,):
-            raise InputError(f"key has shape {key.shape} for {replicas} replicas: pass one key, or one for each")
-        return key, key[first:]
-    key = inputs.as_key(key)
-    return key, jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(first, replicas))
+    return key[first:] if key.shape else jax.vmap(jr.fold_in, (None, 0))(key, jnp.arange(first, replicas))
