@@ -12,7 +12,7 @@ EXPERIMENTS = Experiments("experiments", Path(__file__).resolve().parent)
 _OTHERS = {
     "bench": "What a step costs, as ratios of compiled loops timed in turns; --device checks an accelerator.",
     "runs": "The runs that are kept: list, show, compare, rm, export.",
-    "new": "The folder of a new experiment, four files that run as they are.",
+    "new": "The folder of a new experiment, five files that run as they are.",
     "data": "The data sets, which of them are here, and how to get the others.",
 }
 
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["runs"]:
         from experiments._shared import runs
 
-        return runs.main(arguments[1:])
+        return runs.main(EXPERIMENTS, arguments[1:])
     if arguments[:1] == ["new"]:
         from experiments._shared import new
 

@@ -1,12 +1,12 @@
 """The protocol: what the folder of an experiment holds, and how it is found. Nothing heavy is imported to list them.
 
     config.py    Config, a frozen dataclass of options; ``implied(config)`` where choices imply others
-    compute.py   compute(config, folder) → (dataset, summary): the only file that may simulate
-    figure.py    draw(dataset, summary) → figure
-    report.py    show(summary, console): tables and sentences
-    answer.py    where figure and report share sentences: answer(summary), the headline
+    result.py    Result, a frozen dataclass of config, numbers and verdicts, with ``answer()``, the headline
+    compute.py   compute(config, folder) → Result: the only file that may simulate
+    figure.py    draw(result) → figure
+    report.py    show(result, console): tables and sentences
 
-config ← compute ← figure, report. The docstring of the folder's ``__init__.py`` is its line in ``--help``.
+config ← result ← compute, figure, report. The docstring of the folder's ``__init__.py`` is its line in ``--help``.
 """
 
 import ast
@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-    from rich.console import Console
+    from experiments._shared.result import ExperimentResult
 
-FILES = ("config.py", "compute.py", "figure.py", "report.py")
+FILES = ("config.py", "result.py", "compute.py", "figure.py", "report.py")
 
 
 class Interrupted(Exception):
@@ -38,27 +36,23 @@ class Experiment:
     Args:
         name: as on the command line.
         config: a frozen dataclass; each field, with a default and ``metadata={"help": …}``, is an option.
-        compute: (config, folder) → (dataset, summary).
-        plot: (dataset, summary) → figure.
-        report: (summary, console): the terminal's verdict.
+        compute: (config, folder) → result.
+        result: the class of what ``compute`` returns.
         implied: config → what its choices (a model, a preset) imply for the options that weren't given.
-        answer: summary → the headline.
     """
 
     name: str
     config: type
-    compute: "Callable[[Any, Any], tuple[xr.Dataset, dict]]"
-    plot: "Callable[[xr.Dataset, dict], Figure]"
-    report: "Callable[[dict, Console], None]"
+    compute: "Callable[[Any, Any], ExperimentResult]"
+    result: "type[ExperimentResult]"
     implied: Callable[[Any], Mapping[str, Any]] = lambda config: {}
-    answer: Callable[[dict], str] = lambda summary: ""
 
 
 class Experiments(Mapping[str, Experiment]):
     """The experiments of a package by name; one is imported when it is asked for.
 
     Args:
-        package: whose folders are experiments, as far as they hold the four files.
+        package: whose folders are experiments, as far as they hold the five files.
         folder: of the package.
     """
 
@@ -78,12 +72,11 @@ class Experiments(Mapping[str, Experiment]):
 
     def _import(self, name: str) -> Experiment:
         home = f"{self.package}.{self.folders[name].name}"
-        config, compute, figure, report = (importlib.import_module(f"{home}.{file[:-3]}") for file in FILES)
-        implied = {"implied": config.implied} if hasattr(config, "implied") else {}
-        # Imported into the report from where it is written.
-        return Experiment(
-            name, config.Config, compute.compute, figure.draw, report.show, **implied, answer=report.answer
+        config, result, compute = (
+            importlib.import_module(f"{home}.{part}") for part in ("config", "result", "compute")
         )
+        implied = {"implied": config.implied} if hasattr(config, "implied") else {}
+        return Experiment(name, config.Config, compute.compute, result.Result, **implied)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.folders)

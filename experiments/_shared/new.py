@@ -34,7 +34,7 @@ def create(name: str, folder: Path) -> Path:
     home.mkdir()
     for source in sorted(TEMPLATE.glob("*.py")):
         text = source.read_text(encoding="utf-8").replace("experiments._shared.template", f"experiments.{home.name}")
-        write(home / source.name, text.replace('"experiment": "template"', f'"experiment": "{name}"').encode())
+        write(home / source.name, text.encode())
     return home
 
 
@@ -42,9 +42,9 @@ def main(arguments: list[str]) -> int:
     """Runs the command; the exit status is 0, or 2 for bad arguments."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-    @app.command(help="Makes the folder of a new experiment, four files that run as they are.")
+    @app.command(help="Makes the folder of a new experiment, five files that run as they are.")
     def new(name: Annotated[str, typer.Argument(help="As on the command line, such as my-question.")]) -> None:
         home = create(name, TEMPLATE.parents[1])
-        console.print(f"{home}: change its four files; `python -m experiments {name}` runs it", soft_wrap=True)
+        console.print(f"{home}: change its five files; `python -m experiments {name}` runs it", soft_wrap=True)
 
     return run_app(app, arguments, name="python -m experiments new")

@@ -8,20 +8,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
 from experiments._shared.cli import console
 from experiments._shared.experiment import Experiment, Interrupted
 from experiments._shared.options import check_ignored, check_options
+from experiments._shared.result import ExperimentResult
 from experiments._shared.run_folder import RunFolder, manifest, write_figure
 from sdesgd import files
 from sdesgd.errors import InputError, one_line
-from sdesgd.netcdf import read_netcdf, to_bytes
+from sdesgd.netcdf import to_bytes
+from sdesgd.results import file
 
-RESULT = "trajectories.nc"
-_LARGEST_SUMMARY = 1 << 28  # bytes
+RESULT = "result.nc"
+_LARGEST_MANIFEST = 1 << 28  # bytes
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-# What a summary of another version can provoke where it is drawn and reported.
+# What a result of another version can provoke where it is drawn and reported.
 _FOREIGN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, AssertionError, RecursionError)
 
 
@@ -56,7 +56,7 @@ def run(experiment: Experiment, request: Request) -> None:
         _check_figure(figure)
     if source is not None:
         check_ignored(name for name in request.options if name in request.given)
-        _show(experiment, *read_run(experiment, source), source, figure, finished=True)
+        _show(read_run(experiment, source), source, figure, finished=True)
         return
     config = experiment.config(**request.options)
     fitting = {name: value for name, value in experiment.implied(config).items() if name not in request.given}
@@ -64,16 +64,17 @@ def run(experiment: Experiment, request: Request) -> None:
     check_options(config)
     folder = RunFolder(experiment, config, results or Path(), config.label())
     try:
-        dataset, summary = experiment.compute(config, folder)
-        folder.write(RESULT, to_bytes(dataset))
+        result = experiment.compute(config, folder)
+        folder.write(RESULT, to_bytes(file.packed(result)))
+        summary = {"experiment": experiment.name, **result.summary()}
         folder.write("summary.json", json.dumps(summary, indent=1, allow_nan=False).encode())
-        told = manifest(config, folder, summary["sizes"] | {"answer": experiment.answer(summary)})
+        told = manifest(config, folder, {"experiment": experiment.name, **result.sizes(), "answer": result.answer()})
         folder.write("manifest.json", json.dumps(told, indent=1).encode())
     except KeyboardInterrupt as stop:  # typer would end without a word
         raise Interrupted(str(stop) or "finished stages are kept: run the same command again") from None
     finally:
         folder.discard_if_empty()
-    _show(experiment, dataset, summary, folder.path, figure, finished=False)
+    _show(result, folder.path, figure, finished=False)
 
 
 def _path(name: str, text: str | None) -> Path | None:
@@ -90,14 +91,12 @@ def _check_figure(figure: Path) -> None:
     files.check_writable(figure, "choose another --figure")
 
 
-def _show(
-    experiment: Experiment, dataset: xr.Dataset, summary: dict, folder: Path, figure: Path | None, *, finished: bool
-) -> None:
+def _show(result: ExperimentResult, folder: Path, figure: Path | None, *, finished: bool) -> None:
     """Draws and reports; what a finished run holds may come from another version, and lie where nothing is written."""
     with _of_another_version(folder) if finished else contextlib.nullcontext():
-        drawn = experiment.plot(dataset, summary)
+        drawn = result.plot()
         with console.capture() as report:
-            experiment.report(summary, console)
+            result.report(console)
     kept = [folder / "figure.png", folder / "figure.svg"]
     if finished:
         error = files.why_not_writable(kept[0])
@@ -127,8 +126,8 @@ def _of_another_version(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def read_run(experiment: Experiment, folder: Path) -> tuple[xr.Dataset, dict]:
-    """The dataset and summary of a finished run.
+def read_run(experiment: Experiment, folder: Path) -> ExperimentResult:
+    """The result of a finished run.
 
     Args:
         experiment: whose run it should be.
@@ -143,13 +142,12 @@ def read_run(experiment: Experiment, folder: Path) -> tuple[xr.Dataset, dict]:
             f"{folder} is not a finished run ({', '.join(missing)} missing): pass a folder like "
             f"results/{experiment.name}/<run>"
         )
-    content = files.read_bytes(folder / "summary.json", _LARGEST_SUMMARY)
     try:
-        summary = json.loads(content)
+        told = json.loads(files.read_bytes(folder / "manifest.json", _LARGEST_MANIFEST))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{folder / 'summary.json'} can't be read ({error}): compute the run again") from None
-    if not isinstance(summary, dict) or summary.get("experiment") != experiment.name:
+        raise InputError(f"{folder / 'manifest.json'} can't be read ({error}): compute the run again") from None
+    if not isinstance(told, dict) or told.get("experiment") != experiment.name:
         raise InputError(
             f"{folder} is not a run of {experiment.name}: pass a folder like results/{experiment.name}/<run>"
         )
-    return read_netcdf(folder / RESULT), summary
+    return experiment.result.load(folder / RESULT)

@@ -3,7 +3,7 @@
 import datetime
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from experiments._shared.cli import console, run_app
+from experiments._shared.experiment import Experiment
 
-_FILES = ("trajectories.nc", "summary.json", "manifest.json")
+_FILES = ("result.nc", "summary.json", "manifest.json")
 _LARGEST = 1 << 26  # bytes of a manifest
 _Results = Annotated[str, typer.Option("--results", help="Where runs are kept.", metavar="PATH")]
 
@@ -111,8 +112,13 @@ def find(results: str, text: str) -> Run:
     raise InputError(f"{text} is in the names of {len(chosen)} runs ({names}, …): write more of the name")
 
 
-def main(arguments: list[str]) -> int:
-    """Runs the command; the exit status is 0, or 2 for bad arguments."""
+def main(experiments: Mapping[str, Experiment], arguments: list[str]) -> int:
+    """Runs the command; the exit status is 0, or 2 for bad arguments.
+
+    Args:
+        experiments: by name, whose runs are meant.
+        arguments: of the command line.
+    """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__ and __doc__.partition(": ")[2])
 
     @app.callback(invoke_without_command=True)
@@ -142,7 +148,7 @@ def main(arguments: list[str]) -> int:
     @app.command()
     def export(context: typer.Context, run: str, csv: Annotated[str, typer.Option(metavar="PATH")]) -> None:
         """Writes the numbers of a run as tables of comma-separated values, one for each set of dimensions."""
-        for path in exported(find(context.obj, run), Path(csv)):
+        for path in exported(experiments, find(context.obj, run), Path(csv)):
             console.print(str(path), highlight=False, markup=False, soft_wrap=True)
 
     return run_app(app, arguments, name="python -m experiments runs")
@@ -238,27 +244,29 @@ def removed(results: str, run: Run) -> list[str]:
     return [f"removed {run.path} and {len(mine)} stages that no other run uses"]
 
 
-def exported(run: Run, folder: Path) -> list[Path]:
+def exported(experiments: Mapping[str, Experiment], run: Run, folder: Path) -> list[Path]:
     """Tables of a run's numbers.
 
     Args:
+        experiments: by name.
         run: a finished one.
         folder: where to write them.
 
     Raises:
         InputError: an unfinished run, or nothing can be written there.
     """
-    from sdesgd.errors import InputError
+    from experiments._shared.running import read_run
+    from sdesgd.errors import InputError, require_known
     from sdesgd.files import cannot_write, write
-    from sdesgd.netcdf import read_netcdf
 
     if not run.finished:
         raise InputError(f"{run.path} is unfinished: run its command again first")
+    require_known("experiment", run.experiment, list(experiments))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from None
-    dataset = read_netcdf(run.path / "trajectories.nc")
+    dataset = read_run(experiments[run.experiment], run.path).to_xarray()
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, variable in dataset.data_vars.items():
         if variable.dtype.kind in "biuf":

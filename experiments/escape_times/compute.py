@@ -15,6 +15,7 @@ import sdesgd as sg
 from experiments._shared.options import Part
 from experiments._shared.run_folder import RunFolder
 from experiments.escape_times.config import ARMS, Config
+from experiments.escape_times.result import Barrier, Passages, Result, WellShape
 from sdesgd import toys
 from sdesgd.basins.passage import first_passage, kramers_rate, mean_first_passage_time
 from sdesgd.basins.saddles import critical_points
@@ -73,7 +74,7 @@ def reached(well: Well):
     return lambda theta: theta[0] >= well.target if well.target > well.start else theta[0] <= well.target
 
 
-def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> Result:
     """Passages stage by stage, in float64, beside the exact times."""
     for name in ("batch_size", "passages", "max_steps", "points"):
         check_positive_integer(name, getattr(config, name))
@@ -111,7 +112,8 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
                 "curve_kurtosis": ("node", [_kurtosis_factor(config, well, T) for T in temperatures]),
             }
         )
-    return data, _summary(config, well, data)
+        rows = tuple(_barrier(config, well, data, k) for k in range(len(ratios)))
+    return Result(config, WellShape(well.start, well.top, well.target, well.barrier), rows, data)
 
 
 def passages(config: Any, arm: str, ratio: float, max_steps: int, key: PRNGKeyArray) -> xr.Dataset:
@@ -166,23 +168,12 @@ def _exact(config: Config, well: Well, temperature: float) -> tuple[float, float
     return _quadrature(well, temperature, late), config.learning_rate * float(np.interp(well.start, x, steps))
 
 
-def _summary(config: Config, well: Well, data: xr.Dataset) -> dict:
-    rows = []
-    for k, ratio in enumerate(data["ratio"].values):
-        kramers = well.kramers_time(well.barrier / float(ratio))
-        row = {"ratio": float(ratio), "temperature": well.barrier / float(ratio), "kramers": kramers, "arms": {}}
-        for arm in ARMS:
-            times = config.learning_rate * data[f"steps_{arm}"].values[k]
-            exact = float(data[f"exact_{arm.lower()}"].values[k])
-            error = float(times.std(ddof=1) / math.sqrt(len(times)))
-            mean = float(times.mean())
-            row["arms"][arm] = {"mean": mean, "error": error, "exact": exact, "z": (mean - exact) / error}
-        rows.append(row)
-    return {
-        "experiment": "escape-times",
-        "config": dataclasses.asdict(config),
-        "well": {"start": well.start, "top": well.top, "target": well.target, "barrier": well.barrier},
-        "rows": rows,
-        "worst": max(abs(arm["z"]) for row in rows for arm in row["arms"].values()),
-        "sizes": {"seed": config.seed, "dtype": "float64", "passages": config.passages},
-    }
+def _barrier(config: Config, well: Well, data: xr.Dataset, k: int) -> Barrier:
+    ratio = float(data["ratio"][k])
+    temperature = well.barrier / ratio
+    arms = {}
+    for arm in ARMS:
+        times = config.learning_rate * data[f"steps_{arm}"].values[k]
+        error = float(times.std(ddof=1) / math.sqrt(len(times)))
+        arms[arm] = Passages(float(times.mean()), error, float(data[f"exact_{arm.lower()}"][k]))
+    return Barrier(ratio, temperature, well.kramers_time(temperature), arms)

@@ -6,22 +6,21 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax.random as jr
-import numpy as np
 import xarray as xr
 
 import sdesgd as sg
 from experiments._shared.experiment import Interrupted
 from experiments._shared.run_folder import RunFolder
 from experiments.sgd_vs_sde.config import Config, build, chosen, describe
-from sdesgd.comparison import GapEstimate
+from experiments.sgd_vs_sde.result import Result
 from sdesgd.errors import InputError
-from sdesgd.results import Result, file
+from sdesgd.results import file
 from sdesgd.simulation import replica_blocks
 from sdesgd.trajectories import Trajectories
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Batch(Result):
+class Batch(sg.results.Result):
     """A batch of replicas as a stage of a run keeps it."""
 
     parts: ClassVar[tuple[type, ...]] = (Trajectories,)
@@ -31,7 +30,7 @@ class Batch(Result):
         return f"{len(self.runs)} arms of {len(self.runs[0].diverged)} replicas"
 
 
-def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> Result:
     """Compares SGD with its SDE; each batch of replicas is a stage."""
     _check(config)
     replicas = _replicas(config)
@@ -68,10 +67,9 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
         "num_units": problem.num_units,
         "dtype": str(problem.dtype),
         "chunk_size": problem.chunk_size,
-        "blocks": {"SGD": replica_blocks(sgd, problem, comparison.design.looks[0].replicas[0])},
-        "seed": config.seed,
+        "blocks": {"SGD": list(replica_blocks(sgd, problem, comparison.design.looks[0].replicas[0]))},
     }
-    return file.packed(comparison), summary_of(comparison, config) | {"sizes": sizes}
+    return Result(config, comparison, sizes)
 
 
 def packed(batch: Callable[[], tuple[Trajectories, ...]]) -> xr.Dataset:
@@ -108,64 +106,3 @@ def _replicas(config: Config) -> Any:
     if not config.replicas.isdecimal() or int(config.replicas) < 2:
         raise InputError(f"replicas is {config.replicas}: pass 'decide', or a number; an error bar needs at least 2")
     return int(config.replicas)
-
-
-def summary_of(comparison: sg.Comparison, config: Config) -> dict:
-    """The comparison in numbers and words that JSON has.
-
-    Args:
-        comparison: of ``sg.compare``.
-        config: of the run.
-    """
-    design = comparison.design
-    return {
-        "experiment": "sgd-vs-sde",
-        "config": dataclasses.asdict(config),
-        "answer": comparison.answer,
-        "law_of_the_sde": comparison.setting.law,
-        "cards": {when: _finite(dataclasses.asdict(card)) for when, card in comparison.cards.items()},
-        "observables": {name: _judged(comparison, name) for name in comparison.verdicts},
-        "laws_at_the_end": comparison.laws,
-        "diverged": {arm: int(np.sum(run.diverged)) for arm, run in comparison.trajectories.items()},
-        "replicas": design.replicas,
-        "looks": [list(look.replicas) for look in design.looks],
-        "ended": design.ended,
-        "gradients": design.gradients,
-        "report": str(comparison),
-    }
-
-
-def _judged(comparison: sg.Comparison, name: str) -> dict:
-    """The verdict on one observable, and the gap in its parts, in SGD's standard deviations."""
-    verdict, worst = comparison.verdicts[name], comparison.worst.get(name)
-    missing = comparison.not_established.get(name)
-    judged: dict[str, Any] = {
-        "sentence": comparison.sentence(name),
-        "kind": verdict.kind,
-        "reason": verdict.reason,
-        "not_finite": None if verdict.not_finite is None else list(verdict.not_finite.replicas),
-        "different": bool(verdict.different),
-        "worst_time": int(verdict.worst_time) if worst is None else worst.index,
-        "worst": None if worst is None else _finite(dataclasses.asdict(worst)),
-        "remedy": None if missing is None else missing.remedy,
-        "gaussian_kind": comparison.against["Gaussian SGD"][name].kind,
-        "svag_kind": comparison.against["SVAG"][name].kind if "SVAG" in comparison.against else None,
-    }
-    parts = {
-        "total": comparison.gap,
-        "non_gaussianity": comparison.non_gaussian,
-        "discretisation": comparison.discretisation,
-        "h_against_half": comparison.h_against_half,
-    }
-    return judged | {part: _interval(estimates[name]) for part, estimates in parts.items() if name in estimates}
-
-
-def _interval(estimate: GapEstimate) -> dict:
-    return {key: [_finite(float(x)) for x in getattr(estimate, key)] for key in ("mean", "low", "high")}
-
-
-def _finite(value: Any) -> Any:
-    """A text; a number, None where it isn't finite; the same for the values of a dictionary."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    return value if isinstance(value, str) or math.isfinite(value) else None

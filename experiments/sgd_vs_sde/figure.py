@@ -1,13 +1,14 @@
 """The figure of sgd-vs-sde: that of the comparison."""
 
-import xarray as xr
 from matplotlib.figure import Figure
 
-import sdesgd as sg
-from sdesgd.results import file
+from experiments.sgd_vs_sde.result import Result
 
 
-def draw(dataset: xr.Dataset, summary: dict) -> Figure:
-    """The comparison as ``sg.compare`` draws it."""
-    del summary
-    return file.unpacked(dataset, sg.Comparison, "trajectories.nc").plot()
+def draw(result: Result) -> Figure:
+    """The comparison as ``sg.compare`` draws it.
+
+    Args:
+        result: of ``compute``.
+    """
+    return result.comparison.plot()

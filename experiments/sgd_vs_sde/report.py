@@ -2,12 +2,9 @@
 
 from rich.console import Console
 
+from experiments.sgd_vs_sde.result import Result
 
-def show(summary: dict, console: Console) -> None:
+
+def show(result: Result, console: Console) -> None:
     """Prints the report of the comparison."""
-    console.print(summary["report"], highlight=False, markup=False, soft_wrap=True)
-
-
-def answer(summary: dict) -> str:
-    """The headline of the comparison."""
-    return summary["answer"]
+    console.print(str(result.comparison), highlight=False, markup=False, soft_wrap=True)

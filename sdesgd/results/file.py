@@ -1,8 +1,8 @@
 """Any result as one NetCDF dataset and back: its arrays as variables, and what they belong to as JSON.
 
 A node of the JSON has one key: ``value`` (text, a whole number, a bool, None), ``float`` (in hexadecimal), ``array``
-(the name of a variable), ``tuple``, ``list``, ``dict``, ``object`` (a class of ``Result.parts`` by its name), or
-``tree`` (a pytree of another kind, whose leaves come back by path).
+(the name of a variable), ``tuple``, ``list``, ``dict``, ``dataset`` (an xarray dataset), ``object`` (a class of
+``Result.parts`` by its name), or ``tree`` (a pytree of another kind, whose leaves come back by path).
 """
 
 import dataclasses
@@ -60,6 +60,18 @@ def _node(value: Any, where: str, writing: Writing, made: Mapping[str, type]) ->
         return {type(value).__name__: nodes}
     if type(value) is dict and all(isinstance(key, str) for key in value):
         return {"dict": [[key, _node(entry, f"{where}.{key}", writing, made)] for key, entry in value.items()]}
+    if isinstance(value, xr.Dataset):
+        told = [
+            {
+                "name": str(name),
+                "dims": [str(dim) for dim in variable.dims],
+                "coordinate": name in value.coords,
+                "values": _node(np.asarray(variable.values), f"{where}.{name}", writing, made),
+                "attrs": _node(dict(variable.attrs), f"{where}.{name}.attrs", writing, made),
+            }
+            for name, variable in value.variables.items()
+        ]
+        return {"dataset": told, "attrs": _node(dict(value.attrs), f"{where}.attrs", writing, made)}
     kind = type(value)
     if made.get(kind.__name__) is kind:
         fields = fields_of(value).items()
@@ -130,6 +142,13 @@ def _value(node: dict[str, Any], dataset: xr.Dataset, dtypes: dict[str, Any], ma
             return container(_value(entry, dataset, dtypes, made) for entry in node[name])
     if "dict" in node:
         return {str(key): _value(entry, dataset, dtypes, made) for key, entry in node["dict"]}
+    if "dataset" in node:
+        entry = lambda told: _value(told, dataset, dtypes, made)  # noqa: E731
+        variables: tuple[dict, dict] = ({}, {})
+        for told in node["dataset"]:
+            found = xr.Variable(told["dims"], entry(told["values"]), entry(told["attrs"]))
+            variables[bool(told["coordinate"])][str(told["name"])] = found
+        return xr.Dataset(*variables, attrs=entry(node["attrs"]))
     if "object" in node:
         return made[node["object"]](**{k: _value(v, dataset, dtypes, made) for k, v in node["fields"].items()})
     return as_dict([(entry, array(entry["variable"]) if "variable" in entry else None) for entry in node["tree"]])

@@ -1,17 +1,20 @@
 """escape-times at toy size: the well against numpy, exact times against scipy, the figure, refusals."""
 
+import dataclasses
 import itertools
 import json
 
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import integrate
 
 from experiments.__main__ import EXPERIMENTS
 from experiments._shared import cli, running
 from experiments.escape_times import compute as escape_times
-from experiments.escape_times import report
+from experiments.escape_times.config import Config
+from experiments.escape_times.result import Barrier, Passages, Result, WellShape
 
 pytestmark = pytest.mark.slow
 
@@ -68,17 +71,17 @@ def test_times_agree_with_the_double_integral_and_can_fail(finished):
             assert arm["error"] < 0.12 * arm["exact"], "a factor of two would be seen"
     first = summary["rows"][0]["arms"]
     assert first["SGD"]["exact"] < 0.95 * first["SDE"]["exact"], "SGD's own law, and not the SDE's twice"
-    dataset, kept = running.read_run(EXPERIMENTS["escape-times"], finished)
-    assert len(EXPERIMENTS["escape-times"].plot(dataset, kept).axes) == 2
-    assert report.agreement(kept).kind != "different", "as measured"
+    kept = running.read_run(EXPERIMENTS["escape-times"], finished)
+    assert len(kept.plot().axes) == 2
+    assert kept.agreement().kind != "different", "as measured"
 
 
 def judged(**changed):
     """Six exact means with errors of 3 %, but for the last, which is changed."""
-    arm = {"mean": 50.0, "error": 1.5, "exact": 50.0, "z": 0.0}
-    rows = [{"ratio": r, "kramers": 40.0, "arms": {"SGD": dict(arm), "SDE": dict(arm)}} for r in (2.0, 3.0, 4.0)]
-    rows[-1]["arms"]["SDE"] |= changed
-    return report.answer({"rows": rows, "worst": 0.0})
+    arm = Passages(mean=50.0, error=1.5, exact=50.0)
+    rows = [Barrier(ratio, 0.1, 40.0, {"SGD": arm, "SDE": arm}) for ratio in (2.0, 3.0, 4.0)]
+    rows[-1].arms["SDE"] = dataclasses.replace(arm, **changed)
+    return Result(Config(), WellShape(0.0, 1.0, 2.0, 0.5), tuple(rows), xr.Dataset()).answer()
 
 
 def test_agreement_is_within_a_margin_and_can_fail():
@@ -90,7 +93,7 @@ def test_agreement_is_within_a_margin_and_can_fail():
 
 def test_kurtosis_makes_sgd_slower_than_the_sde():
     """Against both exact times at ΔV/T = 7: the formula has 0.95 of the logarithm of their ratio, its sign and size."""
-    config = escape_times.Config(points=801)
+    config = Config(points=801)
     well = escape_times.well_of("asymmetric")
     T = well.barrier / 7
     sde, sgd = escape_times._exact(config, well, T)

@@ -56,7 +56,7 @@ def finished(results):
 
 def test_a_run_describes_itself(finished):
     assert {p.name for p in finished.iterdir()} == {
-        "trajectories.nc", "summary.json", "manifest.json", "figure.png", "figure.svg",
+        "result.nc", "summary.json", "manifest.json", "figure.png", "figure.svg",
     }  # fmt: skip
     manifest = json.loads((finished / "manifest.json").read_text())
     assert manifest["config"]["learning_rate"] == 0.05
@@ -67,7 +67,7 @@ def test_a_run_describes_itself(finished):
     assert manifest["dtype"] in ("float32", "float64")
     assert manifest["chunk_size"] == 24
     assert min(manifest["blocks"]["SGD"]) >= 1
-    dataset = sg.Comparison.load(finished / "trajectories.nc").to_xarray()
+    dataset = EXPERIMENTS["sgd-vs-sde"].result.load(finished / "result.nc").to_xarray()
     assert list(dataset["arm"].values) == ["SGD", "Gaussian SGD", "SDE", "SVAG"]
     assert dataset["train_loss"].shape == (4, 6, 3)
     np.testing.assert_allclose(dataset["time"], [0, 0.1, 0.2])
@@ -218,7 +218,7 @@ def test_other_settings_run(options, tmp_path, capsys):
         ([*TOY, "--replicas", "1"], "an error bar needs at least 2"),
         (
             ["sgd-vs-sde", "--from", "/nowhere"],
-            "/nowhere is not a finished run (trajectories.nc, summary.json",
+            "/nowhere is not a finished run (result.nc, summary.json",
         ),
     ],
 )
@@ -243,11 +243,16 @@ def test_a_folder_that_cannot_be_written(tmp_path, capsys):
     assert "choose a writable folder with --results" in capsys.readouterr().err
 
 
-def test_a_summary_of_another_kind_is_refused(tmp_path, capsys):
-    for name in ("trajectories.nc", "manifest.json"):
+def test_a_run_of_another_kind_is_refused(tmp_path, capsys):
+    for name in ("result.nc", "summary.json"):
         (tmp_path / name).write_text("{}")
-    for text, message in [("[1]", "is not a run of sgd-vs-sde"), ("{", "can't be read")]:
-        (tmp_path / "summary.json").write_text(text)
+    of_another = '{"experiment": "escape-times"}'
+    for text, message in [
+        ("[1]", "is not a run of sgd-vs-sde"),
+        (of_another, "is not a run of"),
+        ("{", "can't be read"),
+    ]:
+        (tmp_path / "manifest.json").write_text(text)
         assert cli.main(EXPERIMENTS, ["sgd-vs-sde", "--from", str(tmp_path)]) == 2
         assert message in capsys.readouterr().err
 

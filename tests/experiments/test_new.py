@@ -55,7 +55,7 @@ def test_it_is_found_runs_resumes_and_knows_what_an_edit_changes(house):
     assert kept(first) == []
     assert "standard errors from its law" in first.stdout
     (folder,) = (house / "results" / "my-question").iterdir()
-    assert {"figure.png", "figure.svg", "summary.json", "manifest.json", "trajectories.nc"} == {
+    assert {"figure.png", "figure.svg", "summary.json", "manifest.json", "result.nc"} == {
         path.name for path in folder.iterdir()
     }
     assert "my-question" in run(house, "runs").stdout
@@ -63,7 +63,7 @@ def test_it_is_found_runs_resumes_and_knows_what_an_edit_changes(house):
     assert again.returncode == 0
     assert "standard errors from its law" in again.stdout
     edit(house, "figure.py", "capsize=3", "capsize=4")
-    edit(house, "report.py", "at most", "no more than")
+    edit(house, "result.py", "at most", "no more than")
     drawn = ran(house)
     assert kept(drawn) == ["SGD-0.2", "SGD-0.4"]
     assert "no more than" in drawn.stdout

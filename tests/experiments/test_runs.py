@@ -8,7 +8,6 @@ import pytest
 
 from experiments.__main__ import main
 from experiments._shared import runs
-from sdesgd.netcdf import read_netcdf
 from tests.experiments import toy_experiment
 from tests.experiments.toy_experiment import contents, stage_files
 
@@ -98,12 +97,13 @@ def test_stages_named_in_a_forged_manifest_are_not_removed_elsewhere(results, tm
     assert (tmp_path / "precious").exists()
 
 
-def test_export_writes_the_numbers(results, tmp_path, capsys):
+def test_export_writes_the_numbers(results, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("experiments.__main__.EXPERIMENTS", {"toy": toy_experiment.EXPERIMENT})
     said(capsys, results, "export", "n50-", "--csv", str(tmp_path / "tables"))
     (table,) = (tmp_path / "tables").iterdir()
     with open(table, newline="") as file:
         rows = list(csv.DictReader(file))
-    dataset = read_netcdf(runs.find(str(results), "n50-").path / "trajectories.nc")
+    dataset = toy_experiment.Result.load(runs.find(str(results), "n50-").path / "result.nc").data
     np.testing.assert_allclose([float(row["x"]) for row in rows], dataset["x"].values.ravel())
     run = runs.find(str(results), "n50-")
     (run.path / "summary.json").unlink()

@@ -23,11 +23,12 @@ from matplotlib.figure import Figure
 from experiments._shared import cli
 from experiments._shared.experiment import Experiment
 from experiments._shared.options import option
+from experiments._shared.result import ExperimentResult
 from sdesgd import files, netcdf
 from sdesgd.store import sealed
 
 FILES = (
-    *("one.nc", "two.nc", "trajectories.nc", "summary.json", "manifest.json", "figure.png"),
+    *("one.nc", "two.nc", "result.nc", "summary.json", "manifest.json", "figure.png"),
     *("figure.svg", "copy.svg"),
 )
 COMPUTED: list[str] = []
@@ -53,31 +54,43 @@ def numbers(name, seed, size):
     return xr.Dataset({"x": ("row", np.random.default_rng(seed).normal(size=size))})
 
 
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Result(ExperimentResult):
+    """Numbers of no meaning."""
+
+    parts = (Config,)
+    config: Config
+    mean: float
+    curve: np.ndarray
+    data: xr.Dataset
+
+    def to_xarray(self):
+        return self.data
+
+    def sizes(self):
+        return {"rows": [1] * 2000}
+
+    def answer(self):
+        return f"the mean is {self.mean:.3f}"
+
+    def plot(self):
+        figure = Figure(figsize=(4, 3))
+        figure.subplots().plot(self.curve)
+        return figure
+
+    def report(self, console):
+        console.print(f"mean η·x = {self.mean:.3f} over {self.config.size} numbers: ≈ 0")
+
+    def summary(self):
+        return {**super().summary(), "curve": self.curve.tolist()}
+
+
 def compute(config, folder):
     stages = [folder.stage(name, numbers, name, config.seed, config.size) for name in ("one", "two")]
-    summary = {"experiment": "toy", "config": dataclasses.asdict(config), "mean": float(stages[0]["x"].mean())}
-    return xr.concat(stages, "stage"), {
-        **summary,
-        "curve": stages[1]["x"].values.tolist(),
-        "sizes": {"rows": [1] * 2000},
-    }
+    return Result(config, float(stages[0]["x"].mean()), stages[1]["x"].values, xr.concat(stages, "stage"))
 
 
-def plot(dataset, summary):
-    figure = Figure(figsize=(4, 3))
-    figure.subplots().plot(summary["curve"])
-    return figure
-
-
-def report(summary, console):
-    console.print(f"mean η·x = {summary['mean']:.3f} over {summary['config']['size']} numbers: ≈ 0")
-
-
-def answer(summary):
-    return f"the mean is {summary['mean']:.3f}"
-
-
-EXPERIMENT = Experiment("toy", Config, compute, plot, report, answer=answer)
+EXPERIMENT = Experiment("toy", Config, compute, Result)
 
 
 def script(results) -> str:

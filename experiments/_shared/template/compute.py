@@ -1,6 +1,5 @@
 """Runs of SGD on (θ − x)²/2 for x = ±1, a stage for each learning rate, and the variances of their ends."""
 
-import dataclasses
 import math
 
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ import sdesgd as sg
 from experiments._shared.options import Part
 from experiments._shared.run_folder import RunFolder
 from experiments._shared.template.config import Config, check
+from experiments._shared.template.result import Measured, Result
 
 
 def loss(theta, x):
@@ -36,27 +36,20 @@ def ends(config: Part, learning_rate: float, key: PRNGKeyArray) -> xr.Dataset:
     return xr.Dataset({"theta": ("replica", runs.values["theta"][:, -1])}, attrs={"interrupted": int(runs.interrupted)})
 
 
-def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> Result:
     """All runs, then their variances beside SGD's own law, η/(2 − η)."""
     check(config)
     key, rates = jr.key(config.seed), config.learning_rates()
     part = Part(config, "replicas", "num_steps")
     found = [folder.stage(f"SGD-{rate:g}", ends, part, rate, jr.fold_in(key, k)) for k, rate in enumerate(rates)]
     theta = np.stack([stage["theta"].values for stage in found])
-    variance = theta.var(axis=1, ddof=1)
-    rows = [
-        {
-            "learning_rate": rate,
-            "variance": float(v),
-            "error": float(v) * math.sqrt(2 / (config.replicas - 1)),
-            "law": rate / (2 - rate) * (1 - (1 - rate) ** (2 * config.num_steps)),
-        }
-        for rate, v in zip(rates, variance, strict=True)
-    ]
-    dataset = xr.Dataset({"theta": (("learning_rate", "replica"), theta)}, {"learning_rate": rates})
-    return dataset, {
-        "experiment": "template",
-        "config": dataclasses.asdict(config),
-        "rows": rows,
-        "sizes": {"seed": config.seed},
-    }
+    rows = tuple(
+        Measured(
+            learning_rate=rate,
+            variance=float(variance),
+            error=float(variance) * math.sqrt(2 / (config.replicas - 1)),
+            law=rate / (2 - rate) * (1 - (1 - rate) ** (2 * config.num_steps)),
+        )
+        for rate, variance in zip(rates, theta.var(axis=1, ddof=1), strict=True)
+    )
+    return Result(config, rows, xr.Dataset({"theta": (("learning_rate", "replica"), theta)}, {"learning_rate": rates}))
