@@ -3,15 +3,18 @@
 import json
 import pkgutil
 from pathlib import Path
+from typing import Any
 
 import jax.random as jr
 import xarray as xr
+from jaxtyping import PRNGKeyArray
 
 from experiments._shared.run_folder import RunFolder, sources_of
 from experiments.batch_size import cell as batch_size_cell
-from experiments.batch_size import fits as batch_size_fits
-from experiments.batch_size import summary as batch_size_summary
-from experiments.batch_size.config import PLACE, Config, cells, check, name_of, problem_config
+from experiments.batch_size import fits
+from experiments.batch_size.config import PLACE, Config, cells, check, problem_config
+from experiments.batch_size.result import Result
+from experiments.batch_size.series import bad
 from sdesgd import optimal_batch, sweep
 from sdesgd.errors import InputError
 
@@ -26,7 +29,7 @@ _INFERENCE = tuple(
 )
 
 
-def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> Result:
     """The sweep, cell by cell; the noise scales at the best batch sizes; then the inference."""
     check(config)
     table = swept(config, folder.path, cells(config))
@@ -34,10 +37,31 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     best = optimal_batch.best_sampled(accuracies)
     noise = noise_scales(config, folder.path, best) if config.noise_points else None
     keys = jr.split(jr.fold_in(jr.key(config.seed), _FITS))
-    posteriors = batch_size_fits.infer(accuracies, keys[0])
-    summary = batch_size_summary.summarise(config, table, accuracies, noise, posteriors)
-    comparison = batch_size_fits.compared(posteriors, keys[1]) if config.compare else None
-    return table, summary | ({"comparison": comparison} if comparison else {})
+    inferred = inference(config, table, accuracies, keys[0])
+    comparison = fits.compared(inferred["posteriors"], keys[1]) if config.compare else None
+    return Result(config=config, noise=noise, comparison=comparison, **inferred)
+
+
+def inference(
+    config: Config, table: xr.Dataset, accuracies: optimal_batch.AccuracyTable, key: PRNGKeyArray
+) -> dict[str, Any]:
+    """The fields of the result that a table gives.
+
+    Args:
+        config: of the sweep.
+        table: a row for each run.
+        accuracies: the same, checked, bad runs left out.
+        key: of the chains.
+    """
+    posteriors = fits.infer(accuracies, key)
+    found = optimal_batch.predictive_check(posteriors["power"], accuracies)
+    problem = batch_size_cell.load(problem_config(config)).problem
+    return {
+        "data": table,
+        "posteriors": posteriors,
+        "check": fits.Check({name: float(value) for name, value in found.items()}),
+        "sizes_of_problem": {"parameters": problem.num_parameters, "features": problem.data[0].shape[1]},
+    }
 
 
 def judged(table: xr.Dataset, num_test: int) -> tuple[xr.Dataset, optimal_batch.AccuracyTable]:
@@ -49,12 +73,10 @@ def judged(table: xr.Dataset, num_test: int) -> tuple[xr.Dataset, optimal_batch.
     Raises:
         InputError: no series is left.
     """
-    bad = batch_size_summary.bad(table)
-    runs = optimal_batch.AccuracyTable.from_dataset(table.assign(diverged=bad), num_test)
+    runs = optimal_batch.AccuracyTable.from_dataset(table.assign(diverged=bad(table)), num_test)
     rows, lost = optimal_batch.trained_series(runs)
     kept = table.isel(row=rows)
-    gone = [name_of({name: getattr(series, name) for name in PLACE}) for series in lost]
-    kept.attrs["lost"] = json.dumps(gone)
+    kept.attrs["lost"] = json.dumps([series.name for series in lost])
     return kept, optimal_batch.rows_of(runs, rows)
 
 

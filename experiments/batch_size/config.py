@@ -138,10 +138,6 @@ def values(config: Config, family: str) -> list[float] | list[int]:
     return sorted({*found, getattr(config, FAMILIES[family].option)})
 
 
-def name_of(series: dict) -> str:
-    return f"η = {series['learning_rate']:g}, N = {series['num_examples']:g}, m = {series['momentum']:g}"
-
-
 def series(config: Config) -> list[dict[str, Any]]:
     """The (η, N, m) of the families, each once; which families a series belongs to stands under ``families``."""
     centre = {name: getattr(config, name) for name in PLACE}

@@ -1,6 +1,6 @@
 """The short question: which batch size for this learning rate, or which learning rate for this batch size?"""
 
-import dataclasses
+import math
 import os
 import time
 from typing import Any
@@ -13,9 +13,9 @@ from experiments._shared.run_folder import RunFolder
 from experiments.batch_size import cell as batch_size_cell
 from experiments.batch_size import compute as batch_size
 from experiments.batch_size import config as batch_size_config
-from experiments.batch_size import fits as batch_size_fits
-from experiments.batch_size import summary as batch_size_summary
+from experiments.batch_size.fits import LEVEL
 from experiments.batch_size_recommend.config import SEEDS, Config, check, sweep_config
+from experiments.batch_size_recommend.result import Recommended, Result
 from sdesgd import optimal_batch
 from sdesgd.errors import InputError
 from sdesgd.optimal_batch.budget import FEWEST_STEPS, MOST_STEPS, PILOT_SIZES, seconds_needed, steps_that_fit
@@ -59,7 +59,7 @@ def pilot(config: dict[str, Any]) -> float:
 # -- the answer --------------------------------------------------------------------------------------------
 
 
-def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> Result:
     """The plan, the sweep, the fit."""
     check(config)
     chosen = folder.stage("plan", plan, config)
@@ -71,45 +71,24 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     )
     table = batch_size.swept(made, folder.path, batch_size_config.cells(made))
     table, accuracies = batch_size.judged(table, config.num_test)
-    posteriors = batch_size_fits.infer(accuracies, jr.fold_in(jr.key(config.seed), 2**31))
-    summary = batch_size_summary.summarise(made, table, accuracies, None, posteriors)
-    summary |= {"experiment": "batch-size-recommend", "asked": dataclasses.asdict(config), "steps": steps}
-    return table, summary | {"recommended": recommended(config, posteriors["power"])}
+    inferred = batch_size.inference(made, table, accuracies, jr.fold_in(jr.key(config.seed), 2**31))
+    found = recommended(config, inferred["posteriors"]["power"])
+    more = {"noise": None, "comparison": None, "steps": steps, "recommended": found}
+    return Result(config=config, **inferred, **more)
 
 
-def recommended(config: Config, posterior: optimal_batch.Posterior) -> dict[str, Any]:
-    """Median and 90 % interval of B for the η that was run, or of η for the given B, by the power law.
-
-    Returns:
-        median, low, high: None where an end isn't finite. beyond: in what this lies outside of what was tried; or "".
-    """
-    level = batch_size_fits.LEVEL
+def recommended(config: Config, posterior: optimal_batch.Posterior) -> Recommended:
+    """Median and 90 % interval of B for the η that was run, or of η for the given B, by the power law."""
     if config.learning_rate:
-        peak = posterior.peak((config.learning_rate, config.num_examples, config.momentum), level)
+        peak = posterior.peak((config.learning_rate, config.num_examples, config.momentum), LEVEL)
         tried = {"low": "smaller", "high": "larger", "both": "smaller or larger"}
         beyond = f"B_opt may well be {tried[peak.censored]} than any B that trained" if peak.censored else ""
-        ends = {name: getattr(peak, name) for name in ("median", "low", "high")}
-        return {name: min(max(end, 1.0), float(config.num_examples)) for name, end in ends.items()} | {"beyond": beyond}
+        median, low, high = (
+            min(max(end, 1.0), float(config.num_examples)) for end in (peak.median, peak.low, peak.high)
+        )
+        return Recommended(median, low, high, beyond)
     try:
-        found = posterior.recommend_rate(config.batch_size, config.num_examples, config.momentum, level)
+        found = posterior.recommend_rate(config.batch_size, config.num_examples, config.momentum, LEVEL)
     except InputError as error:
-        return {"median": None, "low": None, "high": None, "beyond": str(error)}
-    ends = {name: batch_size_summary.finite(getattr(found, name)) for name in ("median", "low", "high")}
-    return ends | {"beyond": found.extrapolation}
-
-
-def answer(summary: dict) -> str:
-    """The recommendation in a sentence or two."""
-    asked, found = summary["asked"], summary["recommended"]
-    low, high = ("∞" if found[side] is None else f"{found[side]:.3g}" for side in ("low", "high"))
-    interval = "no answer" if found["median"] is None else f"{found['median']:.3g} (90 % interval {low} to {high})"
-    place = f"N = {asked['num_examples']}, m = {asked['momentum']:g} and {summary['steps']:,} steps"
-    if asked["learning_rate"]:
-        text = f"At η = {asked['learning_rate']:g}, {place}: batch size {interval}."
-    else:
-        text = f"For B = {asked['batch_size']}, {place}: learning rate {interval}."
-    text += "\nFor runs of another length the best may be another."
-    beware = [found["beyond"]] if found["beyond"] else []
-    if summary["fit"]["trouble"]:
-        beware.append(f"don't rely on the interval, {summary['fit']['trouble']}")
-    return "\nBeware: ".join([text, *(f"{reason}." for reason in beware)])
+        return Recommended(math.nan, math.nan, math.nan, str(error))
+    return Recommended(found.median, found.low, found.high, found.extrapolation)

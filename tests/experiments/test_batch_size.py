@@ -14,7 +14,7 @@ import xarray as xr
 import sdesgd as sg
 from experiments.batch_size import cell as batch_size_cell
 from experiments.batch_size import noise as batch_size_noise
-from experiments.batch_size import summary as batch_size_summary
+from experiments.batch_size.series import noise_scales_of
 from sdesgd import nets
 from sdesgd.errors import InputError
 
@@ -230,5 +230,5 @@ def test_noise_scales_are_ratios_of_means():
     columns |= {"learning_rate": [0.1, 0.1], "momentum": [0.9, 0.9]}
     noise = xr.Dataset({name: ("row", values) for name, values in columns.items()})
     place = {"learning_rate": 0.1, "num_examples": 30, "momentum": 0.9}
-    (found,) = batch_size_summary._noise(noise, place)
-    assert (found["simple"], found["noise"]) == pytest.approx((4.0, 10.0))
+    (found,) = noise_scales_of(noise, place)
+    assert (found.simple, found.noise) == pytest.approx((4.0, 10.0))

@@ -17,10 +17,10 @@ from experiments._shared.run_folder import RunFolder
 from experiments.batch_size import compute as batch_size
 from experiments.batch_size import config as batch_size_config
 from experiments.batch_size.config import Config
+from experiments.batch_size.result import Result
 from experiments.batch_size_recommend import compute as batch_size_recommend
 from sdesgd import optimal_batch
 from sdesgd.errors import InputError
-from sdesgd.netcdf import read_netcdf
 
 pytestmark = pytest.mark.slow
 
@@ -169,7 +169,7 @@ def test_bad_runs_have_no_accuracy_and_a_series_of_them_is_left_out():
     columns |= {"failed": failed, "diverged": diverged}
     table = xr.Dataset({name: ("row", values) for name, values in columns.items()}, attrs={"failures": "[]"})
     kept, accuracies = batch_size.judged(table, 100)
-    assert json.loads(kept.attrs["lost"]) == ["η = 1, N = 50, m = 0"]
+    assert json.loads(kept.attrs["lost"]) == ["η=1, N=50, m=0"]
     assert [s.learning_rate for s in accuracies.series] == [0.1]
     np.testing.assert_array_equal(np.flatnonzero(accuracies.diverged), [0, 4])
     with pytest.raises(InputError, match="most runs broke down at every batch size"):
@@ -235,7 +235,7 @@ def test_the_command_leaves_cells_figure_and_summary(finished):
     assert (folder / "figure.svg").exists()
     places = {(s["learning_rate"], s["num_examples"], s["momentum"]) for s in summary["series"]}
     assert places == {(0.02, 100, 0.9), (0.08, 100, 0.9), (0.02, 200, 0.9)}
-    table = read_netcdf(folder / "trajectories.nc")
+    table = Result.load(folder / "result.nc").data
     assert table.sizes["row"] == 3 * 3 * 2
     for series in summary["series"]:
         assert [c["batch_size"] for c in series["cells"]] == [1, 4, 16]
@@ -258,7 +258,7 @@ def test_the_command_leaves_cells_figure_and_summary(finished):
 def test_a_killed_run_goes_on_with_the_cells_it_has(finished):
     folder, command = finished
     (folder / "summary.json").unlink()
-    before = read_netcdf(folder / "trajectories.nc")
+    before = Result.load(folder / "result.nc").data
     cells = folder.parent / "sweep" / "cells"
     written = {file.name: file.stat().st_mtime_ns for file in cells.glob("*.npz")}
     removed = sorted(written)[:2]
@@ -270,7 +270,7 @@ def test_a_killed_run_goes_on_with_the_cells_it_has(finished):
     again = {file.name: file.stat().st_mtime_ns for file in cells.glob("*.npz")}
     assert sorted(again) == sorted(written)
     assert sorted(name for name in again if again[name] != written[name]) == removed
-    xr.testing.assert_identical(read_netcdf(folder / "trajectories.nc"), before)
+    xr.testing.assert_identical(Result.load(folder / "result.nc").data, before)
 
 
 def test_the_short_question_is_answered_in_a_sentence(tmp_path, quick_fits, monkeypatch, capsys):
