@@ -146,6 +146,8 @@ def _value(node: dict[str, Any], dataset: xr.Dataset, dtypes: dict[str, Any], ma
         entry = lambda told: _value(told, dataset, dtypes, made)  # noqa: E731
         variables: tuple[dict, dict] = ({}, {})
         for told in node["dataset"]:
+            if len(set(told["dims"])) < len(told["dims"]):  # xarray warns of it, and then goes wrong
+                raise ValueError(f"dimensions {told['dims']}")
             found = xr.Variable(told["dims"], entry(told["values"]), entry(told["attrs"]))
             variables[bool(told["coordinate"])][str(told["name"])] = found
         return xr.Dataset(*variables, attrs=entry(node["attrs"]))
