@@ -68,7 +68,7 @@ def test_the_library_and_the_derivations_know_nobody(package, never):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_arrows_within_an_experiment(name):
-    """config ← compute ← figure, report; a figure imports no report, and nothing but the four's own folder is used."""
+    """config ← result ← compute, figure, report: no figure or report computes, and only the own folder is used."""
     home = f"experiments.{name}"
     allowed = {f"experiments.{other}" for other in USES.get(name, ())} | {home, "experiments._shared"}
     presentation = {f"{folder}.{part}" for folder in allowed for part in ("figure", "report", "panels")}
@@ -76,10 +76,11 @@ def test_arrows_within_an_experiment(name):
         mine = {other for other in imported(module, True) if within(other, "experiments")}
         assert all(within(other, *allowed) for other in mine), (module, mine)
         last = module.rpartition(".")[2]
-        if last == "config":
+        if last in ("config", "result"):
             assert not mine & (presentation | {f"{home}.compute"}), module
-        elif last in ("figure", "panels"):
-            assert not {other for other in mine if other.endswith(".report")}, module
+        elif last in ("figure", "panels", "report"):
+            sources = ("compute", "report") if last != "report" else ("compute", "figure", "panels")
+            assert not {other for other in mine if other.rpartition(".")[2] in sources and within(other, home)}, module
         elif last != "report":
             assert not mine & presentation, (module, mine & presentation)
 
