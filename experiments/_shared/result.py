@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 import io
 import math
 from collections.abc import Mapping
@@ -40,6 +41,10 @@ class ExperimentResult(Result):
     def sizes(self) -> dict[str, Any]:
         """What the manifest says of the run besides its configuration: dtype, number of parameters, …"""
         return {"seed": self.config.seed}
+
+    def how_to_read(self) -> str:
+        """What the figure shows: the first lines of its module."""
+        return inspect.getdoc(self._beside("figure")) or ""
 
     def plot(self) -> "Figure":
         """The figure of the experiment."""

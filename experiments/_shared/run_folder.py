@@ -28,7 +28,7 @@ from sdesgd.store.imports import used_by
 from sdesgd.store.stages import Stages, machine, settings
 
 TOP = Path(__file__).resolve().parent.parent.parent
-_REMEDY = "free space or choose another --results, then run again: finished stages are kept"
+REMEDY = "free space or choose another --results, then run again: finished stages are kept"
 _LONGEST_LABEL = 120  # characters
 # Packages whose sources a stage is known by, and what can't change its numbers.
 _OWN = ("sdesgd", "derivations", "experiments", "tests")
@@ -64,7 +64,7 @@ class RunFolder:
         label = re.sub(r"[^\w.,+=-]+", "-", label)[:_LONGEST_LABEL]
         self.path = results / experiment.name / f"{label}-{digest}"
         stages = results / "stages" / experiment.name
-        self.stages = Stages(stages, _OWN, _say, calls=_CALLS, never=_BESIDE, remedy=_REMEDY)
+        self.stages = Stages(stages, _OWN, _say, calls=_CALLS, never=_BESIDE, remedy=REMEDY)
         self._made: list[Path] = []
         above = next((folder for folder in (self.path, *self.path.parents) if os.path.lexists(folder)), self.path)
         try:
@@ -125,7 +125,7 @@ class RunFolder:
             InputError: it can't be written.
         """
         self.make()
-        files.write(self.path / name, content, _REMEDY)
+        files.write(self.path / name, content, REMEDY)
 
     def discard_if_empty(self) -> None:
         """Leaves no folder behind where nothing was computed."""
@@ -154,21 +154,17 @@ def _say(line: str) -> None:
     errors.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def write_figure(figure: Figure, path: Path, remedy: str = _REMEDY) -> None:
-    """Writes a figure in the format of the suffix, without a date, so that equal figures are equal files.
+def figure_in(figure: Figure, form: str) -> bytes:
+    """A figure as a file, without a date, so that equal figures are equal files.
 
     Args:
         figure: what to draw.
-        path: of the file.
-        remedy: the end of the message of a refusal.
-
-    Raises:
-        InputError: it can't be written.
+        form: "png" or "svg".
     """
-    form, content = path.suffix.lower().removeprefix("."), io.BytesIO()
+    content = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "sdesgd"}):
         figure.savefig(content, format=form, dpi=130, metadata={"Date": None} if form == "svg" else {})
-    files.write(path, content.getvalue(), remedy)
+    return content.getvalue()
 
 
 # -- the manifest ------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from typing import Any
 from experiments._shared.cli import console
 from experiments._shared.experiment import Experiment, Interrupted
 from experiments._shared.options import check_ignored, check_options
+from experiments._shared.page import page
 from experiments._shared.result import ExperimentResult
-from experiments._shared.run_folder import RunFolder, manifest, write_figure
+from experiments._shared.run_folder import REMEDY, RunFolder, figure_in, manifest
 from sdesgd import files
 from sdesgd.errors import InputError, one_line
 from sdesgd.netcdf import to_bytes
@@ -56,7 +57,7 @@ def run(experiment: Experiment, request: Request) -> None:
         _check_figure(figure)
     if source is not None:
         check_ignored(name for name in request.options if name in request.given)
-        _show(read_run(experiment, source), source, figure, finished=True)
+        _show(experiment, *read_run(experiment, source), source, figure, finished=True)
         return
     config = experiment.config(**request.options)
     fitting = {name: value for name, value in experiment.implied(config).items() if name not in request.given}
@@ -74,7 +75,7 @@ def run(experiment: Experiment, request: Request) -> None:
         raise Interrupted(str(stop) or "finished stages are kept: run the same command again") from None
     finally:
         folder.discard_if_empty()
-    _show(result, folder.path, figure, finished=False)
+    _show(experiment, result, told, folder.path, figure, finished=False)
 
 
 def _path(name: str, text: str | None) -> Path | None:
@@ -91,24 +92,35 @@ def _check_figure(figure: Path) -> None:
     files.check_writable(figure, "choose another --figure")
 
 
-def _show(result: ExperimentResult, folder: Path, figure: Path | None, *, finished: bool) -> None:
+def _show(
+    experiment: Experiment,
+    result: ExperimentResult,
+    manifest: Mapping[str, Any],
+    folder: Path,
+    figure: Path | None,
+    *,
+    finished: bool,
+) -> None:
     """Draws and reports; what a finished run holds may come from another version, and lie where nothing is written."""
     with _of_another_version(folder) if finished else contextlib.nullcontext():
         drawn = result.plot()
         with console.capture() as report:
             result.report(console)
-    kept = [folder / "figure.png", folder / "figure.svg"]
+        pictures = {form: figure_in(drawn, form) for form in ("png", "svg")}
+        written = page(experiment, result, pictures["svg"].decode(), manifest)
+    kept = {"figure.png": pictures["png"], "figure.svg": pictures["svg"], "report.html": written.encode()}
     if finished:
-        error = files.why_not_writable(kept[0])
+        error = files.why_not_writable(folder / "figure.png")
         if error is not None and error.errno in _READ_ONLY:
-            kept = []
-    for path in kept:
-        write_figure(drawn, path)
+            kept = {}
+    for name, content in kept.items():
+        files.write(folder / name, content, REMEDY)
     if figure is not None:
-        write_figure(drawn, figure, "choose another --figure")
+        files.write(figure, pictures[figure.suffix.lower().removeprefix(".")], "choose another --figure")
     console.file.write(report.get())
-    shown = kept[0] if kept else figure
+    shown = folder / "figure.png" if kept else figure
     note = f"figure: {shown}" if shown else f"{folder} is read-only, so nothing was drawn there: pass --figure"
+    note += f"\npage:   {folder / 'report.html'}" if kept else ""
     console.print(f"\n{note}", soft_wrap=True, highlight=False, markup=False)
 
 
@@ -126,8 +138,8 @@ def _of_another_version(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def read_run(experiment: Experiment, folder: Path) -> ExperimentResult:
-    """The result of a finished run.
+def read_run(experiment: Experiment, folder: Path) -> tuple[ExperimentResult, dict[str, Any]]:
+    """The result and the manifest of a finished run.
 
     Args:
         experiment: whose run it should be.
@@ -150,4 +162,4 @@ def read_run(experiment: Experiment, folder: Path) -> ExperimentResult:
         raise InputError(
             f"{folder} is not a run of {experiment.name}: pass a folder like results/{experiment.name}/<run>"
         )
-    return experiment.result.load(folder / RESULT)
+    return experiment.result.load(folder / RESULT), told

@@ -266,7 +266,8 @@ def exported(experiments: Mapping[str, Experiment], run: Run, folder: Path) -> l
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from None
-    dataset = read_run(experiments[run.experiment], run.path).to_xarray()
+    result, _ = read_run(experiments[run.experiment], run.path)
+    dataset = result.to_xarray()
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, variable in dataset.data_vars.items():
         if variable.dtype.kind in "biuf":

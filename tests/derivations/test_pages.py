@@ -13,22 +13,23 @@ import pytest
 import derivations
 from derivations import runs
 from derivations.__main__ import main
+from tests.browser import measured, needs_browser
 from tests.limits import file_size_limit
 
 pytestmark = pytest.mark.slow
 
 TOP = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# Added to a copy of a page: how its formulas came out. A fraction stacks its parts, so it is taller than its numerator.
-MEASURE = """<script>
-const box = e => e.getBoundingClientRect();
-const fractions = [...document.querySelectorAll('mfrac')];
-document.documentElement.dataset.measured = JSON.stringify({
-  formulas: [...document.querySelectorAll('math')].map(e => [box(e).width, box(e).height]),
-  fractions: fractions.length,
-  stacked: fractions.filter(e => box(e.children[1]).top >= box(e.children[0]).bottom - 1).length,
-  errors: document.querySelectorAll('merror').length,
-});</script>"""
+# How the formulas came out. A fraction stacks its parts, so it is taller than its numerator.
+FORMULAS = """(() => {
+  const box = e => e.getBoundingClientRect();
+  const fractions = [...document.querySelectorAll('mfrac')];
+  return {
+    formulas: [...document.querySelectorAll('math')].map(e => [box(e).width, box(e).height]),
+    fractions: fractions.length,
+    stacked: fractions.filter(e => box(e.children[1]).top >= box(e.children[0]).bottom - 1).length,
+    errors: document.querySelectorAll('merror').length,
+  };
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -96,31 +97,20 @@ def test_pages_are_well_formed_and_stand_alone(finished):
     assert all(f'href="{name}.html"' in errata for name in wrong)
 
 
-def _measured(page: str, folder: Path) -> dict:
-    copy = folder / "measured.html"
-    copy.write_text(page.replace("</body>", MEASURE + "</body>"), encoding="utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    command = [str(CHROMIUM), *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom", copy.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    found = re.search(r'data-measured="([^"]*)"', done.stdout)
-    assert found, done.stderr[-1000:]
-    return json.loads(found[1].replace("&quot;", '"'))
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: install Debian's package chromium")
+@needs_browser
 @pytest.mark.parametrize("name", ["index", "batch-covariance", "noise-scale", "equilibrium-density"])
 def test_formulas_are_rendered(finished, name, tmp_path):
     _, folder = finished
     page = (folder / f"{name}.html").read_text(encoding="utf-8")
     shutil.copy(folder / "style.css", tmp_path)
-    measured = _measured(page, tmp_path)
-    assert len(measured["formulas"]) == page.count("<math") >= 4
-    assert all(width > 5 and height > 5 for width, height in measured["formulas"])
-    assert measured["fractions"] == measured["stacked"] == page.count("<mfrac")
-    assert measured["errors"] == 0
+    found = measured(page, tmp_path, FORMULAS)
+    assert len(found["formulas"]) == page.count("<math") >= 4
+    assert all(width > 5 and height > 5 for width, height in found["formulas"])
+    assert found["fractions"] == found["stacked"] == page.count("<mfrac")
+    assert found["errors"] == 0
     # Without its elements the same page is plain text, and this would be seen.
     plain = page.replace("<math", "<span").replace("</math", "</span")
-    assert _measured(plain, tmp_path)["stacked"] == 0
+    assert measured(plain, tmp_path, FORMULAS)["stacked"] == 0
 
 
 def test_one_claim_in_the_terminal(capsys):

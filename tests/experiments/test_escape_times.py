@@ -71,7 +71,7 @@ def test_times_agree_with_the_double_integral_and_can_fail(finished):
             assert arm["error"] < 0.12 * arm["exact"], "a factor of two would be seen"
     first = summary["rows"][0]["arms"]
     assert first["SGD"]["exact"] < 0.95 * first["SDE"]["exact"], "SGD's own law, and not the SDE's twice"
-    kept = running.read_run(EXPERIMENTS["escape-times"], finished)
+    kept, _ = running.read_run(EXPERIMENTS["escape-times"], finished)
     assert len(kept.plot().axes) == 2
     assert kept.agreement().kind != "different", "as measured"
 

@@ -56,7 +56,7 @@ def finished(results):
 
 def test_a_run_describes_itself(finished):
     assert {p.name for p in finished.iterdir()} == {
-        "result.nc", "summary.json", "manifest.json", "figure.png", "figure.svg",
+        "result.nc", "summary.json", "manifest.json", "figure.png", "figure.svg", "report.html",
     }  # fmt: skip
     manifest = json.loads((finished / "manifest.json").read_text())
     assert manifest["config"]["learning_rate"] == 0.05

@@ -55,7 +55,7 @@ def test_it_is_found_runs_resumes_and_knows_what_an_edit_changes(house):
     assert kept(first) == []
     assert "standard errors from its law" in first.stdout
     (folder,) = (house / "results" / "my-question").iterdir()
-    assert {"figure.png", "figure.svg", "summary.json", "manifest.json", "result.nc"} == {
+    assert {"figure.png", "figure.svg", "report.html", "summary.json", "manifest.json", "result.nc"} == {
         path.name for path in folder.iterdir()
     }
     assert "my-question" in run(house, "runs").stdout

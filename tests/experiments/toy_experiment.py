@@ -29,7 +29,7 @@ from sdesgd.store import sealed
 
 FILES = (
     *("one.nc", "two.nc", "result.nc", "summary.json", "manifest.json", "figure.png"),
-    *("figure.svg", "copy.svg"),
+    *("figure.svg", "report.html", "copy.svg"),
 )
 COMPUTED: list[str] = []
 
@@ -72,6 +72,9 @@ class Result(ExperimentResult):
 
     def answer(self):
         return f"the mean is {self.mean:.3f}"
+
+    def how_to_read(self):
+        return "A curve of no meaning: <b> & 'quotes'."
 
     def plot(self):
         figure = Figure(figsize=(4, 3))

@@ -237,10 +237,11 @@ def run(
 
 def draw(session: Session, path: Path, result: dict[str, Any]) -> None:
     """The figure of what was found."""
-    from experiments._shared.run_folder import write_figure
+    from experiments._shared.run_folder import REMEDY, figure_in
     from experiments.bench.device.figure import figure_of
+    from sdesgd import files
 
-    write_figure(figure_of(plain(session.found)), path)
+    files.write(path, figure_in(figure_of(plain(session.found)), path.suffix.removeprefix(".")), REMEDY)
     result["file"] = path.name
 
 
