@@ -16,10 +16,10 @@ class Interruptions:
 
     A process that ignores a signal keeps ignoring it, and one that handles SIGTERM itself keeps its handler. Python
     raises wherever the main thread is, and drops what is raised in a callback of the garbage collector; JAX has one.
-    So whoever loops asks ``check`` too. Blocks may be nested.
+    So whoever loops asks ``check`` too. Blocks may be nested: an inner one knows what was dropped before it began.
 
     Attributes:
-        seen: the kind of the first interruption since the block began, or None.
+        seen: the kind of the first interruption since the outermost block began, or None.
     """
 
     def __init__(self):
@@ -32,7 +32,7 @@ class Interruptions:
         return exit_status(self.seen or KeyboardInterrupt)
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt if there was one since the block began."""
+        """Raises KeyboardInterrupt if there was one since the outermost block began."""
         if self.seen is not None:
             raise self.seen
 
@@ -40,7 +40,10 @@ class Interruptions:
         if threading.current_thread() is threading.main_thread():
             for number, handle in ((signal.SIGINT, self._interrupt), (signal.SIGTERM, self._terminate)):
                 before = signal.getsignal(number)
-                if _ours(before) or (callable(before) if number == signal.SIGINT else before == signal.SIG_DFL):
+                outer = _block_of(before)
+                if outer is not None:
+                    self.seen = self.seen or outer.seen
+                if outer or (callable(before) if number == signal.SIGINT else before == signal.SIG_DFL):
                     self._before[number] = before
                     signal.signal(number, handle)
         return self
@@ -60,10 +63,20 @@ class Interruptions:
         raise Terminated
 
 
+def check_interruptions() -> None:
+    """Raises KeyboardInterrupt if there was one in the block that is open; outside of any block nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        block = _block_of(signal.getsignal(number))
+        if block is not None:
+            block.check()
+
+
 def exit_status(kind: type[BaseException]) -> int:
     """Of a program that ends with this interruption."""
     return Terminated.status if issubclass(kind, Terminated) else 130
 
 
-def _ours(handler: Any) -> bool:
-    return isinstance(getattr(handler, "__self__", None), Interruptions)
+def _block_of(handler: Any) -> Interruptions | None:
+    """The block whose handler this is."""
+    owner = getattr(handler, "__self__", None)
+    return owner if isinstance(owner, Interruptions) else None

@@ -156,6 +156,7 @@ def counted(leaf):
     return isinstance(leaf, np.ndarray | jax.Array) and leaf.dtype.kind in "biuf" and not hides(leaf) and leaf.ndim > 0
 
 
+@pytest.mark.slow
 @settings(max_examples=DRAWS, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(params=containers(PARAMETER), data=data(), x64=st.booleans())
 def test_every_input_gives_the_numbers_of_a_reference_or_one_line(params, data, x64):

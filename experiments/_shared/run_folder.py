@@ -23,9 +23,9 @@ from experiments._shared.experiment import Interrupted
 from sdesgd import files
 from sdesgd.errors import InputError
 from sdesgd.store.described import within
-from sdesgd.store.environment import versions
+from sdesgd.store.environment import hardware, modes, settings, versions
 from sdesgd.store.imports import used_by
-from sdesgd.store.stages import Stages, machine, settings
+from sdesgd.store.stages import Stages
 
 TOP = Path(__file__).resolve().parent.parent.parent
 REMEDY = "free space or choose another --results, then run again: finished stages are kept"
@@ -186,8 +186,8 @@ def manifest(config: Any, folder: RunFolder, extra: Mapping[str, Any]) -> dict:
         },
         "versions": versions(),
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
-        "settings": settings(),
-        "machine": machine(),
+        "settings": {**modes(), **settings()},
+        "machine": hardware(),
         "git": _git_state(),
         "stages": {name: _told(about) for name, about in folder.stages.used.items()},
         **extra,

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ PACKAGES = (
     *("jax", "jaxlib", "numpy", "scipy", "equinox", "diffrax", "lineax", "optax", "optimistix", "matfree", "numpyro"),
     *("sympy", "xarray", "mlxtend", "scikit-learn", "mnist1d", "kaldiio"),
 )
-# Settings of the libraries below us that change the bits.
-VARIABLES = ("XLA_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Settings of the libraries below us: the first can change any number, the others the last bits.
+_FLAGS, _THREADS = ("XLA_FLAGS",), ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+LAST_BITS = ("processor", "cores", "devices", *_THREADS)
 # Beginnings of the names of instructions that XLA compiles to, on x86 and ARM.
 _VECTOR = ("sse", "ssse", "avx", "fma", "f16c", "bmi", "amx", "asimd", "neon", "sve")
 # Settings of JAX that change the numbers, and how to set them in another thread or process.
@@ -46,17 +47,40 @@ def applied(wanted: Mapping[str, Any]) -> Iterator[None]:
 
 
 def machine() -> dict[str, Any]:
-    """The environment of this process: equal ones give equal bits."""
-    device = default_device()
-    if device is None or isinstance(device, str):
-        device = jax.devices(device)[0]
+    """The environment of this process. Equal ones give equal bits; equal but for ``LAST_BITS``, all other digits."""
+    return {**versions(), **settings(), **hardware()}
+
+
+def settings() -> dict[str, Any]:
+    """The kind of device, and what XLA was told."""
+    device = _device()
+    return {"device": f"{device.platform} {device.device_kind}", **_variables(_FLAGS)}
+
+
+def hardware() -> dict[str, Any]:
+    """What changes the last bits alone, so that unequal machines can share a folder."""
+    device = _device()
     kind = processor() if device.platform == "cpu" else device.device_kind
-    return {
-        **versions(),
-        "device": f"{device.platform} {kind}",
-        "cores": cores(),
-        **{name: os.environ[name] for name in VARIABLES if name in os.environ},
-    }
+    return {"processor": kind, "cores": cores(), "devices": jax.device_count(), **_variables(_THREADS)}
+
+
+def deciding(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an environment, what can change more than the last bits."""
+    return {name: value for name, value in environment.items() if name not in LAST_BITS}
+
+
+def last_bits(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """The rest of it."""
+    return {name: environment[name] for name in LAST_BITS if name in environment}
+
+
+def _device() -> Any:
+    device = default_device()
+    return jax.devices(device)[0] if device is None or isinstance(device, str) else device
+
+
+def _variables(names: Iterable[str]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def versions() -> dict[str, str]:

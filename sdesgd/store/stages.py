@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import xarray as xr
 
 from sdesgd import files
+from sdesgd.interruption import check_interruptions
 from sdesgd.netcdf import from_bytes, to_bytes
 from sdesgd.store.claims import Claims
 from sdesgd.store.described import definitions_held, described, within
-from sdesgd.store.environment import cores, differences, hash_of, modes, processor
+from sdesgd.store.environment import differences, hardware, hash_of, modes, settings
 from sdesgd.store.imports import Calls, Used, file_of, used_by
 from sdesgd.store.sealed import Damaged, read_about, read_sealed, write_sealed
 from sdesgd.store.sources import digest_of_file
@@ -27,7 +27,6 @@ from sdesgd.store.sources import digest_of_file
 _FORMAT = 1
 _LOOK_AGAIN = 0.2  # seconds
 # Settings from outside that change what XLA compiles.
-_VARIABLES = ("XLA_FLAGS",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +106,7 @@ class Stages:
         found = self._read(name, path)
         if found is not None:
             return found
+        check_interruptions()
         self._make()
         with self._claimed(name, path) as mine:
             if not mine:  # another process has made it meanwhile
@@ -132,7 +132,7 @@ class Stages:
         used = used_by(sorted(places), self.own, self.calls)
         modules = sorted(module for module in used.modules if not within(module, self.never))
         code = {module: digest_of_file(file) for module in modules if (file := file_of(module)) is not None}
-        return Known(hash_of(values), code, self._versions(used), settings())
+        return Known(hash_of(values), code, self._versions(used), {**modes(), **settings()})
 
     def _versions(self, used: Used) -> dict[str, str]:
         names = {"jaxlib"} if "jax" in used.packages else set()
@@ -157,7 +157,7 @@ class Stages:
         except Damaged as error:
             self.say(f"{error}: computing that stage again")
             return None
-        other = differences(about.get("machine", {}), machine())
+        other = differences(about.get("machine", {}), hardware())
         self.say(f"stage '{name}': kept from an earlier run" + (f", on another machine ({other})" if other else ""))
         self.used[name] = about | {"file": path.name}
         return dataset
@@ -168,7 +168,7 @@ class Stages:
         began = time.perf_counter()
         dataset = compute()
         seconds = round(time.perf_counter() - began, 3)
-        about = known.about() | {"stage": name, "made": time.time(), "seconds": seconds, "machine": machine()}
+        about = known.about() | {"stage": name, "made": time.time(), "seconds": seconds, "machine": hardware()}
         if dataset.attrs.get("interrupted"):  # a part, for whoever wants to look at it
             path = path.with_suffix(".partial.nc")
         else:
@@ -215,20 +215,6 @@ class Stages:
             yield not told
         finally:
             self._claims.give_back(path.stem)
-
-
-def settings() -> dict[str, Any]:
-    """What else changes the numbers: precision, JAX's modes, the kind of device."""
-    device = jax.devices()[0]
-    variables = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
-    return {**modes(), "device": f"{device.platform} {device.device_kind}", **variables}
-
-
-def machine() -> dict[str, Any]:
-    """What changes the last bits."""
-    device = jax.devices()[0]
-    kind = processor() if device.platform == "cpu" else device.device_kind
-    return {"cores": cores(), "devices": jax.device_count(), "processor": kind}
 
 
 def _short(code: Mapping[str, str]) -> dict[str, str]:

@@ -1,11 +1,11 @@
-"""What a cell's numbers depend on besides its config and seeds: code, modes, versions, device kind, core count."""
+"""What a cell's numbers depend on besides its config and seeds: code, modes, versions, device kind."""
 
 import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
 
-from sdesgd.store.environment import hash_of, machine, modes
+from sdesgd.store.environment import deciding, hash_of, machine, modes
 from sdesgd.store.sources import code_files
 from sdesgd.sweep.cells import Cell, Sweep
 from sdesgd.sweep.settings import values_read
@@ -19,7 +19,7 @@ class Fingerprint:
         function: module:function.
         code: file → SHA-256 of its bytes. modes: JAX's settings. inputs: the sweep's.
         values: of globals that the function reads, see ``settings``.
-        environment: versions, device kind, core count: the same numbers, but not the same bits, under another.
+        environment: versions and kind of device, by which a cell is known; what changes the last bits is kept with it.
     """
 
     function: str
@@ -40,11 +40,11 @@ class Fingerprint:
 
     @functools.cached_property
     def environment_digest(self) -> str:
-        return hash_of(dict(self.environment))
+        return hash_of(deciding(self.environment))
 
     def key(self, cell: Cell, environment: Mapping[str, Any] | None = None) -> str:
-        """The name of a cell's files: 128 bits of its identity, 48 of its environment."""
-        where = self.environment_digest if environment is None else hash_of(dict(environment))
+        """The name of a cell's files: 128 bits of its identity, 48 of versions and kind of device."""
+        where = self.environment_digest if environment is None else hash_of(deciding(environment))
         return f"{self.identity(cell)[:32]}-{where[:12]}"
 
 

@@ -18,7 +18,7 @@ import jax
 
 from sdesgd.errors import InputError
 from sdesgd.interruption import exit_status
-from sdesgd.store.environment import applied, default_device, differences, hash_of, machine
+from sdesgd.store.environment import applied, deciding, default_device, differences, hash_of, machine
 from sdesgd.store.sources import code_files
 from sdesgd.sweep.cells import resolve
 from sdesgd.sweep.columns import Columns, checked_columns
@@ -33,7 +33,7 @@ class Task:
     Attributes:
         modes: JAX's settings. code: names of packages and modules, whose files must hash to ``code_digest``.
         values: of globals that the function reads, the same wherever it runs.
-        environment: what the computing process must be like; None: anything goes.
+        environment: what the computing process must be like, but for cores; None: anything goes.
     """
 
     function: str
@@ -115,10 +115,11 @@ def _refusal(task: Task, environment: Mapping[str, Any]) -> str:
         return (
             f"{other}: a value set at run time doesn't reach other processes, so set it in the file or in the configs"
         )
-    if task.environment is not None and task.environment != environment:
+    told = "" if task.environment is None else differences(deciding(task.environment), deciding(environment))
+    if told:
         return (
-            f"a worker differs from the rest ({differences(task.environment, environment)}), so equal bits can't be "
-            "promised: use equal workers, or allow_mixed=True"
+            f"a worker differs from the rest ({told}), so equal numbers can't be promised: use equal workers, or "
+            "allow_mixed=True"
         )
     return ""
 

@@ -12,6 +12,7 @@ import xarray as xr
 
 from sdesgd.errors import InputError
 from sdesgd.interruption import Interruptions
+from sdesgd.store.environment import differences, last_bits
 from sdesgd.sweep.cells import Sweep
 from sdesgd.sweep.columns import same_kind
 from sdesgd.sweep.display import Display
@@ -59,11 +60,12 @@ def run(
     """Computes the cells that are missing in a folder, and returns the table of all.
 
     Cells are kept one by one as they finish. After Ctrl-C, SIGTERM, kill −9, a full disk or a power cut the same
-    call goes on where it stood, and the table is the same bit for bit. That holds for equal versions, device kind and
-    core count; the folder knows its own, and a run under others says so in one line and computes the cells anew, or
-    keeps them with ``allow_mixed``. Cells of another config, function, code or dtype mode are never reused, nor those
-    computed while a global that the function reads had another value; such values, set at run time, have to be the
-    same in all workers. Several processes, on one machine or many, may run in one folder at once: they share the cells.
+    call goes on where it stood, and the table is the same bit for bit. Cells of another machine, with other cores or
+    another processor, differ in the last bits at most: they are used, and one line says so. A run under other versions
+    or on another kind of device says so in one line and computes the cells anew, or keeps them with ``allow_mixed``.
+    Cells of another config, function, code or dtype mode are never reused, nor those computed while a global that the
+    function reads had another value; such values, set at run time, have to be the same in all workers. Several
+    processes, on one machine or many, may run in one folder at once: they share the cells.
 
     A cell that raises is recorded with its error, and the others go on. A pure function fails again, so failed cells
     are not tried again by default; an edit of the code makes them new cells, which are.
@@ -76,7 +78,7 @@ def run(
         scheduler: address of a dask cluster of your own, say "tcp://10.0.0.1:8786". It needs no shared folder, and has
             to be one that you trust: see ``DaskPool``.
         retry_failed: forget what failed in an earlier run, and compute it again.
-        allow_mixed: keep cells of other versions, device kinds and core counts.
+        allow_mixed: keep cells of other versions and kinds of device.
         progress: a label; the bar with the time left shows where stderr is a terminal. Empty: none.
 
     Raises:
@@ -84,7 +86,7 @@ def run(
         InterruptedSweep: Ctrl-C or SIGTERM, within seconds however long a cell takes; says how to go on.
 
     Warns:
-        RuntimeWarning: damaged cells, cells of another environment or other code, failed cells.
+        RuntimeWarning: damaged cells, cells of another machine, environment or other code, failed cells.
     """
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
         raise InputError(f"workers is {workers!r}: pass 0 for this process, or a number of processes")
@@ -112,6 +114,7 @@ def run(
         raise InterruptedSweep(
             f"{kept}; run the same sweep in the same folder again, and it goes on from there"
         ) from None
+    work.tell_of_other_machines()
     failures = tuple(work.failed[index] for index in sorted(work.failed))
     if failures:
         warnings.warn(
@@ -215,6 +218,18 @@ class _Work:
                     f"cells {other} and {index} don't fit one table ({odd}): return the same columns for every cell"
                 )
         self.kept[index] = kept
+
+    def tell_of_other_machines(self) -> None:
+        """One line if kept cells were computed where the last bits may be others."""
+        here = last_bits(self.found.environment)
+        elsewhere = [told for kept in self.kept.values() if (told := differences(last_bits(kept.environment), here))]
+        if elsewhere:
+            warnings.warn(
+                f"{self.store.folder}: {len(elsewhere)} of {len(self.keys)} cells were computed on another machine "
+                f"({elsewhere[0]}): their last bits may differ from what this one would give",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def _show(self, display: Display) -> None:
         def left() -> float | None:

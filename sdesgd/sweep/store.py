@@ -10,7 +10,7 @@ from typing import Any
 from sdesgd.errors import InputError
 from sdesgd.files import MissingFile, cannot_write, read_bytes, remove_abandoned, write
 from sdesgd.store.claims import Claims
-from sdesgd.store.environment import differences, hash_of
+from sdesgd.store.environment import deciding, differences, hash_of
 from sdesgd.sweep.cells import Cell, Sweep
 from sdesgd.sweep.columns import Columns, CorruptCell, checked_columns, packed, unpacked
 from sdesgd.sweep.fingerprint import Fingerprint
@@ -123,9 +123,9 @@ class Store:
         told = told or differences(before.get("values", {}), now["values"], most=3)
         end = f"so {count} cells are computed anew"
         if not told:
-            told = differences(before["environment"], now["environment"])
+            told = differences(deciding(before["environment"]), deciding(now["environment"]))
             mixed = f"so {count} cells are kept and the table is a mixture"
-            end = f"and equal bits can't be promised across these, {mixed if self.allow_mixed else end}"
+            end = f"and equal numbers can't be promised across these, {mixed if self.allow_mixed else end}"
             end += "" if self.allow_mixed else " (allow_mixed=True keeps them)"
         warnings.warn(f"{self.folder}: changed since the last run: {told}; {end}", RuntimeWarning, stacklevel=4)
 

@@ -58,6 +58,7 @@ def answer():
         return sg.occupancy(double_well, [(-2, 2)], **SETTING)
 
 
+@pytest.mark.slow
 def test_it_agrees_with_a_transfer_matrix_and_quadrature_by_hand(answer):
     """The matrix's linear interpolation adds spacing²/8 a step to the variance 2Tη, 1e-5 of it."""
     law = left_share_by_hand(T, ETA)
@@ -78,6 +79,7 @@ def test_rates_are_kramers_per_step(answer):
         assert answer.rates[origin, target] == pytest.approx(ETA * rate, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plant", "message"),
     [
@@ -122,6 +124,7 @@ def test_at_low_temperature_laplace_is_gibbs_and_sgd_is_not_established():
     found.plot()
 
 
+@pytest.mark.slow
 def test_too_few_steps_of_ones_own_are_not_enough():
     found = sg.occupancy(double_well, [(-2, 2)], **SETTING | {"num_steps": 20})
     assert "not mixed" in found.not_established.reason
@@ -163,6 +166,7 @@ def test_without_replacement_and_with_momentum_the_temperature_is_the_same():
         assert ETA**2 * f * tilts.var() / S == pytest.approx(2 * T * ETA * (1 - momentum))
 
 
+@pytest.mark.slow
 def test_a_problem_has_the_temperature_of_its_data():
     """ℓ_i = V ± 0.9 x: σ² = 0.81, T = ησ²/(2S)."""
     with jax.enable_x64(False):

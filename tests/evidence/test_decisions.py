@@ -166,6 +166,7 @@ def test_observables_share_the_correction_but_not_the_equivalence(method):
     np.testing.assert_allclose(result["norm"].difference_p_values[1:], expected[5:], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_family_of_observables_keeps_its_level():
     """Corrected one by one, eight observables of one law would have one called different in 34 % of cases."""
     generator, repetitions, wrong = np.random.default_rng(51), 80, 0

@@ -147,6 +147,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RUNS)
 def test_runs_that_do_not_move(case):
     problem, rate, options = RUNS[case]

@@ -12,6 +12,7 @@ from tests.refusals import refused
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
+@pytest.mark.slow
 def test_exact_by_enumeration(monkeypatch):
     """Of all 100 ways to label two stages of 3 + 2 replicas, exactly the share alpha is called different."""
     pool = np.random.default_rng(1).standard_exponential((2, 5, 2))

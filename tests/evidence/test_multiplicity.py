@@ -34,6 +34,7 @@ def test_holm_by_hand():
     assert holm([]).shape == (0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["gaussian", "exponential"])
 def test_max_t_level_of_one_law_against_itself(law):
     generator, repetitions = np.random.default_rng(21), 1000
@@ -44,6 +45,7 @@ def test_max_t_level_of_one_law_against_itself(law):
     assert abs(rejections / repetitions - LEVEL) < tolerance(repetitions), rejections
 
 
+@pytest.mark.slow
 def test_max_t_level_with_replicas_that_diverge():
     """A replica is lost once it strays: which ones are missing depends on their values."""
     generator, repetitions = np.random.default_rng(22), 1000
@@ -58,6 +60,7 @@ def test_max_t_level_with_replicas_that_diverge():
     assert abs(rejections / repetitions - LEVEL) < tolerance(repetitions), rejections
 
 
+@pytest.mark.slow
 def test_max_t_level_with_equal_means_and_unequal_variances():
     """Studentizing is what saves the level; the plain difference of means would be far above it."""
     generator, repetitions = np.random.default_rng(23), 600

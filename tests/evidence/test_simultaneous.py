@@ -62,6 +62,7 @@ def test_the_correlation_is_that_of_the_difference_of_the_means():
     assert 1 - law.cdf([bound, bound], lower_limit=[-bound, -bound]) == pytest.approx(0.05, rel=4 / math.sqrt(5000))
 
 
+@pytest.mark.slow
 def test_maxima_of_several_looks_exceed_a_level_that_was_corrected_for_the_times_alone():
     generator = np.random.default_rng(4)
     reference, other = processes(generator, 4000, 12, 0.5), processes(generator, 9000, 12, 0.5)

@@ -35,6 +35,7 @@ def test_all_must_be_equivalent_and_one_may_differ():
     assert evidence.decide([-0.1, 1.2], [0.1, 1.4], 1.0, wide=wide) == "inconclusive"
 
 
+@pytest.mark.slow
 def test_levels_at_the_edges():
     """At the margin itself equivalence is claimed in 2.5 %, without a difference one is claimed in 5 % of trials."""
     rng, trials, error = np.random.default_rng(0), 4000, 0.2

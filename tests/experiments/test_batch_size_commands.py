@@ -141,8 +141,8 @@ def test_a_recommended_batch_is_between_one_and_n(median):
     peak = optimal_batch.Peak(median, median / 2, median * 2, 0.5, 0.5, "both")
     config = batch_size_recommend.Config(learning_rate=0.1, num_examples=100)
     found = batch_size_recommend.recommended(config, SimpleNamespace(peak=lambda *place: peak))
-    assert 1 <= found["low"] <= found["median"] <= found["high"] <= 100
-    assert "smaller or larger than any B that trained" in found["beyond"]
+    assert 1 <= found.low <= found.median <= found.high <= 100
+    assert "smaller or larger than any B that trained" in found.beyond
 
 
 def test_no_rate_with_this_best_batch_is_an_answer_too():
@@ -152,9 +152,10 @@ def test_no_rate_with_this_best_batch_is_an_answer_too():
     found = batch_size_recommend.recommended(
         batch_size_recommend.Config(batch_size=8), SimpleNamespace(recommend_rate=refuse)
     )
-    assert found["median"] is None
-    summary = {"asked": dataclasses.asdict(batch_size_recommend.Config(batch_size=8)), "recommended": found}
-    text = batch_size_recommend.answer(summary | {"steps": 500, "fit": {"trouble": ""}})
+    assert np.isnan(found.median)
+    asked, posterior = batch_size_recommend.Config(batch_size=8), SimpleNamespace(trouble=lambda: "")
+    about = SimpleNamespace(config=asked, recommended=found, steps=500, posteriors={"power": posterior})
+    text = batch_size_recommend.Result.answer(about, "\n")
     assert "no answer" in text
     assert "no learning rate within" in text
 

@@ -92,6 +92,7 @@ def test_eigenvalues_survive_a_closed_krylov_space(dimension):
     assert np.isnan(found.eigenvalues[1:]).all()
 
 
+@pytest.mark.slow
 def test_the_card_of_groups_is_that_of_the_expected_group_loss():
     """All 15 groups of 2 of 6 are the population of units: ‖g‖² is free of a partition's own noise, tr C is total."""
     x = np.random.default_rng(0).normal(size=(6, 2))

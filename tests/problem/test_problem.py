@@ -30,6 +30,7 @@ def flatten(tree):
     return ravel_pytree(tree)[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 99), chunk=st.integers(1, 20), width=st.sampled_from([1, 6]))
 def test_weighted_gradient_is_the_jacobian_product(seed, chunk, width):

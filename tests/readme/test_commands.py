@@ -51,6 +51,7 @@ def test_there_is_something_to_test():
     assert {"make demo", "make test"} <= set(COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", SNIPPETS, ids=range(len(SNIPPETS)))
 def test_snippets_run_in_a_fresh_process(code, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=500)

@@ -38,6 +38,7 @@ def quiet(problem, dynamics, num_steps, **options):
         return run(problem, dynamics, num_steps, **options)
 
 
+@pytest.mark.slow
 def test_a_loss_of_1e22_that_is_finite_is_called_unstable():
     """ηλ = 2.5 grows by 1.5 a step: after 64 steps θ = 1.8e11, whose square is far from the end of float32."""
     with pytest.warns(RuntimeWarning, match="3 of 3 replicas are unstable: finite, .*eta lambda_max = 2.5 ") as seen:

@@ -1,6 +1,7 @@
 """SIGTERM, which batch systems send, is Ctrl-C: a run returns what it has, a command says so and ends with 143."""
 
 import functools
+import gc
 import os
 import signal
 import subprocess
@@ -8,9 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
 import pytest
 
-from sdesgd.interruption import Interruptions, Terminated
+import sdesgd as sg
+from sdesgd.interruption import Interruptions, Terminated, check_interruptions, exit_status
 
 TOP = Path(__file__).parents[2]
 
@@ -46,6 +51,7 @@ def wait_for(condition, process, seconds=120):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_returns_what_it_has_and_keeps_its_state(tmp_path, number):
     code = "from sdesgd.simulation import checkpoint\ncheckpoint._SECONDS = 0.1\n" + LONG
@@ -58,6 +64,7 @@ def test_a_run_returns_what_it_has_and_keeps_its_state(tmp_path, number):
     assert (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_command_says_what_is_kept_and_ends_with_the_status_of_the_signal(tmp_path, number, status):
     """In the middle of its first stage, which would take hours."""
@@ -73,6 +80,39 @@ def test_a_command_says_what_is_kept_and_ends_with_the_status_of_the_signal(tmp_
     assert process.returncode == status, errors
     assert "interrupted: " in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_that_comes_while_garbage_is_collected_is_not_lost(number, kind, monkeypatch):
+    """Python drops what is raised there; a block that begins afterwards, as a simulation's, ends at once."""
+    problem = sg.Problem(lambda w, x: jnp.sum((w - x) ** 2), jnp.zeros(2), np.arange(8.0).reshape(4, 2))
+    dropped = []
+
+    def callback(phase, info):
+        gc.callbacks.remove(callback)
+        signal.raise_signal(number)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: dropped.append(found.exc_type))
+    try:
+        check_interruptions()
+        with Interruptions() as outer:
+            gc.callbacks.append(callback)
+            gc.collect()
+            assert dropped == [kind]
+            with pytest.raises(kind), Interruptions() as inner:
+                inner.check()
+            with pytest.raises(kind):
+                check_interruptions()
+            run = sg.simulate(
+                sg.SGD(0.1, 1), problem, num_steps=10, replicas=2, key=jr.key(0), observables={"w": lambda w: w}
+            )
+            assert run.interrupted
+        assert outer.status == exit_status(kind)
+        check_interruptions()
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
 
 
 def test_both_signals_are_remembered_and_given_back():

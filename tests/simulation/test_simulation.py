@@ -151,6 +151,7 @@ def test_progress_is_silent_without_a_terminal(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_default_precision_and_imports_leave_jax_alone():
     """In a fresh process: 32-bit mode works, importing makes no array and flips no switch."""
     code = """
@@ -172,6 +173,7 @@ for dynamics in (*momenta, sg.SVAG(0.1, 2, 2), sg.SDE(0.1, 2, order=2)):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_several_devices_give_the_same_numbers():
     """Forced host devices in a fresh process: same bits as with one."""
     code = """

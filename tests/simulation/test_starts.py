@@ -247,6 +247,7 @@ def test_each_replica_may_have_a_key_of_its_own():
     refused(lambda: run(key=keys[:3]), re.escape("key has shape (3,) for 5 replicas: pass one key, or one for each"))
 
 
+@pytest.mark.slow
 def test_one_function_gives_the_observables_of_several():
     """The same numbers, from one pass; also for coupled dynamics."""
     both = {"theta": theta, "norm": lambda p: jnp.sum(p**2)}

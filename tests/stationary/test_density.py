@@ -23,6 +23,7 @@ WELLS = toys.potential("double-well")
 # -- Gibbs -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("D", [1, 2, 3])
 def test_gibbs_moments_on_a_quadratic(D):
     """p ∝ exp(−θᵀHθ/2T) has covariance T H⁻¹."""
@@ -142,6 +143,7 @@ def right(theta):
     return jnp.where(theta[0] > 0, 1.0, 0.0)
 
 
+@pytest.mark.slow
 def test_state_dependent_noise_by_the_sde():
     """sg.SDE's share of time on the right within 4 standard errors of Itô's, which Gibbs and Stratonovich miss by 10.
 

@@ -322,6 +322,7 @@ def test_one_line_for_bad_input(call, message):
     refused(call, message)
 
 
+@pytest.mark.slow
 def test_legacy_keys_and_big_endian_starts_work():
     with unchecked_types():
         options = {"samples": 100, "warmup": 50}

@@ -115,6 +115,7 @@ def test_a_file_that_would_fill_the_memory_is_not_read(finished):
         path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_pipe_among_the_claims(finished):
     os.mkfifo(finished / "claims" / "pipe")
     script = f"from sdesgd import sweep; print(sweep.status({str(finished)!r}).done)"

@@ -71,8 +71,10 @@ def test_a_process_that_differs_refuses(whole):
     task = pools.Task(plan.function, cell.config, cell.seeds, {}, plan.code, found.code_digest, found.values, None)
     assert pools.compute(task).columns["seed"].tolist() == [1, 3]
     assert pools.compute(dataclasses.replace(task, environment=found.environment)).refusal == ""
-    other = dataclasses.replace(task, environment={**found.environment, "cores": 64})
-    assert re.search(r"differs from the rest \(cores 64 → \d+\)", pools.compute(other).refusal)
+    unequal = dataclasses.replace(task, environment={**found.environment, "cores": 64, "processor": "another"})
+    assert pools.compute(unequal).refusal == "", "the last bits alone"
+    other = dataclasses.replace(task, environment={**found.environment, "jax": "0.1"})
+    assert re.search(r"differs from the rest \(jax 0.1 → [\d.]+\)", pools.compute(other).refusal)
     stale = dataclasses.replace(task, code_digest="0" * 64)
     assert "other source files" in pools.compute(stale).refusal
     elsewhere = dataclasses.replace(task, values={"tests.sweep.small_cells:TRACES": "list (3)"})
@@ -182,11 +184,11 @@ def test_inputs_and_modes_enter_the_key(tmp_path):
 def test_another_environment_is_said_and_not_mixed(tmp_path, log, monkeypatch, whole):
     plan = small_cells.plan()
     sweep.run(plan, tmp_path / "s")
-    other = {**environment.machine(), "cores": 64}
+    other = {**environment.machine(), "jax": "9"}
     for module in (fingerprint, pools):
         monkeypatch.setattr(module, "machine", lambda: other)
     with pytest.warns(
-        RuntimeWarning, match=r"cores \d+ → 64; and equal bits can't be promised.*12 cells are kept"
+        RuntimeWarning, match=r"jax [\d.]+ → 9; and equal numbers can't be promised.*12 cells are kept"
     ) as caught:
         mixed = sweep.run(plan, tmp_path / "s", allow_mixed=True)
     assert len(caught) == 1
@@ -197,14 +199,26 @@ def test_another_environment_is_said_and_not_mixed(tmp_path, log, monkeypatch, w
     cell_files(tmp_path / "s")[0].unlink()
     mixed = sweep.run(plan, tmp_path / "s", allow_mixed=True)
     assert mixed.computed == 1
-    assert {environment["cores"] for environment in json.loads(mixed.table.attrs["environments"])} == {
-        environment.cores(),
-        64,
-    }
+    found = {found["jax"] for found in json.loads(mixed.table.attrs["environments"])}
+    assert found == {jax.__version__, "9"}
     result = sweep.run(plan, tmp_path / "s")
     assert (result.computed, log.count("start")) == (11, 24)
     assert not result.table.identical(whole)
     assert result.table.equals(whole)
+
+
+def test_cells_of_an_unequal_machine_are_used_and_said(tmp_path, log, monkeypatch, whole):
+    plan = small_cells.plan()
+    sweep.run(plan, tmp_path / "s")
+    other = {**environment.machine(), "cores": 64}
+    for module in (fingerprint, pools):
+        monkeypatch.setattr(module, "machine", lambda: other)
+    cell_files(tmp_path / "s")[0].unlink()
+    with pytest.warns(RuntimeWarning, match=r"11 of 12 cells were computed on another machine \(cores \d+ → 64\)"):
+        shared = sweep.run(plan, tmp_path / "s")
+    assert (shared.computed, log.count("start")) == (1, 13)
+    assert shared.table.equals(whole)
+    assert {found["cores"] for found in json.loads(shared.table.attrs["environments"])} == {environment.cores(), 64}
 
 
 def test_another_environment_computes_anew(tmp_path, monkeypatch):

@@ -189,6 +189,7 @@ def test_a_cache_that_another_module_fills(module, tmp_path):
     assert run(m, tmp_path / "s", (other,)).computed == 0
 
 
+@pytest.mark.slow
 def test_workers_that_see_the_value_of_the_file_refuse(module, tmp_path):
     m = module("RATE = 1.0\ndef rate(): return RATE\ndef value(a, b): return a * rate()" + CELL)
     m.RATE = 3.0
@@ -203,6 +204,7 @@ def test_workers_that_see_the_value_of_the_file_refuse(module, tmp_path):
     assert numbers(run(m, tmp_path / "s", workers=1)) == [1, 1, 2, 2]
 
 
+@pytest.mark.slow
 def test_values_are_the_same_in_every_process(module, tmp_path):
     """Whatever the order of sets and the addresses of objects."""
     m = module(

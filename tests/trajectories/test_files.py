@@ -162,6 +162,7 @@ def saved_and_loaded(run, template=None):
         return sg.Trajectories.load(path, template)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=DRAWS,
     deadline=None,
