@@ -31,16 +31,27 @@ print(out.interrupted, len(out.step) > 1, np.isfinite(out.values["w"]).all(),
 """
 
 
-def started(*arguments, **options):
-    environment = {**os.environ, "PYTHONPATH": str(TOP)}
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        **options,
-    )
+@pytest.fixture
+def started():
+    """Begins a process of Python, which doesn't outlive the test."""
+    begun = []
+
+    def begin(*arguments, **options):
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(TOP)},
+            **options,
+        )
+        begun.append(process)
+        return process
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.wait()
 
 
 def wait_for(condition, process, seconds=120):
@@ -53,7 +64,7 @@ def wait_for(condition, process, seconds=120):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_returns_what_it_has_and_keeps_its_state(tmp_path, number):
+def test_a_run_returns_what_it_has_and_keeps_its_state(started, tmp_path, number):
     code = "from sdesgd.simulation import checkpoint\ncheckpoint._SECONDS = 0.1\n" + LONG
     process = started("-c", code, tmp_path / "a")
     wait_for((tmp_path / "a").exists, process)
@@ -66,7 +77,7 @@ def test_a_run_returns_what_it_has_and_keeps_its_state(tmp_path, number):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_command_says_what_is_kept_and_ends_with_the_status_of_the_signal(tmp_path, number, status):
+def test_a_command_says_what_is_kept_and_ends_with_the_status_of_the_signal(started, tmp_path, number, status):
     """In the middle of its first stage, which would take hours."""
     sizes = "--data digits --num-examples 24 --num-test 20 --width 3 --num-steps 100000000 --save-every 1000000"
     options = ["sgd-vs-sde", *sizes.split(), "--replicas", "2", "--results", tmp_path]
