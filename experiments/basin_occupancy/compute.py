@@ -11,12 +11,13 @@ from experiments._shared.cli import errors
 from experiments._shared.run_folder import RunFolder
 from experiments.basin_occupancy import shown, sources
 from experiments.basin_occupancy.config import ARMS, SOURCES, Config
+from experiments.basin_occupancy.result import Basin, Result
 from experiments.basin_occupancy.setting import Setting, build
-from experiments.basin_occupancy.verdicts import summarise
+from experiments.basin_occupancy.verdicts import own_laws, powers, row_of, shown_basin
 from sdesgd.errors import InputError
 
 
-def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> Result:
     """All sources, stage by stage, in float64; then what they say of each other.
 
     Raises:
@@ -45,8 +46,22 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
         samples = folder.stage("samples", shown.samples, setting.known_by(), mixing[0], key_samples)
         density = shown.landscape(setting, mixing[0])
     measured = _measured(setting, found)
-    dataset = xr.merge([theory, exact, limit, measured, path, samples, density], combine_attrs="drop")
-    return dataset, summarise(dataset, setting, found, refused)
+    data = xr.merge([theory, exact, limit, measured, path, samples, density], combine_attrs="drop")
+    rows = tuple(row_of(data, setting, T, found, refused.get(T)) for T in setting.temperatures)
+    shown_one = shown_basin(rows)
+    return Result(
+        config=config,
+        learning_rate=setting.learning_rate,
+        barrier=setting.barrier,
+        basins=_basins(setting),
+        saddles=setting.saddles,
+        cores=np.clip(np.asarray(getattr(setting.wells, "core_edges", np.zeros((0, 2)))), -99, 99),
+        temperatures=rows,
+        shown_basin=shown_one,
+        own_laws=own_laws(rows),
+        powers=powers(data, setting, shown_one),
+        data=data,
+    )
 
 
 def refusals(setting: Setting) -> dict[float, str]:
@@ -129,3 +144,9 @@ def _measured(setting: Setting, found: dict[tuple[float, str], xr.Dataset]) -> x
             values[setting.temperatures.index(T), SOURCES.index(source)] = measured[name].values
     coordinates = {"T": list(setting.temperatures), "source": list(SOURCES), "basin": setting.names}
     return xr.Dataset({k: (("T", "source", "basin"), v) for k, v in table.items()}, coordinates)
+
+
+def _basins(setting: Setting) -> tuple[Basin, ...]:
+    minima, barriers = setting.minima, setting.wells.barriers
+    found = zip(setting.names, minima.points, minima.losses, minima.spectra, barriers, strict=True)
+    return tuple(Basin(name, x, float(loss), bend, float(barrier)) for name, x, loss, bend, barrier in found)

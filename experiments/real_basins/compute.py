@@ -17,12 +17,11 @@ from experiments.real_basins.config import Config, check, chosen
 from experiments.real_basins.minima import Found, search
 from experiments.real_basins.mixing import shares_of
 from experiments.real_basins.problems import TASKS, build, covariances
-from experiments.real_basins.summary import summarise
+from experiments.real_basins.result import ARMS, Result
+from experiments.real_basins.verdicts import problem_of
 
-ARMS = ("SGD", "SDE", "isotropic")
 
-
-def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> Result:
     """All runs, stage by stage, in float64; then what they say of each other."""
     check(config)
     found = {}
@@ -40,8 +39,8 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
             stages |= arrivals(config, folder, setting, keys)
             found[name] = setting, stages
     tables = [_prefixed(name, stages) for name, (_, stages) in found.items()]
-    dataset = xr.merge(tables, combine_attrs="drop")
-    return dataset, summarise(config, found)
+    problems = {name: problem_of(config, *parts) for name, parts in found.items()}
+    return Result(config, problems, xr.merge(tables, combine_attrs="drop"))
 
 
 # -- stationary occupancy ------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from experiments.real_basins.answer import answer
-from experiments.real_basins.summary import numbers
+from experiments.real_basins.result import Arm, Problem, Result
 
 COLOURS = ("#1f78b4", "#d95f02", "#238b45", "#7b3294", "#a6761d", "#666666", "#e7298a", "#000000")
 _MARKERS = {"SGD": "o", "SDE": "^", "isotropic": "s", "NUTS": "D"}
@@ -18,21 +17,21 @@ _MARKERS = {"SGD": "o", "SDE": "^", "isotropic": "s", "NUTS": "D"}
 _SHIFTS = {"SGD": 0.93, "SDE": 0.975, "isotropic": 1.025, "NUTS": 1.07}
 
 
-def draw(dataset: xr.Dataset, summary: dict) -> Figure:
+def draw(result: Result) -> Figure:
     """Three panels for each problem.
 
     Args:
-        dataset: the minima and what they compute. summary: of ``real_basins_summary.summarise``.
+        result: of ``compute``.
     """
-    problems = summary["problems"]
+    problems = result.problems
     figure = Figure(figsize=(15, 1.9 + 4.1 * len(problems)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
     axes = figure.subplots(len(problems), 3, squeeze=False, width_ratios=[1, 1.25, 1])
     for row, (name, problem) in zip(axes, problems.items(), strict=True):
-        _minima(row[0], dataset, name, problem)
+        _minima(row[0], result.data, name, problem)
         _occupancy(row[1], problem)
         _arrivals(row[2], problem)
-    figure.suptitle(answer(summary, "\n"), fontsize=13)
+    figure.suptitle(result.answer("\n"), fontsize=13)
     figure.legend(handles=_key(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5)
     # The layout moves a little with each drawing: settle it, so that equal data give equal files.
     figure.draw_without_rendering()
@@ -43,16 +42,16 @@ def draw(dataset: xr.Dataset, summary: dict) -> Figure:
 # -- the minima ----------------------------------------------------------------------------------------------
 
 
-def _minima(axis, dataset: xr.Dataset, name: str, problem: dict) -> None:
-    inputs, targets = (dataset[f"{name}_minima_{v}"].values for v in ("inputs", "targets"))
-    grid, outputs = (dataset[f"{name}_minima_{v}"].values for v in ("grid", "outputs"))
+def _minima(axis, data: xr.Dataset, name: str, problem: Problem) -> None:
+    inputs, targets = (data[f"{name}_minima_{v}"].values for v in ("inputs", "targets"))
+    grid, outputs = (data[f"{name}_minima_{v}"].values for v in ("grid", "outputs"))
     (_curves if inputs.shape[1] == 1 else _boundaries)(axis, inputs, targets, grid, outputs)
     handles = [
-        Line2D([], [], color=COLOURS[k % 8], lw=2, label=f"{b['name']}: L = {b['loss']:.4f}, {b['copies']} copies")
-        for k, b in enumerate(problem["basins"])
+        Line2D([], [], color=COLOURS[k % 8], lw=2, label=f"{b.name}: L = {b.loss:.4f}, {b.copies} copies")
+        for k, b in enumerate(problem.basins)
     ]
     axis.legend(handles=handles, fontsize=8.5, loc="upper left", framealpha=0.85, handlelength=1.2, borderpad=0.3)
-    title = f"{problem['title']}: {len(handles)} minima"
+    title = f"{problem.title}: {len(handles)} minima"
     axis.set_title(title, loc="left", fontsize=11, weight="bold")
 
 
@@ -81,54 +80,52 @@ def _boundaries(axis, inputs, targets, grid, outputs) -> None:
 # -- shares ------------------------------------------------------------------------------------------------
 
 
-def _occupancy(axis, problem: dict) -> None:
-    rows = problem["occupancy"]
-    ratio = np.array([row["ratio"] for row in rows])
-    for k in range(len(problem["basins"])):
+def _occupancy(axis, problem: Problem) -> None:
+    rows = problem.occupancy
+    ratio = np.array([row.ratio for row in rows])
+    for k in range(len(problem.basins)):
         colour = COLOURS[k % 8]
-        laplace = np.array([row["laplace"][k] for row in rows])
+        laplace = np.array([row.laplace[k] for row in rows])
         axis.plot(ratio, 100 * laplace, color=colour, ls=(0, (2, 2)), lw=1.1)
-        nuts = [row["nuts"] and row["nuts"]["probabilities"][k] for row in rows]
-        axis.plot(ratio, 100 * numbers(nuts), color=colour, lw=1.6)
+        nuts = np.array([np.nan if row.nuts is None else row.nuts.probabilities[k] for row in rows])
+        axis.plot(ratio, 100 * nuts, color=colour, lw=1.6)
         for arm in ("SGD", "SDE", "isotropic"):
             for row in rows:
-                _point(axis, row["ratio"], row["arms"][arm], k, arm, colour)
+                _point(axis, row.ratio, row.arms[arm], k, arm, colour)
     for arm in ("SGD", "SDE"):
         for row in rows:
-            if row["arms"][arm]["collapsed"]:
-                x, share = row["ratio"] * _SHIFTS[arm], 100 * row["arms"][arm]["collapsed"]
+            if row.arms[arm].collapsed:
+                x, share = row.ratio * _SHIFTS[arm], 100 * row.arms[arm].collapsed
                 axis.plot(x, share, "X", color="black", ms=7, mfc="black" if arm == "SGD" else "white", zorder=5)
     _axis(axis, ratio, "share of the time (%)")
     axis.set_title("Stationary occupancy: where SGD sits", loc="left", fontsize=11, weight="bold")
 
 
-def _point(axis, x: float, values: dict, k: int, arm: str, colour: str) -> None:
-    refused = bool(values["refused"])
-    p, error = values["probabilities"][k], values["standard_errors"][k]
+def _point(axis, x: float, values: Arm, k: int, arm: str, colour: str) -> None:
+    p, error = values.probabilities[k], values.standard_errors[k]
     style: dict[str, Any] = dict(fmt=_MARKERS[arm], color=colour, ms=6, lw=1.2, capsize=2.5, zorder=4)
     style["mfc"] = colour if arm == "SGD" else "white"
-    if refused:
+    if values.refused:
         style |= dict(alpha=0.25, ms=4)
-    bar = None if error is None else 196 * error
-    floor = values["floor"][k]
-    if values["collapsed"] > 0.01:
+    bar = None if np.isnan(error) else 196 * error
+    floor = values.floor[k]
+    if values.collapsed > 0.01:
         return  # the black crosses say it
-    if floor is not None and floor > 0.5:  # not mixed, but the least share says something
+    if floor > 0.5:  # not mixed, but the least share says something
         style |= dict(alpha=1, ms=6)
         p, bar = floor, [[0], [100 * (1 - floor)]]
     axis.errorbar(x * _SHIFTS[arm], 100 * p, bar, **style)
 
 
-def _arrivals(axis, problem: dict) -> None:
-    rows = problem["arrivals"]
-    ratio = np.array([row["ratio"] for row in rows])
-    for k in range(len(problem["basins"])):
+def _arrivals(axis, problem: Problem) -> None:
+    rows = problem.arrivals
+    ratio = np.array([row.ratio for row in rows])
+    for k in range(len(problem.basins)):
         colour = COLOURS[k % 8]
-        axis.axhline(100 * problem["flow"]["shares"][k], color=colour, lw=1.6)
+        axis.axhline(100 * problem.flow.shares[k], color=colour, lw=1.6)
         for arm, shift in (("SGD", 0.97), ("SDE", 1.03)):
-            shares, low, high = (
-                100 * np.array([row["arms"][arm][column][k] for row in rows]) for column in ("shares", "low", "high")
-            )
+            found = [row.arms[arm] for row in rows]
+            shares, low, high = 100 * np.transpose([(each.shares[k], each.low[k], each.high[k]) for each in found])
             axis.errorbar(
                 ratio * shift,
                 shares,

@@ -193,25 +193,41 @@ def covariances(case: Case, points: Any) -> Float[np.ndarray, "K D D"]:
     return np.asarray(_covariances(case.landscape.value, jnp.asarray(points)))
 
 
-def anisotropy(hessian: Float[np.ndarray, "D D"], covariance: Float[np.ndarray, "D D"]) -> dict[str, float]:
+@dataclasses.dataclass(frozen=True)
+class Anisotropy:
     """How far the noise at a minimum is from isotropic.
 
-    trace: tr C. participation: (tr C)²/(D tr C²), 1 for C ∝ I, 1/D for one direction. alignment: the cosine
-    tr(HC)/(‖H‖‖C‖) of C with H. isotropic_alignment: that of I with H. stiffest, softest: uᵀCu over tr C/D along the
-    extreme eigenvectors of H; both are 1 for C ∝ I.
+    Attributes:
+        trace: tr C.
+        participation: (tr C)²/(D tr C²), 1 for C ∝ I, 1/D for one direction.
+        alignment: the cosine tr(HC)/(‖H‖‖C‖) of C with H.
+        isotropic_alignment: that of I with H.
+        stiffest: uᵀCu over tr C/D along the stiffest eigenvector of H, 1 for C ∝ I.
+        softest: the same along the softest.
     """
+
+    trace: float
+    participation: float
+    alignment: float
+    isotropic_alignment: float
+    stiffest: float
+    softest: float
+
+
+def anisotropy(hessian: Float[np.ndarray, "D D"], covariance: Float[np.ndarray, "D D"]) -> Anisotropy:
+    """How far C, the noise at a minimum with Hessian H, is from isotropic."""
     values, vectors = np.linalg.eigh(hessian)
     trace, D = float(np.trace(covariance)), len(hessian)
     along = np.einsum("ij,ij->j", vectors, covariance @ vectors) / (trace / D)
     size = np.linalg.norm(covariance)
-    return {
-        "trace": trace,
-        "participation": trace**2 / (D * float(size) ** 2),
-        "alignment": float(np.sum(hessian * covariance) / (np.linalg.norm(hessian) * size)),
-        "isotropic_alignment": float(values.sum() / (math.sqrt(D) * np.linalg.norm(hessian))),
-        "stiffest": float(along[-1]),
-        "softest": float(along[0]),
-    }
+    return Anisotropy(
+        trace=trace,
+        participation=trace**2 / (D * float(size) ** 2),
+        alignment=float(np.sum(hessian * covariance) / (np.linalg.norm(hessian) * size)),
+        isotropic_alignment=float(values.sum() / (math.sqrt(D) * np.linalg.norm(hessian))),
+        stiffest=float(along[-1]),
+        softest=float(along[0]),
+    )
 
 
 # -- what a net computes -------------------------------------------------------------------------------------

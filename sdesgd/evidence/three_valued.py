@@ -34,6 +34,11 @@ class Decision:
     margin: float
     worst: int
 
+    @property
+    def half_width(self) -> NDArray[np.float64]:
+        """(M,), half of each interval."""
+        return (self.high - self.low) / 2
+
     def __repr__(self) -> str:
         k = self.worst
         interval = f"{self.difference[k]:+.4g} [{self.low[k]:+.4g}, {self.high[k]:+.4g}]"

@@ -16,9 +16,9 @@ from scipy.sparse import linalg
 from derivations import claim
 from experiments.__main__ import EXPERIMENTS
 from experiments._shared import cli, running
-from experiments.basin_occupancy import answer, sources, verdicts
-from experiments.basin_occupancy import figure as basin_occupancy_figure
+from experiments.basin_occupancy import sources, verdicts
 from experiments.basin_occupancy.config import POTENTIALS, Config, implied
+from experiments.basin_occupancy.result import Measured, Row, Theory
 from experiments.basin_occupancy.setting import build
 from sdesgd import toys
 from sdesgd.errors import InputError
@@ -56,6 +56,11 @@ def finished(tmp_path_factory):
 @pytest.fixture(scope="module")
 def summary(finished):
     return json.loads((finished / "summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def kept(finished):
+    return running.read_run(EXPERIMENTS["basin-occupancy"], finished)
 
 
 @pytest.fixture(scope="module")
@@ -165,10 +170,10 @@ def test_skewed_tilts_approach_with_half_the_power(setting):
         {"limit_eta": rates},
     ).assign(limit_T=T)
     flat = dataset["limit_SGD"] * 0 + dataset["limit_reference"] + (1e-3 * dataset["limit_eta"])
-    found = verdicts.powers(dataset.assign({"limit_Gaussian SGD": flat}), skewed, 0)["arms"]
-    assert found["SGD"]["order"] == pytest.approx(0.5, abs=0.02)
-    assert found["Gaussian SGD"]["order"] == pytest.approx(1, abs=1e-3)
-    assert found["SGD"]["expected"] == 0.5
+    found = verdicts.powers(dataset.assign({"limit_Gaussian SGD": flat}), skewed, 0).arms
+    assert found["SGD"].order == pytest.approx(0.5, abs=0.02)
+    assert found["Gaussian SGD"].order == pytest.approx(1, abs=1e-3)
+    assert found["SGD"].expected == 0.5
 
 
 def test_powers_are_not_measured_across_a_change_of_sign(setting):
@@ -176,7 +181,9 @@ def test_powers_are_not_measured_across_a_change_of_sign(setting):
     values = np.stack([0.5 + 1e-3 * (rates - rates[3]), 0.5 - 1e-3 * (rates - rates[3])], axis=1)
     laws = {f"limit_{arm}": (("limit_eta", "basin"), values) for arm in ("SGD", "Gaussian SGD")}
     dataset = xr.Dataset({**laws, "limit_reference": ("basin", [0.5, 0.5])}, {"limit_eta": rates}).assign(limit_T=T)
-    assert "order" not in verdicts.powers(dataset, setting, 0)["arms"]["SGD"]
+    found = verdicts.powers(dataset, setting, 0).arms["SGD"]
+    assert found.fit is None
+    assert math.isnan(found.order)
 
 
 def test_laplace_against_the_claims_by_hand(setting):
@@ -321,10 +328,10 @@ def test_nuts_is_counted_by_basin_and_refused_beyond_four_temperatures(setting, 
 
 
 def row(p, se, gibbs=0.6, sgd=0.62, gaussian=0.59, sde=None):
-    law = lambda q: [q, 1 - q]  # noqa: E731
-    measured = {"SGD": {"probabilities": law(p), "standard_errors": [se, se], "refused": None, "crossings": [9, 9]}}
+    law = lambda q: np.array([q, 1 - q])  # noqa: E731
     exact = {"SGD": law(sgd), "Gaussian SGD": law(gaussian), "SDE": law(sde or gibbs), "NUTS": law(gibbs)}
-    return {"temperature": 0.1, "refused": None, "theory": {"gibbs": law(gibbs)}, "exact": exact, "measured": measured}
+    theory = Theory(exact["NUTS"], exact["SDE"], laplace=law(gibbs), corrected=None)
+    return Row(0.1, None, theory, exact, {"SGD": Measured(law(p), np.array([se, se]), np.array([9, 9]))})
 
 
 @pytest.mark.parametrize(
@@ -339,24 +346,24 @@ def row(p, se, gibbs=0.6, sgd=0.62, gaussian=0.59, sde=None):
 def test_verdicts(p, se, kind):
     """Within 2 points only if the whole interval is; different only if the interval leaves 0 out."""
     found = verdicts.verdict(row(p, se), 0, 0.02)
-    assert found["kind"] == kind
-    assert found["gap"] == pytest.approx(p - 0.6)
-    assert found["half_width"] == pytest.approx(1.96 * se, rel=1e-3)
-    assert found["law_kind"] == kind
-    assert verdicts.verdict(row(p, se, sde=p), 0, 0.02)["law_gap"] == pytest.approx(0)
-    assert found["parts"]["finite steps"] == pytest.approx(-0.01)
-    assert found["parts"]["non-Gaussian batches"] == pytest.approx(0.03)
-    assert verdicts.verdict(row(1 - p, se, 0.4, 0.38, 0.41), 0, 0.02)["gap"] == pytest.approx(0.6 - p)
+    assert found.gibbs.kind == kind
+    assert found.gap == pytest.approx(p - 0.6)
+    assert found.half_width == pytest.approx(1.96 * se, rel=1e-3)
+    assert found.law.kind == kind
+    assert verdicts.verdict(row(p, se, sde=p), 0, 0.02).law.difference == pytest.approx(0)
+    assert found.parts["finite steps"] == pytest.approx(-0.01)
+    assert found.parts["non-Gaussian batches"] == pytest.approx(0.03)
+    assert verdicts.verdict(row(1 - p, se, 0.4, 0.38, 0.41), 0, 0.02).gap == pytest.approx(0.6 - p)
 
 
 def test_a_run_off_its_own_law_is_noticed():
     fine = verdicts.own_laws([row(0.62 + 0.01 * z, 0.01) for z in (1.5, -2.0, 0.3)])
-    assert fine["count"] == 3
-    assert fine["largest"] == pytest.approx(-2)
-    assert fine["p_value"] > 0.05
+    assert fine.count == 3
+    assert fine.largest == pytest.approx(-2)
+    assert fine.p_value > 0.05
     off = verdicts.own_laws([row(0.62 + 0.01 * z, 0.01) for z in (1.5, -4.0, 0.3)])
-    assert off["p_value"] < 0.001
-    assert off["where"] == ["SGD", 0.1, 0]
+    assert off.p_value < 0.001
+    assert off.where == ("SGD", 0.1, 0)
 
 
 # -- figure, report, input ---------------------------------------------------------------------------------------------
@@ -372,9 +379,8 @@ def test_figure_and_report_come_from_the_files_alone(finished, capsys):
     assert "Gibbs, quadrature" in printed
 
 
-def test_the_figure_in_the_plane_and_the_answer_in_words(finished):
+def test_the_figure_in_the_plane_and_the_answer_in_words(kept):
     """The toy run's numbers dressed as four wells in the plane."""
-    dataset, kept = running.read_run(EXPERIMENTS["basin-occupancy"], finished)
     grid, steps = np.linspace(-2, 2, 21), np.arange(50)
     plane = {
         "V": (("x", "y"), np.add.outer(value(grid), value(grid))),
@@ -383,11 +389,16 @@ def test_the_figure_in_the_plane_and_the_answer_in_words(finished):
         "path_core": ("path_step", np.repeat([0, -1, 1, -1, 0], 10)),
     }
     names = ["x", "V", "density_SGD", "density_reference", "density_gibbs", "path", "path_core", "paths", "samples"]
-    rest = dataset.drop_vars([*names, "path_step", "exact_Gaussian SGD"], errors="ignore")
-    changed = {**kept, "dimension": 2, "cores": []}
-    changed["basins"] = [{**b, "minimum": [b["minimum"][0], 0.5]} for b in kept["basins"]]
-    changed["saddles"] = [{**s, "point": [s["point"][0], 0.5]} for s in kept["saddles"]]
-    figure = basin_occupancy_figure.draw(rest.assign(plane).assign_coords(x=grid, y=grid, path_step=steps), changed)
+    rest = kept.data.drop_vars([*names, "path_step", "exact_Gaussian SGD"], errors="ignore")
+    changed = dataclasses.replace(
+        kept,
+        cores=np.zeros((0, 2)),
+        basins=tuple(dataclasses.replace(b, minimum=np.append(b.minimum, 0.5)) for b in kept.basins),
+        saddles=tuple(dataclasses.replace(s, point=np.append(s.point, 0.5)) for s in kept.saddles),
+        data=rest.assign(plane).assign_coords(x=grid, y=grid, path_step=steps),
+    )
+    assert (kept.dimension, changed.dimension) == (1, 2)
+    figure = changed.plot()
     panels = [axis for axis in figure.axes if axis.get_title(loc="left")]
     assert len(panels) == 6
     assert all(axis.get_xlabel() and axis.get_ylabel() for axis in panels)
@@ -408,11 +419,10 @@ def test_the_figure_in_the_plane_and_the_answer_in_words(finished):
         ((0.62, 0.61), 0.02, "SGD's share of basin A can't be told from what Gibbs says, to ±3.9 percentage points"),
     ],
 )
-def test_the_answer_in_words(summary, p, se, text):
+def test_the_answer_in_words(kept, p, se, text):
     rows = [row(q, se) for q in p]
-    for one in rows:
-        one["verdicts"] = [verdicts.verdict(one, k, 0.02) for k in (0, 1)]
-    assert answer.answer({**summary, "temperatures": rows}).startswith(text)
+    judged = [dataclasses.replace(r, verdicts=tuple(verdicts.verdict(r, k, 0.02) for k in (0, 1))) for r in rows]
+    assert dataclasses.replace(kept, temperatures=tuple(judged)).answer().startswith(text)
 
 
 def test_names_and_presets():

@@ -1,6 +1,6 @@
 """real-basins at toy size: starts, labels, shares and bounds against known chains, slips, the command."""
 
-import copy
+import dataclasses
 import functools
 import io
 import itertools
@@ -16,10 +16,8 @@ from rich.console import Console
 import sdesgd as sg
 from experiments.__main__ import EXPERIMENTS
 from experiments._shared import cli, running
-from experiments.real_basins import answer, mixing, problems, runs
-from experiments.real_basins import figure as real_basins_figure
-from experiments.real_basins import report as real_basins_report
-from experiments.real_basins import summary as summaries
+from experiments.real_basins import mixing, problems, runs, verdicts
+from experiments.real_basins.result import Gibbs
 from sdesgd.basins.minima import find_minima
 from sdesgd.basins.symmetry import tanh_symmetry
 
@@ -84,12 +82,12 @@ def test_isotropic_noise_has_the_same_mean_loss_and_covariance_sigma_squared():
 def test_anisotropy_of_known_matrices():
     hessian = np.diag([1.0, 3.0])
     flat = problems.anisotropy(hessian, 2 * np.eye(2))
-    assert flat["participation"] == pytest.approx(1)
-    assert flat["softest"] == flat["stiffest"] == pytest.approx(1)
-    assert flat["alignment"] == flat["isotropic_alignment"] == pytest.approx(4 / np.sqrt(20))
+    assert flat.participation == pytest.approx(1)
+    assert flat.softest == flat.stiffest == pytest.approx(1)
+    assert flat.alignment == flat.isotropic_alignment == pytest.approx(4 / np.sqrt(20))
     stiff = problems.anisotropy(hessian, np.diag([0.0, 5.0]))
-    assert (stiff["softest"], stiff["stiffest"], stiff["participation"]) == pytest.approx((0, 2, 0.5))
-    assert stiff["alignment"] == pytest.approx(3 / np.sqrt(10))
+    assert (stiff.softest, stiff.stiffest, stiff.participation) == pytest.approx((0, 2, 0.5))
+    assert stiff.alignment == pytest.approx(3 / np.sqrt(10))
 
 
 def test_digits_are_standardised_scores_with_two_labels():
@@ -217,34 +215,43 @@ def test_nested_r_hat():
 
 
 def test_verdicts_can_fail():
-    def arm(p, error, floor=None, collapsed=0.0):
-        known = [None, None] if error is None else [error, error]
-        floors = [floor, None]
-        return {"probabilities": [p, 1 - p], "standard_errors": known, "floor": floors, "collapsed": collapsed}
+    def arm(p, error=np.nan, floor=np.nan, collapsed=0.0):
+        return mixing.Shares(
+            probabilities=np.array([p, 1 - p]),
+            standard_errors=np.array([error, error]),
+            changes=np.zeros((2, 2), int),
+            ess=np.zeros(2),
+            unknown=0.0,
+            collapsed=collapsed,
+            r_hat=1.0,
+            refused="",
+            floor=np.array([floor, np.nan]),
+        )
 
-    gibbs = arm(0.7, 0.01) | {"refused": ""}
+    gibbs = Gibbs(np.array([0.7, 0.3]), np.array([0.01, 0.01]))
     kinds = {0.7: "equivalent", 0.9: "different", 0.79: "different", 0.75: "inconclusive"}
     errors = {0.7: 0.02, 0.9: 0.02, 0.79: 0.02, 0.75: 0.04}
     for p, kind in kinds.items():
-        gap = summaries.gap(arm(p, errors[p]), gibbs, 0.1)
-        assert gap["kind"] == kind, p
-        assert summaries.verdict(arm(p, errors[p]), gibbs, gap) == kind
-    assert summaries.verdict(arm(1.0, None, 0.98), gibbs, None) == "different"
-    assert summaries.verdict(arm(1.0, None, 0.71), gibbs, None) == "not mixed", "0.71 is within Gibbs' interval"
-    assert summaries.verdict(arm(1.0, None, None, 0.2), gibbs, None) == "collapsed"
-    assert summaries.verdict(arm(1.0, None, 0.98), gibbs | {"refused": "R-hat"}, None) == "no Gibbs"
+        gap = verdicts.gap(arm(p, errors[p]), gibbs, 0.1)
+        assert gap.kind == kind, p
+        assert verdicts.verdict(arm(p, errors[p]), gibbs, gap) == kind
+    assert verdicts.verdict(arm(1.0, floor=0.98), gibbs, None) == "different"
+    assert verdicts.verdict(arm(1.0, floor=0.71), gibbs, None) == "not mixed", "0.71 is within Gibbs' interval"
+    assert verdicts.verdict(arm(1.0, collapsed=0.2), gibbs, None) == "collapsed"
+    refused = dataclasses.replace(gibbs, refused="R-hat")
+    assert verdicts.verdict(arm(1.0, floor=0.98), refused, None) == "no Gibbs"
 
 
 def test_paired_differences_of_arrivals():
     flow, label = np.array([0] * 30 + [1] * 70), np.array([0] * 20 + [1] * 80)
-    found = summaries.paired(label, flow, 2)
-    np.testing.assert_allclose(found["difference"], [-0.1, 0.1])
-    np.testing.assert_allclose(found["half_width"], 1.96 * np.sqrt(0.1 * 0.9 / 99), rtol=1e-3)
-    same = summaries.paired(flow, flow, 2)
-    assert min(same["half_width"]) > 0.03, "no pair differs: what 100 runs leave room for"
+    found = verdicts.paired(label, flow, 2)
+    np.testing.assert_allclose(found.difference, [-0.1, 0.1])
+    np.testing.assert_allclose(found.half_width, 1.96 * np.sqrt(0.1 * 0.9 / 99), rtol=1e-3)
+    same = verdicts.paired(flow, flow, 2)
+    assert min(same.half_width) > 0.03, "no pair differs: what 100 runs leave room for"
     one = flow.copy()
     one[0] = 1
-    assert min(summaries.paired(one, flow, 2)["half_width"]) > 0.05, "one pair: no narrower than none"
+    assert min(verdicts.paired(one, flow, 2).half_width) > 0.05, "one pair: no narrower than none"
 
 
 # -- the command -------------------------------------------------------------------------------------------
@@ -270,19 +277,17 @@ def test_the_report_and_the_figure_come_from_the_run(finished):
         assert row["arms"]["isotropic"]["trace"] > 0
         assert set(row["verdicts"]) == {"SGD", "SDE", "isotropic"}
     assert sum(problem["flow"]["shares"]) == pytest.approx(1)
+    kept = running.read_run(EXPERIMENTS["real-basins"], finished)
     printed = io.StringIO()
-    real_basins_report.show(summary, Console(file=printed, width=200))
+    kept.report(Console(file=printed, width=200))
     for text in ("noisy sine", "Laplace", "gradient flow", "softest direction"):
         assert text in printed.getvalue()
-    dataset, kept = running.read_run(EXPERIMENTS["real-basins"], finished)
-    figure = real_basins_figure.draw(dataset, kept)
-    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    titles = [axis.get_title(loc="left") for axis in kept.plot().axes]
     assert any("where SGD sits" in title for title in titles)
     assert any("Arrival" in title for title in titles)
-    changed = copy.deepcopy(summary)
-    for row in changed["problems"]["sine"]["occupancy"]:
-        row["verdicts"] = {"SGD": "different", "SDE": "different", "isotropic": "equivalent"}
-    assert "doesn't at 2 of 2" in answer.answer(changed)
+    for row in kept.problems["sine"].occupancy:
+        row.verdicts.update({"SGD": "different", "SDE": "different", "isotropic": "equivalent"})
+    assert "doesn't at 2 of 2" in kept.answer()
 
 
 @pytest.mark.parametrize(
