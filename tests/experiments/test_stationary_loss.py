@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.integrate import solve_ivp
 
 import sdesgd as sg
@@ -457,7 +458,10 @@ def with_law(case, **factors):
 
 def test_verdicts_can_fail(result):
     case = result.cases["regression"]
-    assert case.agreement().kind != "different", "as measured, with few replicas"
+    found = case.agreement()
+    assert found.kind != "different", "as measured, with few replicas"
+    limits = [stats.t.ppf(1 - 0.025 / 5, replicas - 1) for replicas in (400, 24)]  # five means: 3 of SGD, 2 of the SDE
+    assert min(abs(found.limit - limit) for limit in limits) < 1e-9
     for law, factor in (("sgd_law", 1.1), ("sde_law", 1.5)):
         planted = with_law(case, **{law: factor})
         assert planted.agreement().kind == "different"
@@ -469,6 +473,7 @@ def test_agreement_is_shown_and_not_the_lack_of_a_deviation(result):
     exact = on_its_law(result.cases["regression"])
     sharp, blunt = with_errors(exact, 1e-3), with_errors(exact, 10.0)
     assert sharp.agreement().kind == "equivalent"
+    assert sharp.agreement().worst < 1e-6, "of the SDE the law of its integrator"
     assert "Exact laws: [green]met[/green] within 5 %" in report.sentence(sharp)
     assert blunt.agreement().kind == "inconclusive"
     assert "undecided" in report.sentence(blunt)
@@ -494,6 +499,7 @@ def test_runs_that_diverge_are_said_to(result):
     report.sentence(lost)
     result.plot()
     assert "1200 runs of SGD diverged" in str(result)
+    assert "nan" not in str(result)
 
 
 @pytest.mark.parametrize(
