@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import math
 from typing import Any
 
 import equinox as eqx
@@ -19,6 +18,7 @@ from experiments._shared.run_folder import RunFolder
 from experiments.stationary_loss import laws, problems
 from experiments.stationary_loss.config import ARMS, Config, check, chosen, plan, points, saved_steps
 from experiments.stationary_loss.problems import Case
+from experiments.stationary_loss.result import ArmMean, Course, Result
 from experiments.stationary_loss.theory import solver_steps, theory
 from sdesgd import evidence
 from sdesgd.stationary import trace_covariance_loss
@@ -142,75 +142,62 @@ def _simulate(case: Case, dynamics: Any, steps: np.ndarray, replicas: int, key: 
     )
 
 
-def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> Result:
     """The minima, then every arm of every case as a stage, in float64; then theory beside measurement."""
     check(config)
     with jax.enable_x64(True):
         sizes = Part(config, *OF_THE_RUNS)
         cases = [case for group in chosen(config) for case in cases_of(sizes, group)]
-        summaries = {case.name: theory(config, case) for case in cases}  # refuses rates before anything is run
-        stages = []
+        found = {case.name: theory(config, case) for case in cases}  # refuses rates before anything is run
+        stages: list[xr.Dataset] = []
         for case in cases:
             where = sizes, case.group, case.name
-            for arm in ARMS:
-                made = folder.stage(f"{case.name}-{arm}", simulate_arm, *where, arm)
-                stages.append(made)
-                measure(summaries[case.name], made, f"{case.name}_{arm}")
+            made = {arm: folder.stage(f"{case.name}-{arm}", simulate_arm, *where, arm) for arm in ARMS}
+            stages += made.values()
+            measured = itertools.zip_longest(*(means(made[arm], f"{case.name}_{arm}") for arm in ARMS))
+            points = tuple(
+                dataclasses.replace(point, SGD=sgd, SDE=sde)
+                for point, (sgd, sde) in zip(found[case.name].points, measured, strict=True)
+            )
+            along = None
             if case.group == "net":
-                made = folder.stage("net-course", simulate_course, *where)
-                stages.append(made)
-                summaries[case.name]["course"] = course(config, case, made)
-    dataset = xr.Dataset()
-    for made in stages:
-        dataset = dataset.merge(made)
-    sizes = {"seed": config.seed, "parameters": {c.name: c.problem.num_parameters for c in cases}}
-    summary = {"experiment": "stationary-loss", "config": dataclasses.asdict(config), "cases": summaries}
-    return dataset, summary | {"sizes": sizes}
+                stages.append(folder.stage("net-course", simulate_course, *where))
+                along = course(config, case, stages[-1])
+            found[case.name] = dataclasses.replace(found[case.name], points=points, course=along)
+    return Result(config, found, xr.merge(stages, combine_attrs="drop"))
 
 
 # -- the numbers --------------------------------------------------------------------------------
 
 
-def measure(summary: dict, dataset: xr.Dataset, name: str) -> None:
-    """Adds an arm's means with their errors to the points of a summary; ``name`` is CASE_ARM."""
-    for k, point in enumerate(summary["points"][: dataset.sizes[f"{name}_point"]]):
-        estimate = evidence.mean(dataset[f"{name}_window"].values[k])
-        low, high = estimate.interval()
-        point[name.rpartition("_")[2]] = {
-            "mean": _finite(estimate.mean),
-            "standard_error": _finite(estimate.standard_error),
-            "low": _finite(low),
-            "high": _finite(high),
-            "replicas": int(estimate.count),
-            "diverged": int(dataset[f"{name}_diverged"].values[k]),
-        }
+def means(dataset: xr.Dataset, name: str) -> list[ArmMean]:
+    """An arm's means with their errors; ``name`` is CASE_ARM."""
+    found = []
+    for window, diverged in zip(dataset[f"{name}_window"].values, dataset[f"{name}_diverged"].values, strict=True):
+        estimate = evidence.mean(window)
+        numbers = map(float, (estimate.mean, estimate.standard_error, *estimate.interval()))
+        found.append(ArmMean(*numbers, replicas=int(estimate.count), diverged=int(diverged)))
+    return found
 
 
-def course(config: Config, case: Case, dataset: xr.Dataset) -> dict:
-    """The long run beside the formulas, and how many directions haven't relaxed by its end: 2λt < 1.
-
-    time, mean, standard_error: of its parts; curve_time, discrete, ou: at each save.
-    """
+def course(config: Config, case: Case, dataset: xr.Dataset) -> Course:
+    """The long run beside the formulas."""
     values, noise = case.spectrum
     S, m, rate = plan(config, case.group).batch_size, config.momentum, float(dataset.attrs["course_learning_rate"])
     steps = dataset["course_step"].values
     parts = itertools.pairwise(course_edges(len(steps)))
     slow = 2 * values * rate * steps[-1] / (1 - m) < 1
-    return {
-        "learning_rate": rate,
-        "batch_size": S,
-        "replicas": int(dataset.attrs["course_replicas"]),
-        "time": [rate * float(np.exp(np.log(steps[a:b]).mean())) for a, b in parts],
-        "mean": [_finite(x) for x in dataset["course_mean"].values],
-        "standard_error": [_finite(x) for x in dataset["course_standard_error"].values],
-        "curve_time": [float(t) for t in rate * steps],
-        "discrete": laws.loss_along(values, noise, rate, S, m, steps, "discrete").tolist(),
-        "ou": laws.loss_along(values, noise, rate, S, m, steps, "ou").tolist(),
-        "trace_covariance": trace_covariance_loss(case.covariance, rate, S, m),
-        "unrelaxed": int(slow.sum()),
-        "unrelaxed_share": float(noise[slow].sum() / noise.sum()),
-    }
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return Course(
+        learning_rate=rate,
+        batch_size=S,
+        replicas=int(dataset.attrs["course_replicas"]),
+        time=np.array([rate * float(np.exp(np.log(steps[a:b]).mean())) for a, b in parts]),
+        mean=dataset["course_mean"].values,
+        standard_error=dataset["course_standard_error"].values,
+        curve_time=rate * steps,
+        discrete=laws.loss_along(values, noise, rate, S, m, steps, "discrete"),
+        ou=laws.loss_along(values, noise, rate, S, m, steps, "ou"),
+        trace_covariance=trace_covariance_loss(case.covariance, rate, S, m),
+        unrelaxed=int(slow.sum()),
+        unrelaxed_share=float(noise[slow].sum() / noise.sum()),
+    )

@@ -1,13 +1,14 @@
 """The figure of stationary-loss. For each problem the mean excess loss against η/S, in units of η/4S so that a trace is
 a level line, and below it the ratio to the value of Tr C; then the net's course in time, and the key."""
 
+from collections.abc import Callable
+
 import numpy as np
-import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from experiments.stationary_loss.answer import answer, divided, measured
+from experiments.stationary_loss.result import CaseResult, Course, Point, Result
 
 _HESSIAN, _COVARIANCE, _EXACT = "#c0261f", "#1f78b4", "black"
 _DASHES, _DOTS = (0, (6, 3)), (0, (1, 1.2))
@@ -21,17 +22,16 @@ _NAMES = {"quadratic-equal": "C = H", "quadratic-commuting": "C commutes", "quad
 _SHORT = {"quadratic-equal": "C = H", "quadratic-commuting": "commutes", "quadratic-crossed": "doesn't commute"}
 
 
-def draw(dataset: xr.Dataset, summary: dict) -> Figure:
+def draw(result: Result) -> Figure:
     """One panel with a strip of ratios for each problem, the net's course, the key.
 
     Args:
-        summary: of ``stationary_loss.compute``.
+        result: of ``compute``.
     """
-    del dataset
-    groups: dict[str, dict] = {}
-    for name, case in summary["cases"].items():
-        groups.setdefault(case["group"], {})[name] = case
-    nets = [case for case in summary["cases"].values() if "course" in case]
+    groups: dict[str, dict[str, CaseResult]] = {}
+    for name, case in result.cases.items():
+        groups.setdefault(case.group, {})[name] = case
+    nets = [(case, case.course) for case in result.cases.values() if case.course]
     count = len(groups) + len(nets) + 1
     columns = min(3, count)
     rows = -(-count // columns)
@@ -45,30 +45,29 @@ def draw(dataset: xr.Dataset, summary: dict) -> Figure:
         above = figure.add_subplot(inner[0])
         below = figure.add_subplot(inner[1], sharex=above)
         above.set_title(f"{next(letters)}  {_TITLES[group]}", loc="left", fontsize=12, weight="bold")
-        _draw_traces(above, cases, summary["config"]["momentum"])
-        _draw_ratios(below, cases, summary["config"]["momentum"])
-    for case in nets:
+        _draw_traces(above, cases, result.config.momentum)
+        _draw_ratios(below, cases, result.config.momentum)
+    for case, course in nets:
         axis = figure.add_subplot(next(places))
         axis.set_title(f"{next(letters)}  The same net in time", loc="left", fontsize=12, weight="bold")
-        _draw_course(axis, case)
-    _draw_key(figure.add_subplot(next(places)), summary, groups)
-    figure.suptitle(answer(summary, "\n" if columns > 1 else " "), fontsize=13)
+        _draw_course(axis, case, course)
+    _draw_key(figure.add_subplot(next(places)), result, groups)
+    figure.suptitle(result.answer("\n" if columns > 1 else " "), fontsize=13)
     # The layout moves a little with each drawing: settle it, so that equal data give equal files.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure
 
 
-def _draw_traces(axis, cases: dict, momentum: float) -> None:
+def _draw_traces(axis, cases: dict[str, CaseResult], momentum: float) -> None:
     for k, (name, case) in enumerate(cases.items()):
-        curve = {key: np.asarray(values) for key, values in case["curve"].items()}
-        x, unit = curve["noise"], curve["noise"] / 4
-        axis.axhline(case["trace_covariance"], color=_COVARIANCE, lw=1.8, zorder=1)
+        curve, x, unit = case.curve, case.curve.noise, case.curve.noise / 4
+        axis.axhline(case.trace_covariance, color=_COVARIANCE, lw=1.8, zorder=1)
         if k == 0:  # one H for all
-            axis.axhline(case["trace_hessian"], color=_HESSIAN, ls=_DASHES, lw=2.2, zorder=2)
-        axis.plot(x, curve["sgd_law"] / unit, color=_EXACT, lw=1.3)
-        axis.plot(x, curve["sde_law"] / unit, color=_COVARIANCE, lw=1.3, ls=_DOTS)
-        _draw_points(axis, case, lambda point: point["noise"] / 4)
+            axis.axhline(case.trace_hessian, color=_HESSIAN, ls=_DASHES, lw=2.2, zorder=2)
+        axis.plot(x, curve.sgd_law / unit, color=_EXACT, lw=1.3)
+        axis.plot(x, curve.sde_law / unit, color=_COVARIANCE, lw=1.3, ls=_DOTS)
+        _draw_points(axis, case, lambda point: point.noise / 4)
         _label_traces(axis, name, case, lone=len(cases) == 1)
     axis.set(xscale="log", yscale="log", ylabel="(E(L) − L*) ÷ " + _scale(momentum))
     low, high = axis.get_ylim()
@@ -82,10 +81,10 @@ def _draw_traces(axis, cases: dict, momentum: float) -> None:
     axis.tick_params(labelbottom=False)
 
 
-def _label_traces(axis, name: str, case: dict, lone: bool) -> None:
+def _label_traces(axis, name: str, case: CaseResult, lone: bool) -> None:
     """Level lines named where they are, at the left: Tr C below its line, Tr H above."""
-    H, C = case["trace_hessian"], case["trace_covariance"]
-    decay = f", {case['trace_decay']:.2g} by weight decay" if case["trace_decay"] else ""
+    H, C = case.trace_hessian, case.trace_covariance
+    decay = f", {case.trace_decay:.2g} by weight decay" if case.trace_decay else ""
     if lone:
         below = -24 if name == "net" else -10  # the SDE's points lie just below the line of a net that still relaxes
         texts = [(C, below, f"Tr C = {C:#.3g}", _COVARIANCE), (H, 10, f"Tr H = {H:#.3g}{decay}", _HESSIAN)]
@@ -100,17 +99,16 @@ def _label_traces(axis, name: str, case: dict, lone: bool) -> None:
         )  # fmt: skip
 
 
-def _draw_ratios(axis, cases: dict, momentum: float) -> None:
-    reach = np.asarray([point["noise"] for case in cases.values() for point in case["points"]])
+def _draw_ratios(axis, cases: dict[str, CaseResult], momentum: float) -> None:
+    reach = np.asarray([point.noise for case in cases.values() for point in case.points])
     for name, case in cases.items():
-        curve = {key: np.asarray(values) for key, values in case["curve"].items()}
-        x, unit = curve["noise"], curve["trace_covariance"]
-        axis.plot(x, curve["sgd_law"] / unit, color=_EXACT, lw=1.3)
-        axis.plot(x, curve["sde_law"] / unit, color=_COVARIANCE, lw=1.3, ls=_DOTS)
-        _draw_points(axis, case, lambda point: point["trace_covariance"])
+        curve, x, unit = case.curve, case.curve.noise, case.curve.trace_covariance
+        axis.plot(x, curve.sgd_law / unit, color=_EXACT, lw=1.3)
+        axis.plot(x, curve.sde_law / unit, color=_COVARIANCE, lw=1.3, ls=_DOTS)
+        _draw_points(axis, case, lambda point: point.trace_covariance)
         if len(cases) > 1:
             axis.annotate(
-                _SHORT.get(name, name), (x[-1], curve["sgd_law"][-1] / unit[-1]), (8, 0), va="center",
+                _SHORT.get(name, name), (x[-1], curve.sgd_law[-1] / unit[-1]), (8, 0), va="center",
                 textcoords="offset points", fontsize=9.5,
             )  # fmt: skip
     if len(cases) > 1:  # room for the names of the curves
@@ -121,19 +119,20 @@ def _draw_ratios(axis, cases: dict, momentum: float) -> None:
     _label_ticks(axis, reach)
 
 
-def _draw_points(axis, case: dict, unit) -> None:
+def _draw_points(axis, case: CaseResult, unit: Callable[[Point], float]) -> None:
     """SGD and the SDE with 95 % intervals; ``unit`` of a point is the divisor."""
-    for point in case["points"]:
+    for point in case.points:
         for arm, colour, marker in (("SDE", _COVARIANCE, "s"), ("SGD", _EXACT, "o")):
-            if not measured(point, arm):
+            found = point.arms().get(arm)
+            if not found or not found.is_measured():
                 continue
-            mean, low, high = (point[arm][key] / unit(point) for key in ("mean", "low", "high"))
+            mean, low, high = (value / unit(point) for value in (found.mean, found.low, found.high))
             look = dict(
                 color=colour, marker=marker, ms=6 if arm == "SDE" else 5, mfc="white" if arm == "SDE" else colour
             )
-            if divided(case, point):
+            if case.is_divided(point):
                 look |= dict(marker="D", mfc="white")
-            axis.errorbar(point["noise"], mean, [[mean - low], [high - mean]], capsize=2.5, lw=1.2, ls="none", **look)
+            axis.errorbar(point.noise, mean, [[mean - low], [high - mean]], capsize=2.5, lw=1.2, ls="none", **look)
 
 
 def _label_ticks(axis, x: np.ndarray) -> None:
@@ -148,33 +147,28 @@ def _scale(momentum: float) -> str:
     return "η/(4S(1−m))" if momentum else "(η/4S)"
 
 
-def _draw_course(axis, case: dict) -> None:
+def _draw_course(axis, case: CaseResult, course: Course) -> None:
     """The long run in units of the stationary value of Tr C."""
-    course = case["course"]
-    unit, t = course["trace_covariance"], np.asarray(course["time"])
-    mean, error = (np.asarray([np.nan if v is None else v for v in course[k]]) for k in ("mean", "standard_error"))
+    unit, t, mean, error = course.trace_covariance, course.time, course.mean, course.standard_error
     axis.axhline(1, color=_COVARIANCE, lw=1.8, zorder=1)
-    axis.plot(course["curve_time"], np.asarray(course["discrete"]) / unit, color=_EXACT, lw=1.3)
-    axis.plot(course["curve_time"], np.asarray(course["ou"]) / unit, color=_COVARIANCE, lw=1.3, ls=_DOTS)
+    axis.plot(course.curve_time, course.discrete / unit, color=_EXACT, lw=1.3)
+    axis.plot(course.curve_time, course.ou / unit, color=_COVARIANCE, lw=1.3, ls=_DOTS)
     axis.errorbar(t, mean / unit, 1.96 * error / unit, color=_EXACT, marker="o", ms=5, capsize=2.5, lw=1.2, ls="none")
     axis.set(xscale="log", xlabel="SDE time t = kη since the minimum", ylabel="(E(L) − L*) ÷ (η/4S) Tr C")
     axis.xaxis.set_major_formatter(ScalarFormatter())
     axis.grid(which="major", color="0.93", lw=0.8)
-    ratio = case["trace_hessian"] / case["trace_covariance"]
     axis.annotate(
-        f"η = {course['learning_rate']:g}, S = {course['batch_size']}. Tr H would be at {ratio:.3g}.\n"
-        f"At the end {course['unrelaxed']} of {case['num_parameters']} directions\nhave not relaxed (2λt < 1);\n"
-        f"they hold {100 * course['unrelaxed_share']:.1f} % of Tr C.",
+        f"η = {course.learning_rate:g}, S = {course.batch_size}. Tr H would be at {case.trace_ratio():.3g}.\n"
+        f"At the end {course.unrelaxed} of {case.num_parameters} directions\nhave not relaxed (2λt < 1);\n"
+        f"they hold {100 * course.unrelaxed_share:.1f} % of Tr C.",
         (0.97, 0.05), xycoords="axes fraction", ha="right", fontsize=10.5, linespacing=1.4,
     )  # fmt: skip
 
 
-def _draw_key(axis, summary: dict, groups: dict) -> None:
+def _draw_key(axis, result: Result, groups: dict[str, dict[str, CaseResult]]) -> None:
     axis.axis("off")
-    S = _scale(summary["config"]["momentum"])
-    exact = [
-        letter for letter, group in zip("ABCD", groups, strict=False) if next(iter(groups[group].values()))["exact"]
-    ]
+    S = _scale(result.config.momentum)
+    exact = [letter for letter, group in zip("ABCD", groups, strict=False) if next(iter(groups[group].values())).exact]
     known = f"exact in {', '.join(exact)}; else" if exact else "taken"
     handles = [
         Line2D([], [], color=_HESSIAN, ls=_DASHES, lw=2.2, label=f"{S} Tr H: needs Tr C = Tr H"),
@@ -184,7 +178,7 @@ def _draw_key(axis, summary: dict, groups: dict) -> None:
         Line2D([], [], color=_EXACT, marker="o", ms=5, ls="none", label="SGD, measured (bars 95 %)"),
         Line2D([], [], color=_COVARIANCE, marker="s", mfc="white", ls="none", label="SDE, measured (bars 95 %)"),
     ]
-    divide = summary["config"]["divide"]
+    divide = result.config.divide
     if divide > 1:
         label = f"SGD with η and S both ÷ {divide}: the same η/S,\nno longer the same loss"
         handles.append(Line2D([], [], color=_EXACT, marker="D", mfc="white", ms=5, ls="none", label=label))

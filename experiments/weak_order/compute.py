@@ -1,6 +1,5 @@
 """How fast do the SDEs approach SGD as η → 0, and how fast gradient flow? Errors on exact laws and on a small net."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -13,7 +12,8 @@ from experiments._shared.options import Part
 from experiments._shared.run_folder import RunFolder
 from experiments.weak_order import laws, net
 from experiments.weak_order.config import Config, check, numbers
-from experiments.weak_order.slopes import ABSCISSA, COMPARISONS, MOMENTUM, WITHOUT_NOISE, finite, measure
+from experiments.weak_order.result import Result
+from experiments.weak_order.slopes import ABSCISSA, COMPARISONS, MOMENTUM, measure
 
 # -- the errors ------------------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ def _table(panel: str, x: list, found: dict[str, list]) -> xr.Dataset:
     return xr.Dataset({name: (dim, np.asarray(values)) for name, values in found.items()}, {dim: x})
 
 
-def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
+def compute(config: Config, folder: RunFolder) -> Result:
     """All errors, stage by stage, in float64; then the slopes."""
     check(config)
     circle = laws.Circle()
@@ -158,39 +158,10 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
             folder.stage("stationary", stationary_errors, Part(config, "stationary")),
             folder.stage("net", net_errors, of_net, *built),
         ]
-    dataset = xr.merge(stages, combine_attrs="drop_conflicts")
-    return dataset, summarise(dataset, config)
-
-
-def _abscissa(dataset: xr.Dataset, panel: str) -> np.ndarray:
-    return dataset[f"{panel}_{ABSCISSA[panel]}"].values
-
-
-def summarise(dataset: xr.Dataset, config: Config) -> dict:
-    """Slopes of all comparisons, and what the report needs besides."""
+    data = xr.merge(stages, combine_attrs="drop_conflicts").assign_attrs(circle_points=circle.points)
     measured = {}
     for name, comparison in COMPARISONS.items():
-        errors = f"{name}_standard_error"
-        x = _abscissa(dataset, comparison.panel)
-        measured[name] = measure(
-            comparison, x, dataset[name].values, dataset[errors].values if errors in dataset else None
-        )
-    halving = net.supremum(dataset["net_halving_mean"].values, dataset["net_halving_standard_error"].values)
-    return {
-        "experiment": "weak-order",
-        "config": dataclasses.asdict(config),
-        "comparisons": measured,
-        "integrator_on_net": {
-            "error": [finite(e) for e in halving[0]],
-            "standard_error": [finite(s) for s in halving[1]],
-        },
-        "without_noise": {
-            panel: {"x": _abscissa(dataset, panel).tolist(), "error": dataset[name].values.tolist()}
-            for panel, (name, _) in WITHOUT_NOISE.items()
-        },
-        "sizes": {
-            **{name: dataset.attrs[name] for name in ("net_parameters", "net_diverged", "dtype")},
-            "circle_points": laws.Circle().points,
-            "seed": config.seed,
-        },
-    }
+        x, errors = data[f"{comparison.panel}_{ABSCISSA[comparison.panel]}"].values, f"{name}_standard_error"
+        standard_error = data[errors].values if errors in data else None
+        measured[name] = measure(comparison, x, data[name].values, standard_error)
+    return Result(config, measured, data)

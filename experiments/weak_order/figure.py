@@ -4,14 +4,13 @@ import dataclasses
 import functools
 
 import numpy as np
-import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from experiments.weak_order.answer import answer
-from experiments.weak_order.slopes import WITHOUT_NOISE
+from experiments.weak_order.result import Result
+from experiments.weak_order.slopes import WITHOUT_NOISE, Measured
 
 _ORDER_1, _ORDER_2, _SVAG, _FLOW, _SIDE = "#1f78b4", "#d95f02", "#238b45", "#ae017e", "0.5"
 _THEORY = (0, (5, 3))
@@ -82,40 +81,39 @@ def style(name: str) -> dict:
     return dict(color=colour, marker="o", ms=4.5, fill=colour)
 
 
-def draw(dataset: xr.Dataset, summary: dict) -> Figure:
+def draw(result: Result) -> Figure:
     """Six panels, and the key below them.
 
     Args:
-        summary: of ``weak_order.compute``.
+        result: of ``compute``.
     """
-    del dataset
     figure = Figure(figsize=(14.5, 12.9), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
     grid = figure.add_gridspec(3, 3, height_ratios=(1, 1, 0.7))
     for place, panel in enumerate(PANELS):
-        _draw_panel(figure.add_subplot(grid[place // 3, place % 3]), panel, summary)
-    _draw_key(figure.add_subplot(grid[2, :]), summary)
-    figure.suptitle(answer(summary, "\n"), fontsize=13.5)
+        _draw_panel(figure.add_subplot(grid[place // 3, place % 3]), panel, result)
+    _draw_key(figure.add_subplot(grid[2, :]), result)
+    figure.suptitle(result.answer("\n"), fontsize=13.5)
     # The layout moves a little with each drawing: settle it, so that equal data give equal files.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure
 
 
-def _draw_panel(axis, panel: str, summary: dict) -> None:
-    found = {name: m for name, m in summary["comparisons"].items() if m["panel"] == panel}
+def _draw_panel(axis, panel: str, result: Result) -> None:
+    found = {name: m for name, m in result.comparisons.items() if m.panel == panel}
     for name, measured in found.items():
         _draw_series(axis, measured, style(name))
     lines = [(name, _slope_line(panel, m)) for name, m in found.items() if style(name)["marker"] in _MAIN]
     if panel in WITHOUT_NOISE:
         name, words = WITHOUT_NOISE[panel]
-        still, look = summary["without_noise"][panel], style(name)
-        axis.plot(still["x"], still["error"], "-D", color=look["color"], ms=look["ms"], lw=1)
-        lines.append((name, f"{PANELS[panel].prefix}{words}: stays at {_at_smallest(still):.2g}"))
+        still, look = result.without_noise[panel], style(name)
+        axis.plot(still.x, still.error, "-D", color=look["color"], ms=look["ms"], lw=1)
+        lines.append((name, f"{PANELS[panel].prefix}{words}: stays at {still.error[still.x.argmin()]:.2g}"))
     about = PANELS[panel]
     axis.set(xscale="log", yscale="log", xlabel=about.x_label, ylabel=about.y_label)
     axis.grid(which="major", color="0.92", lw=0.8)
-    _label_ticks(axis, panel, next(iter(found.values()))["x"])
+    _label_ticks(axis, panel, next(iter(found.values())).x.tolist())
     for k, (name, line) in enumerate(lines):
         axis.annotate(
             line,
@@ -129,14 +127,9 @@ def _draw_panel(axis, panel: str, summary: dict) -> None:
     axis.set_title(about.title, loc="left", fontsize=11.5, weight="bold", pad=51)
 
 
-def _at_smallest(series: dict) -> float:
-    """The error at the smallest step size."""
-    return series["error"][min(range(len(series["x"])), key=series["x"].__getitem__)]
-
-
-def _slope_line(panel: str, measured: dict) -> str:
-    other = _NAMES.get(measured["label"], measured["label"])
-    return f"{PANELS[panel].prefix}{other}: {slope_text(measured)}, theory {measured['expected']:g}"
+def _slope_line(panel: str, measured: Measured) -> str:
+    other = _NAMES.get(measured.label, measured.label)
+    return f"{PANELS[panel].prefix}{other}: {slope_text(measured)}, theory {measured.expected:g}"
 
 
 def _label_ticks(axis, panel: str, x: list[float]) -> None:
@@ -154,35 +147,33 @@ def _label_ticks(axis, panel: str, x: list[float]) -> None:
     axis.minorticks_off()
 
 
-def _draw_series(axis, measured: dict, look: dict) -> None:
-    x = np.asarray(measured["x"], float)
-    error = np.asarray([np.nan if e is None else e for e in measured["error"]])
-    axis.plot(x, error, look["marker"], color=look["color"], mfc=look["fill"], ms=look["ms"], zorder=3)
-    if measured["standard_error"] is not None:
-        se = np.asarray([np.nan if e is None else e for e in measured["standard_error"]])
-        axis.errorbar(x, error, 1.96 * se, fmt="none", ecolor=look["color"], capsize=3, lw=1.2, zorder=3)
-    if measured["band"] is None:
+def _draw_series(axis, measured: Measured, look: dict) -> None:
+    x, error, colour = measured.x, measured.error, look["color"]
+    axis.plot(x, error, look["marker"], color=colour, mfc=look["fill"], ms=look["ms"], zorder=3)
+    if measured.standard_error is not None:
+        axis.errorbar(x, error, 1.96 * measured.standard_error, fmt="none", ecolor=colour, capsize=3, lw=1.2, zorder=3)
+    if measured.fit is None:
         return
-    band = {key: np.asarray(values) for key, values in measured["band"].items()}
-    axis.fill_between(band["x"], band["low"], band["high"], color=look["color"], alpha=0.25, lw=0)
-    axis.plot(band["x"], band["fitted"], color=look["color"], lw=0.8 if measured["side"] else 1.4)
+    x = np.geomspace(x.min() / 1.15, x.max() * 1.15, 60)
+    fitted, low, high = measured.fit.band(x**measured.power)
+    axis.fill_between(x, low, high, color=colour, alpha=0.25, lw=0)
+    axis.plot(x, fitted, color=colour, lw=0.8 if measured.side else 1.4)
     if look["marker"] in _MAIN:
         # Theory: with its constant where that is known, else through the fit at its small end.
-        constant = measured["constant"] or band["fitted"][0] / band["x"][0] ** measured["expected"]
-        theory = constant * band["x"] ** measured["expected"]
-        axis.plot(band["x"], theory, color="black", lw=0.8, ls=_THEORY, zorder=2.5)
+        constant = measured.constant or fitted[0] / x[0] ** measured.expected
+        axis.plot(x, constant * x**measured.expected, color="black", lw=0.8, ls=_THEORY, zorder=2.5)
 
 
-def slope_text(measured: dict) -> str:
+def slope_text(measured: Measured) -> str:
     """The slope and its interval, with as many digits as the interval warrants."""
-    if measured["slope"] is None:
+    if measured.fit is None:
         return "slope not measured"
-    digits = 2 if measured["high"] - measured["low"] > 0.02 else 3
-    return f"slope {measured['slope']:.{digits}f} [{measured['low']:.{digits}f}, {measured['high']:.{digits}f}]"
+    digits = 2 if measured.high - measured.low > 0.02 else 3
+    return f"slope {measured.slope:.{digits}f} [{measured.low:.{digits}f}, {measured.high:.{digits}f}]"
 
 
-def _draw_key(axis, summary: dict) -> None:
-    config, sizes, found = summary["config"], summary["sizes"], summary["comparisons"]
+def _draw_key(axis, result: Result) -> None:
+    config, found = result.config, result.comparisons
     axis.axis("off")
     gaussian = " and ".join(_short(found[f"gaussian_order{order}"]) for order in (1, 2))
     line = functools.partial(Line2D, [], [])
@@ -200,7 +191,7 @@ def _draw_key(axis, summary: dict) -> None:
         Patch(color="0.5", alpha=0.3, label="95 % band of the fit (exact laws: thinner than the line)"),
     ]
     axis.legend(handles=handles, loc="upper left", ncols=3, frameon=False, fontsize=10, borderaxespad=0)
-    S, T, eta = config["batch_size"], config["time"], config["time"] / config["svag_steps"]
+    S, T, eta = config.batch_size, config.time, config.time / config.svag_steps
     text = (
         f"A, B, E: three losses on a circle, S = {S}, T = {T:g}; E: η = {eta:.3g}. A, E: largest error over all starts "
         "and φ = cos kθ, sin kθ, k ≤ 3. B: that of Var φ, relative to the largest\n"
@@ -209,10 +200,10 @@ def _draw_key(axis, summary: dict) -> None:
         "C: constant C. Without momentum SGD moves the variance by +ηλ/2, order 1 by 0, order 2 by −ηλ/2. This is no "
         "rule for stationarity: with momentum both orders are equally\n"
         "far, and order 2 gets the odds of basins right to O(η), which order 1 does not.\n"
-        f"D: a quadratic with constant C, γ = (1−m)/√η = {config['friction']:g}. Largest error over starts in a box "
+        f"D: a quadratic with constant C, γ = (1−m)/√η = {config.friction:g}. Largest error over starts in a box "
         "and over components, of the covariance relative. At fixed m both orders are O(η).\n"
-        f"F: {sizes['net_parameters']} weights, digits, S = {config['net_batch_size']}, T = {config['net_time']:g}. "
-        f"Largest error over {config['starts']} starts, train and test loss; {config['replicas']} coupled pairs each, "
+        f"F: {result.sizes()['net_parameters']} weights, digits, S = {config.net_batch_size}, T = {config.net_time:g}. "
+        f"Largest error over {config.starts} starts, train and test loss; {config.replicas} coupled pairs each, "
         "bars 95 %.\n"
         "Slopes [95 % intervals] of a fit c·hᵖ·exp(b·h), h = η, √η (D), 1/ℓ (E); b = 0 for order 2 in F. On exact laws "
         "the interval measures the curvature that the fit leaves."
@@ -220,5 +211,5 @@ def _draw_key(axis, summary: dict) -> None:
     axis.text(0, 0.68, text, transform=axis.transAxes, va="top", fontsize=10, linespacing=1.5).set_in_layout(False)
 
 
-def _short(measured: dict) -> str:
-    return "–" if measured["slope"] is None else f"{measured['slope']:.2f}"
+def _short(measured: Measured) -> str:
+    return "–" if measured.fit is None else f"{measured.slope:.2f}"

@@ -1,10 +1,14 @@
 """What weak-order prints: every slope with its interval, and a sentence on each."""
 
+import math
+
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.weak_order.answer import answer
+from experiments.weak_order.result import Result
+from experiments.weak_order.slopes import Measured
 
 _COLOURS = {"met": "green", "NOT met": "red", "undecided": "yellow", "not measured": "yellow"}
 _SECTIONS = {
@@ -17,7 +21,7 @@ _SECTIONS = {
 }
 
 
-def show(summary: dict, console: Console) -> None:
+def show(result: Result, console: Console) -> None:
     """Prints the table of slopes, then what they mean and what they don't."""
     console.print(
         "\n[bold]How fast do the SDEs approach SGD?[/bold] Slopes of log error against log η in the sup-norm over "
@@ -26,18 +30,18 @@ def show(summary: dict, console: Console) -> None:
         highlight=False,
     )
     console.print()
-    console.print(_slopes(summary))
+    console.print(_slopes(result))
     console.print()
-    console.print(f"[bold]{answer(summary)}[/bold]\n", highlight=False)
-    for line in sentences(summary):
+    console.print(f"[bold]{result.answer()}[/bold]\n", highlight=False)
+    for line in sentences(result):
         console.print(line, highlight=False)
 
 
-def sentences(summary: dict) -> list[str]:
+def sentences(result: Result) -> list[str]:
     """What each part says, and its limits."""
-    found, config, sizes = summary["comparisons"], summary["config"], summary["sizes"]
-    last = {name: m["error"][_smallest(m)] for name, m in found.items()}
-    eta = min(found["sgd_order1"]["x"])
+    found, config, sizes = result.comparisons, result.config, result.sizes()
+    last = {name: float(m.error[m.x.argmin()]) for name, m in found.items()}
+    eta = min(found["sgd_order1"].x)
     lines = [
         f"circle: at η = {eta:.2g} SGD is {_ratio(last['sgd_order1'], last['sgd_order2'])} times nearer to order 2 "
         "than to order 1. At fixed S order 2 needs no correction of the diffusion: η²C/S is a step's covariance up to "
@@ -49,82 +53,73 @@ def sentences(summary: dict) -> list[str]:
         f"variances: at η = {eta:.2g} the SDE's are off by {_percent(last['variance_order1'])}, order 2's by "
         f"{_percent(last['variance_order2'])} of the largest, gradient flow's by all of it. At fixed S a step's "
         "covariance is right to leading order only, so order 2 is no higher an order here.",
-        f"momentum: γ = (1−m)/√η = {config['friction']:g} fixed; the equation's step is √η of its time, so the slope "
+        f"momentum: γ = (1−m)/√η = {config.friction:g} fixed; the equation's step is √η of its time, so the slope "
         "is ½ in η, and 1 at order 2, whose noise needs its own correction. At fixed m both orders are O(η).",
-        f"SVAG: η = {config['time'] / config['svag_steps']:.2g} stays, and SGD's distance from its SDE (ℓ = 1) falls "
-        f"as 1/ℓ; from gradient flow it stays at {min(summary['without_noise']['svag']['error']):.2g} or more.",
+        f"SVAG: η = {config.time / config.svag_steps:.2g} stays, and SGD's distance from its SDE (ℓ = 1) falls "
+        f"as 1/ℓ; from gradient flow it stays at {min(result.without_noise['svag'].error):.2g} or more.",
         "stationarity, a parabola without momentum: SGD's variance moves by +ηλ/2, order 1's by 0, order 2's by −ηλ/2: "
         f"same slope, and order 2 is {_ratio(last['stationary_order2'], last['stationary_order1'])} times as far. With "
         "momentum both orders have the same variance; order 2 gets odds of basins right to O(η), order 1 does not.",
-        f"net: {sizes['net_parameters']} parameters, {config['replicas']} coupled pairs per point. SGD appears as its "
+        f"net: {sizes['net_parameters']} parameters, {config.replicas} coupled pairs per point. SGD appears as its "
         "Gaussian twin: the non-Gaussian part, η³κ₃/S² per step and so O(η²), doesn't touch the slope of order 1, but "
         "is of the order of order 2's error, whose slope here is therefore Gaussian SGD's alone.",
     ]
-    bounds = []
-    for k, (error, se) in enumerate(zip(*summary["integrator_on_net"].values(), strict=True)):
-        measured = found[f"net_order{k + 1}"]["error"][_largest(found)]
-        bounds.append("–" if None in (error, se, measured) else f"{100 * (error + 2 * se) / measured:.2g} %")
+    own, largest = result.integrator_on_net, found["net_order1"].x.argmax()
+    measured = [found[f"net_order{order}"].error[largest] for order in (1, 2)]
+    bounds = [_percent(share) for share in (own.error + 2 * own.standard_error) / measured]
     lines.append(
         "net: the integrator's own errors (h against h/2) at the largest η are below "
         f"{' and '.join(bounds)} of the errors of order 1 and 2 there."
     )
-    return lines + _warnings(summary)
+    return lines + _warnings(result)
 
 
-def _warnings(summary: dict) -> list[str]:
-    lines, found = [], summary["comparisons"]
-    left_out = {name: m["left_out"] for name, m in found.items() if m["left_out"]}
+def _warnings(result: Result) -> list[str]:
+    lines, found, diverged = [], result.comparisons, result.sizes()["net_diverged"]
+    left_out = {name: m.left_out for name, m in found.items() if m.left_out}
     if left_out:
         lines.append(f"[yellow]points within 2 standard errors of zero, left out of fits: {left_out}[/yellow]")
-    inflated = ", ".join(name for name, m in found.items() if m.get("inflated"))
+    inflated = ", ".join(name for name, m in found.items() if m.inflated)
     if inflated:
         lines.append(f"[yellow]the fit misses the points by more than their errors: {inflated}; widened[/yellow]")
-    if summary["sizes"]["net_diverged"]:
-        lines.append(f"[red]{summary['sizes']['net_diverged']} pairs of the net diverged; means are over others[/red]")
+    if diverged:
+        lines.append(f"[red]{diverged} pairs of the net diverged; means are over others[/red]")
     return lines
 
 
-def _slopes(summary: dict) -> Table:
+def _slopes(result: Result) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for column in ("error against", "theory", r"slope \[95 % interval]", "at smallest h"):
         table.add_column(column, no_wrap=True)
     table.add_column("verdict")
     section = None
-    for measured in summary["comparisons"].values():
-        if measured["panel"] != section:
-            section = measured["panel"]
+    for measured in result.comparisons.values():
+        if measured.panel != section:
+            section = measured.panel
             table.add_row(f"[bold]{_SECTIONS[section]}[/bold]")
-        status = f"[{_COLOURS[measured['status']]}]{measured['status']}[/]"
+        status = f"[{_COLOURS[measured.status]}]{measured.status}[/]"
         interval = "–"
-        if measured["slope"] is not None:
-            interval = rf"{measured['slope']:.3f} \[{measured['low']:.3f}, {measured['high']:.3f}]"
-        table.add_row(f"  {measured['label']}", f"{measured['expected']:g}", interval, _error(measured), status)
+        if measured.fit is not None:
+            interval = rf"{measured.slope:.3f} \[{measured.low:.3f}, {measured.high:.3f}]"
+        table.add_row(f"  {measured.label}", f"{measured.expected:g}", interval, _error(measured), status)
     return table
 
 
-def _smallest(measured: dict) -> int:
-    return min(range(len(measured["x"])), key=measured["x"].__getitem__)
-
-
-def _largest(found: dict) -> int:
-    x = found["net_order1"]["x"]
-    return max(range(len(x)), key=x.__getitem__)
-
-
-def _error(measured: dict) -> str:
-    k = _smallest(measured)
-    if measured["error"][k] is None:
+def _error(measured: Measured) -> str:
+    k = measured.x.argmin()
+    if not math.isfinite(measured.error[k]):
         return "–"
-    error = f"{measured['error'][k]:.2g}"
-    if measured["standard_error"] is not None:
-        error += f" ±{1.96 * (measured['standard_error'][k] or 0):.1g}"
+    error = f"{measured.error[k]:.2g}"
+    if measured.standard_error is not None:
+        error += f" ±{1.96 * np.nan_to_num(measured.standard_error[k]):.1g}"
     return error
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2g} %"
+def _percent(value: float) -> str:
+    return f"{100 * value:.2g} %" if math.isfinite(value) else "–"
 
 
-def _ratio(large: float | None, small: float | None) -> str:
+def _ratio(large: float, small: float) -> str:
     """To two significant digits."""
-    return "–" if not large or not small else f"{float(f'{large / small:.2g}'):g}"
+    ratio = large / small if small else 0.0
+    return f"{float(f'{ratio:.2g}'):g}" if ratio and math.isfinite(ratio) else "–"

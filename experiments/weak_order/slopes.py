@@ -2,11 +2,10 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 
-from sdesgd.evidence import decide, order_fit
+from sdesgd.evidence import OrderFit, decide, order_fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,41 +70,67 @@ WITHOUT_NOISE = {
 }
 
 
-def measure(comparison: Comparison, x: np.ndarray, error: np.ndarray, standard_error: np.ndarray | None) -> dict:
-    """The slope of an error with its 95 % interval and band, and whether it is the expected one.
+def _of_fit(name: str, doc: str) -> property:
+    return property(lambda measured: getattr(measured.fit, name, None), doc=doc)
 
-    "met": the whole interval is nearer to the expected slope than to any other multiple of ½.
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Measured(Comparison):
+    """An error at each step size, and its slope.
+
+    Attributes:
+        x, error, standard_error: (points,); no standard errors of exact ones.
+        left_out: points within two standard errors of zero, or without a number, which no fit sees.
+        fit: in powers of x^power; None where too few points are left.
+    """
+
+    x: np.ndarray
+    error: np.ndarray
+    standard_error: np.ndarray | None
+    left_out: int
+    fit: OrderFit | None
+
+    @property
+    def slope(self) -> float:
+        """Of log error against log x; NaN where there is no fit."""
+        return self.power * self.fit.order if self.fit else math.nan
+
+    @property
+    def low(self) -> float:
+        """The lower end of its 95 % interval."""
+        return self.power * self.fit.low if self.fit else math.nan
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+        return self.power * self.fit.high if self.fit else math.nan
+
+    fitted_constant = _of_fit("constant", "c of error ≈ c·x^slope.")
+    chi2 = _of_fit("chi2", "Of the fit; None where errors are exact.")
+    degrees_of_freedom = _of_fit("degrees_of_freedom", "Of the fit.")
+    inflated = _of_fit("inflated", "Whether the fit misses the points by more than their errors, which widened it.")
+
+    @property
+    def status(self) -> str:
+        """In words; "met": the whole interval is nearer to the expected slope than to any other multiple of ½."""
+        if self.fit is None:
+            return "not measured"
+        return _STATUS[decide(self.low, self.high, 0.25, expected=self.expected, beyond_margin=True)]
+
+
+def measure(comparison: Comparison, x: np.ndarray, error: np.ndarray, standard_error: np.ndarray | None) -> Measured:
+    """The slope of an error.
 
     Args:
         x, error, standard_error: (points,); None for exact errors.
     """
-    entry = dict(dataclasses.asdict(comparison), x=x.tolist(), error=[finite(e) for e in error])
-    entry |= {"standard_error": None if standard_error is None else [finite(e) for e in standard_error]}
     kept = np.isfinite(error) & (error > 0)
     if standard_error is not None:
         kept &= (standard_error > 0) & (error >= 2 * standard_error)
-    entry["left_out"] = int((~kept).sum())
-    h, p = x[kept] ** comparison.power, comparison.power
-    if len(h) < (4 if comparison.correction else 3):
-        return entry | {"slope": None, "low": None, "high": None, "band": None, "chi2": None, "status": "not measured"}
-    weights = None if standard_error is None else standard_error[kept]
-    fit = order_fit(h, error[kept], weights, correction=comparison.correction)
-    fine = np.geomspace(x.min() / 1.15, x.max() * 1.15, 60)
-    band = dict(zip(("fitted", "low", "high"), (b.tolist() for b in fit.band(fine**p)), strict=True))
-    low, high = p * fit.low, p * fit.high
-    return entry | {
-        "slope": p * fit.order,
-        "low": low,
-        "high": high,
-        "fitted_constant": fit.constant,
-        "chi2": fit.chi2,
-        "degrees_of_freedom": fit.degrees_of_freedom,
-        "inflated": fit.inflated,
-        "band": {"x": fine.tolist(), **band},
-        "status": _STATUS[decide(low, high, 0.25, expected=comparison.expected, beyond_margin=True)],
-    }
-
-
-def finite(value: Any) -> float | None:
-    """A number for JSON: None where it isn't finite."""
-    return float(value) if math.isfinite(value) else None
+    fit = None
+    if kept.sum() >= (4 if comparison.correction else 3):
+        weights = None if standard_error is None else standard_error[kept]
+        fit = order_fit(x[kept] ** comparison.power, error[kept], weights, correction=comparison.correction)
+    left_out = int((~kept).sum())
+    about = vars(comparison)
+    return Measured(**about, x=x, error=error, standard_error=standard_error, left_out=left_out, fit=fit)

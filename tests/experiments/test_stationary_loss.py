@@ -10,17 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
+from scipy import stats
 from scipy.integrate import solve_ivp
 
 import sdesgd as sg
 from experiments.__main__ import EXPERIMENTS
-from experiments._shared import cli
-from experiments.stationary_loss import answer, laws, problems
+from experiments._shared import cli, running
 from experiments.stationary_loss import compute as stationary_loss
 from experiments.stationary_loss import config as configuration
-from experiments.stationary_loss import figure as stationary_loss_figure
-from experiments.stationary_loss import report as stationary_loss_report
+from experiments.stationary_loss import laws, problems, report
 from sdesgd.dynamics.protocol import MaskedDraw
 from sdesgd.errors import InputError
 from sdesgd.stationary import expected_loss, regression_covariance
@@ -61,8 +59,8 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def summary(finished):
-    return json.loads((finished / "summary.json").read_text())
+def result(finished):
+    return running.read_run(EXPERIMENTS["stationary-loss"], finished)
 
 
 # -- the minima and their matrices -------------------------------------------------------------------------
@@ -317,40 +315,39 @@ def test_substeps_keep_the_bias_small():
 # -- the run -----------------------------------------------------------------------------------------------
 
 
-def test_sgd_and_sde_on_regression_are_where_the_exact_laws_say(summary):
+def test_sgd_and_sde_on_regression_are_where_the_exact_laws_say(result):
     """4.5 standard errors; Tr H, Tr C and constant C are far outside at the largest rate."""
-    case = summary["cases"]["regression"]
-    for point in case["points"]:
-        sgd = point["SGD"]
-        assert abs(sgd["mean"] - point["sgd_law"]) < 4.5 * sgd["standard_error"]
-        assert sgd["standard_error"] < 0.03 * sgd["mean"]
-    for point in case["points"][:2]:
-        sde = point["SDE"]
-        assert abs(sde["mean"] - point["sde_law"] * (1 + point["integrator_bias"])) < 4.5 * sde["standard_error"]
-    last = case["points"][1]
+    case = result.cases["regression"]
+    for point in case.points:
+        assert abs(point.SGD.mean - point.sgd_law) < 4.5 * point.SGD.standard_error
+        assert point.SGD.standard_error < 0.03 * point.SGD.mean
+    for point in case.points[:2]:
+        sde = point.SDE
+        assert abs(sde.mean - point.sde_law * (1 + point.integrator_bias)) < 4.5 * sde.standard_error
+    last = case.points[1]
     for wrong in ("trace_hessian", "trace_covariance", "discrete", "sde_law"):
-        assert abs(last["SGD"]["mean"] - last[wrong]) > 8 * last["SGD"]["standard_error"], wrong
-    divided = case["points"][2]
-    assert (divided["learning_rate"], divided["batch_size"]) == (0.06, 1)
-    assert divided["noise"] == pytest.approx(last["noise"])
-    assert divided["sde_law"] == pytest.approx(last["sde_law"])
-    assert "SDE" not in divided
+        assert abs(last.SGD.mean - getattr(last, wrong)) > 8 * last.SGD.standard_error, wrong
+    divided = case.points[2]
+    assert (divided.learning_rate, divided.batch_size) == (0.06, 1)
+    assert divided.noise == pytest.approx(last.noise)
+    assert divided.sde_law == pytest.approx(last.sde_law)
+    assert divided.SDE is None
+    assert list(divided.arms()) == ["SGD"]
 
 
-def test_the_net_is_compared_at_its_own_times(summary):
+def test_the_net_is_compared_at_its_own_times(result):
     """At small rates the course rises as the formula does: each part within 4.5 standard errors and 6 %."""
     config = dataclasses.replace(configuration.Config(**TOY), learning_rates="0.005,0.01", num_steps=2000)
     (case,) = problems.build("net", num_examples=12, width=1, logistic_decay=0.02, net_decay=0.1, seed=0)
     course = stationary_loss.course(config, case, stationary_loss.simulate_course(config, "net", case.name))
-    assert course["learning_rate"] == 0.01
-    edges = stationary_loss.course_edges(len(course["curve_time"]))
+    assert course.learning_rate == 0.01
+    edges = stationary_loss.course_edges(len(course.curve_time))
     assert edges[0] == 0
-    assert edges[-1] == len(course["curve_time"])
-    want = np.array([np.mean(course["discrete"][a:b]) for a, b in itertools.pairwise(edges)])
-    mean, error = np.array(course["mean"]), np.array(course["standard_error"])
-    assert (np.abs(mean - want) < 4.5 * error + 0.06 * want).all()
-    assert (error < 0.2 * mean).all()
-    assert summary["cases"]["net"]["points"][0]["relaxed"] < 0.999
+    assert edges[-1] == len(course.curve_time)
+    want = np.array([np.mean(course.discrete[a:b]) for a, b in itertools.pairwise(edges)])
+    assert (np.abs(course.mean - want) < 4.5 * course.standard_error + 0.06 * want).all()
+    assert (course.standard_error < 0.2 * course.mean).all()
+    assert result.cases["net"].points[0].relaxed < 0.999
 
 
 def test_a_second_run_keeps_the_stages(finished, capsys):
@@ -392,7 +389,24 @@ def test_plans():
 # -- files, figure, report, input --------------------------------------------------------------------------
 
 
-def test_the_figure_and_the_report_come_from_the_summary(finished, summary, capsys):
+def test_the_summary_says_the_numbers_to_others(finished, result):
+    """Names as the README's values have them; what isn't a number is None."""
+    told = json.loads((finished / "summary.json").read_text())
+    for name, case in result.cases.items():
+        entry = told["cases"][name]
+        assert entry["exact"] is case.exact
+        assert entry["trace_hessian"] / entry["trace_covariance"] == case.trace_ratio()
+        for point, of in zip(case.points, entry["points"], strict=True):
+            assert of["SGD"]["mean"] == point.SGD.mean
+            assert (of["sgd_law"], of["trace_covariance"]) == (point.sgd_law, point.trace_covariance)
+            assert of["SDE"] is None if point.SDE is None else of["SDE"]["mean"] == point.SDE.mean
+    assert told["sizes"]["parameters"] == {"regression": 10, "net": 70}
+    lost = changed(result.cases["regression"], mean=lambda point, mean, arm: math.nan)
+    (entry,) = dataclasses.replace(result, cases={"lost": lost}).summary()["cases"].values()
+    assert entry["points"][0]["SGD"]["mean"] is None
+
+
+def test_the_figure_and_the_report_come_from_the_result(finished, result, capsys):
     svg = (finished / "figure.svg").read_text()
     assert cli.main(EXPERIMENTS, ["stationary-loss", "--from", str(finished)]) == 0
     assert (finished / "figure.svg").read_text() == svg
@@ -400,75 +414,92 @@ def test_the_figure_and_the_report_come_from_the_summary(finished, summary, caps
     assert "Which trace, Tr H or Tr C?" in printed
     assert "÷ exact" in printed
     assert "÷ const. H, C" in printed
-    figure = stationary_loss_figure.draw(xr.Dataset(), summary)
-    panels = [axis for axis in figure.axes if axis.get_ylabel() == "(E(L) − L*) ÷ (η/4S)"]
+    panels = [axis for axis in result.plot().axes if axis.get_ylabel() == "(E(L) − L*) ÷ (η/4S)"]
     for axis, name in zip(panels, ("regression", "net"), strict=True):
-        case = summary["cases"][name]
+        case = result.cases[name]
         texts = [text.get_text() for text in axis.texts]
-        assert f"Tr C = {case['trace_covariance']:#.3g}" in texts
-        assert any(text.startswith(f"Tr H = {case['trace_hessian']:#.3g}") for text in texts)
+        assert f"Tr C = {case.trace_covariance:#.3g}" in texts
+        assert any(text.startswith(f"Tr H = {case.trace_hessian:#.3g}") for text in texts)
         assert len(axis.lines) >= 3, "three theories"
+
+
+def changed(case, **values):
+    """The case with other numbers of every mean, each a function of the point, the mean and its arm."""
+
+    def of(point, arm, mean):
+        return dataclasses.replace(mean, **{name: value(point, mean, arm) for name, value in values.items()})
+
+    points = [
+        dataclasses.replace(point, **{arm: of(point, arm, mean) for arm, mean in point.arms().items()})
+        for point in case.points
+    ]
+    return dataclasses.replace(case, points=tuple(points))
 
 
 def with_errors(case, factor):
     """The case with other standard errors: as of other numbers of replicas."""
-    points = json.loads(json.dumps(case["points"]))
-    for point in points:
-        for arm in ("SGD", "SDE"):
-            if arm in point:
-                point[arm]["standard_error"] *= factor
-    return {**case, "points": points}
+    return changed(case, standard_error=lambda point, mean, arm: factor * mean.standard_error)
 
 
 def on_its_law(case):
     """The case with means that are their laws."""
-    made = with_errors(case, 1.0)
-    for point in made["points"]:
-        for arm, law in (("SGD", "sgd_law"), ("SDE", "sde_law")):
-            if arm in point:
-                point[arm]["mean"] = point[law] * (1 + (point["integrator_bias"] if arm == "SDE" else 0))
-    return made
+    laws = {"SGD": lambda point: point.sgd_law, "SDE": lambda point: point.sde_law * (1 + point.integrator_bias)}
+    return changed(case, mean=lambda point, mean, arm: laws[arm](point))
 
 
-def test_verdicts_can_fail(summary):
-    case = summary["cases"]["regression"]
-    assert answer.agreement(case).kind != "different", "as measured, with few replicas"
-    for law in ("sgd_law", "sde_law"):
-        factor = 1.1 if law == "sgd_law" else 1.5
-        planted = {**case, "points": [point | {law: factor * point[law]} for point in case["points"]]}
-        assert answer.agreement(planted).kind == "different"
-        assert "NOT met" in stationary_loss_report.sentence(planted)
+def with_law(case, **factors):
+    """The case with other laws: name → a factor of them."""
+    points = [
+        dataclasses.replace(point, **{name: factor * getattr(point, name) for name, factor in factors.items()})
+        for point in case.points
+    ]
+    return dataclasses.replace(case, points=tuple(points))
 
 
-def test_agreement_is_shown_and_not_the_lack_of_a_deviation(summary):
+def test_verdicts_can_fail(result):
+    case = result.cases["regression"]
+    found = case.agreement()
+    assert found.kind != "different", "as measured, with few replicas"
+    limits = [stats.t.ppf(1 - 0.025 / 5, replicas - 1) for replicas in (400, 24)]  # five means: 3 of SGD, 2 of the SDE
+    assert min(abs(found.limit - limit) for limit in limits) < 1e-9
+    for law, factor in (("sgd_law", 1.1), ("sde_law", 1.5)):
+        planted = with_law(case, **{law: factor})
+        assert planted.agreement().kind == "different"
+        assert "NOT met" in report.sentence(planted)
+
+
+def test_agreement_is_shown_and_not_the_lack_of_a_deviation(result):
     """Means on their laws: equivalent if errors are small, undecided if they aren't, or if a mean is missing."""
-    exact = on_its_law(summary["cases"]["regression"])
+    exact = on_its_law(result.cases["regression"])
     sharp, blunt = with_errors(exact, 1e-3), with_errors(exact, 10.0)
-    assert stationary_loss_report.agreement(sharp).kind == "equivalent"
-    assert "Exact laws: [green]met[/green] within 5 %" in stationary_loss_report.sentence(sharp)
-    assert stationary_loss_report.agreement(blunt).kind == "inconclusive"
-    assert "undecided" in stationary_loss_report.sentence(blunt)
+    assert sharp.agreement().kind == "equivalent"
+    assert sharp.agreement().worst < 1e-6, "of the SDE the law of its integrator"
+    assert "Exact laws: [green]met[/green] within 5 %" in report.sentence(sharp)
+    assert blunt.agreement().kind == "inconclusive"
+    assert "undecided" in report.sentence(blunt)
     for held, words in ((sharp, "holds on all 1 losses"), (blunt, "holds on only 0 of 1 losses where it is known (1 ")):
-        assert words in stationary_loss_report.answer({**summary, "cases": {"regression": held}})
-    for point in sharp["points"][:1]:
-        point["SGD"] |= {"mean": None}
-    assert stationary_loss_report.agreement(sharp).kind == "inconclusive"
+        assert words in dataclasses.replace(result, cases={"regression": held}).answer()
+    first = dataclasses.replace(sharp.points[0], SGD=dataclasses.replace(sharp.points[0].SGD, mean=math.nan))
+    missing = dataclasses.replace(sharp, points=(first, *sharp.points[1:]))
+    assert missing.agreement().kind == "inconclusive"
 
 
-def test_a_deviation_within_the_margin_is_said_to_be_one(summary):
-    exact = with_errors(on_its_law(summary["cases"]["regression"]), 1e-3)
-    off = {**exact, "points": [point | {"sgd_law": 1.03 * point["sgd_law"]} for point in exact["points"]]}
-    assert stationary_loss_report.agreement(off).kind == "equivalent"
-    assert "a deviation within that was found" in stationary_loss_report.sentence(off)
+def test_a_deviation_within_the_margin_is_said_to_be_one(result):
+    off = with_law(with_errors(on_its_law(result.cases["regression"]), 1e-3), sgd_law=1.03)
+    assert off.agreement().kind == "equivalent"
+    assert "a deviation within that was found" in report.sentence(off)
 
 
-def test_runs_that_diverge_are_said_to(summary):
-    lost = json.loads(json.dumps(summary))
-    for point in lost["cases"]["regression"]["points"]:
-        point["SGD"] = point["SGD"] | {"mean": None, "low": None, "high": None, "diverged": 400}
-    assert any("1200 runs of SGD diverged" in line for line in stationary_loss_report.warnings(lost))
-    stationary_loss_report.sentence(lost["cases"]["regression"])
-    stationary_loss_figure.draw(xr.Dataset(), lost)
+def test_runs_that_diverge_are_said_to(result):
+    case = result.cases["regression"]
+    none = dataclasses.replace(case.points[0].SGD, mean=math.nan, low=math.nan, high=math.nan, diverged=400)
+    lost = dataclasses.replace(case, points=tuple(dataclasses.replace(point, SGD=none) for point in case.points))
+    result = dataclasses.replace(result, cases=result.cases | {"regression": lost})
+    assert any("1200 runs of SGD diverged" in line for line in report.warnings(result))
+    report.sentence(lost)
+    result.plot()
+    assert "1200 runs of SGD diverged" in str(result)
+    assert "nan" not in str(result)
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,15 @@ import equinox as eqx
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import sdesgd as sg
 from experiments.__main__ import EXPERIMENTS
-from experiments._shared import cli
-from experiments.weak_order import answer, laws
+from experiments._shared import cli, running
 from experiments.weak_order import compute as weak_order
-from experiments.weak_order import figure as weak_order_figure
+from experiments.weak_order import laws
+from experiments.weak_order.config import Config
 from experiments.weak_order.slopes import COMPARISONS, Comparison, measure
 from sdesgd.dynamics.terms import GradientFlowTerm, HeavyBallTerm
 from sdesgd.errors import InputError
@@ -38,7 +37,7 @@ TOY = {
     "starts": 2,
     "replicas": 24,
 }
-CONFIG = weak_order.Config(**TOY)
+CONFIG = Config(**TOY)
 COMMAND = ["weak-order", *itertools.chain.from_iterable((f"--{k.replace('_', '-')}", str(v)) for k, v in TOY.items())]
 CIRCLE = laws.Circle()
 
@@ -54,8 +53,8 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def summary(finished):
-    return json.loads((finished / "summary.json").read_text())
+def result(finished):
+    return running.read_run(EXPERIMENTS["weak-order"], finished)
 
 
 # -- the laws, against others' -----------------------------------------------------------------------------
@@ -185,27 +184,27 @@ def test_exact_laws_refuse_float32():
 
 
 @pytest.mark.parametrize("name", [name for name, c in COMPARISONS.items() if c.panel != "net"])
-def test_exact_slopes(summary, name):
+def test_exact_slopes(result, name):
     """Within 0.05 of theory, with narrow intervals; the fit's interval is of its curvature, not of this bias."""
-    found = summary["comparisons"][name]
-    assert found["status"] == "met"
-    assert found["slope"] == pytest.approx(found["expected"], abs=0.05)
-    assert found["low"] < found["slope"] < found["high"]
-    assert found["high"] - found["low"] < 0.35
+    found = result.comparisons[name]
+    assert found.status == "met"
+    assert found.slope == pytest.approx(found.expected, abs=0.05)
+    assert found.low < found.slope < found.high
+    assert found.high - found.low < 0.35
 
 
-def test_without_noise_there_is_no_variance(summary):
+def test_without_noise_there_is_no_variance(result):
     for panel in ("variance", "stationary", "momentum"):
-        np.testing.assert_allclose(summary["without_noise"][panel]["error"], 1, atol=1e-7)
+        np.testing.assert_allclose(result.without_noise[panel].error, 1, atol=1e-7)
 
 
-def test_constants_at_stationarity(summary):
+def test_constants_at_stationarity(result):
     for name in ("stationary_order1", "stationary_order2", "stationary_momentum1", "stationary_momentum2"):
-        assert summary["comparisons"][name]["fitted_constant"] == pytest.approx(COMPARISONS[name].constant, rel=0.02)
+        assert result.comparisons[name].fitted_constant == pytest.approx(COMPARISONS[name].constant, rel=0.02)
 
 
-def test_the_integrator_and_the_non_gaussian_part_are_small(summary):
-    error = {name: np.array(m["error"]) for name, m in summary["comparisons"].items()}
+def test_the_integrator_and_the_non_gaussian_part_are_small(result):
+    error = {name: m.error for name, m in result.comparisons.items()}
     assert (error["integrator"] < error["sgd_order1"] / 20).all()
     assert (error["sgd_gaussian"] < error["sgd_order1"] / 5).all()
     half = error["stationary_order1"]  # ηλ/2
@@ -213,15 +212,14 @@ def test_the_integrator_and_the_non_gaussian_part_are_small(summary):
     assert (error["sgd_order2"] < error["sgd_order1"] / 2).all()
 
 
-def test_the_net_is_measured_with_errors(summary):
-    for order in (1, 2):
-        found = summary["comparisons"][f"net_order{order}"]
-        assert len(found["error"]) == len(found["standard_error"]) == 4
-        assert all(s > 0 for s in found["standard_error"])
-    first, second = (summary["comparisons"][f"net_order{order}"] for order in (1, 2))
-    assert first["error"][-1] > 10 * first["standard_error"][-1], "coupling: the error is resolved by 24 replicas"
-    assert second["error"][-1] < first["error"][-1] / 3
-    assert summary["sizes"]["dtype"] == "float64"
+def test_the_net_is_measured_with_errors(result):
+    first, second = (result.comparisons[f"net_order{order}"] for order in (1, 2))
+    for found in (first, second):
+        assert len(found.error) == len(found.standard_error) == 4
+        assert all(s > 0 for s in found.standard_error)
+    assert first.error[-1] > 10 * first.standard_error[-1], "coupling: the error is resolved by 24 replicas"
+    assert second.error[-1] < first.error[-1] / 3
+    assert result.sizes()["dtype"] == "float64"
 
 
 class TwiceTheCorrection(sg.SDE):
@@ -272,24 +270,24 @@ def test_a_wrong_correction_is_caught():
         law = CIRCLE.semigroup(TwiceTheCorrection(eta, 2, order=2), CONFIG.time)
         found.append(CIRCLE.weak_error(CIRCLE.sgd(sg.SGD(eta, 2)), n, law))
     measured = measure(COMPARISONS["sgd_order2"], CONFIG.time / steps, np.array(found), None)
-    assert measured["status"] == "NOT met"
-    assert measured["slope"] == pytest.approx(1, abs=0.1)
+    assert measured.status == "NOT met"
+    assert measured.slope == pytest.approx(1, abs=0.1)
 
 
 def test_uncorrected_noise_with_momentum_is_caught():
     found = slope(weak_order.momentum_errors(CONFIG, UncorrectedNoise), "momentum_order2")
-    assert found["status"] == "NOT met"
-    assert found["slope"] == pytest.approx(0.5, abs=0.1)
+    assert found.status == "NOT met"
+    assert found.slope == pytest.approx(0.5, abs=0.1)
 
 
-def test_wrong_svag_coefficients_are_caught(summary):
+def test_wrong_svag_coefficients_are_caught(result):
     """√(ℓ−1) halves the covariance: no convergence. √(2ℓ+1) is off by 1/ℓ, which no slope sees: but at ℓ = 1 SVAG
     is SGD."""
     eta, law = CONFIG.time / 3, CIRCLE.semigroup(sg.SDE(CONFIG.time / 3, 2), CONFIG.time)
     halved = [CIRCLE.svag_inner(SVAGWith(eta, 2, ell, a=1.0, b=-1.0)) for ell in (16, 64)]
     halved = [CIRCLE.weak_error(operator, 3 * ell, law) for operator, ell in zip(halved, (16, 64), strict=True)]
     assert halved[1] > 0.5 * halved[0]
-    right = summary["comparisons"]["svag"]["error"][-2:]
+    right = result.comparisons["svag"].error[-2:]
     assert right[1] < 0.3 * right[0]
     off = CIRCLE.svag_inner(SVAGWith(0.2, 2, 1, a=2.0, b=1.0))
     assert np.abs(off - CIRCLE.sgd(sg.SGD(0.2, 2))).max() > 1e-3
@@ -299,33 +297,49 @@ def test_measure_says_what_it_cannot_say():
     x = np.array([0.1, 0.2, 0.4, 0.8])
     plain = Comparison("net", "order 1", 1, correction=False)
     clear = measure(plain, x, 3 * x, 0.01 * x)
-    assert clear["status"] == "met"
-    assert clear["slope"] == pytest.approx(1)
-    assert clear["low"] < 1 < clear["high"]
-    assert measure(plain, x, 3 * x**1.5, 0.01 * x)["status"] == "NOT met"
-    assert measure(plain, x, 3 * x, x)["status"] == "undecided"
+    assert clear.status == "met"
+    assert clear.slope == pytest.approx(1)
+    assert clear.low < 1 < clear.high
+    assert measure(plain, x, 3 * x**1.5, 0.01 * x).status == "NOT met"
+    assert measure(plain, x, 3 * x, x).status == "undecided"
     lost = measure(plain, x, np.array([np.nan, 1e-3, 0.4, 0.8]), 0.01 * np.ones(4))
-    assert (lost["status"], lost["left_out"], lost["slope"]) == ("not measured", 2, None)
+    assert (lost.status, lost.left_out, lost.fit) == ("not measured", 2, None)
+    assert math.isnan(lost.slope)
     half = measure(dataclasses.replace(plain, expected=0.5, power=0.5, correction=True), x, np.sqrt(x) + x, None)
-    assert half["slope"] == pytest.approx(0.5, abs=0.1)
-    assert half["low"] < 0.5 < half["high"]
+    assert half.slope == pytest.approx(0.5, abs=0.1)
+    assert half.low < 0.5 < half.high
 
 
 # -- files, figure, report, input ------------------------------------------------------------------------------
 
 
-def test_the_figure_and_the_report_come_from_the_summary(finished, summary, capsys):
+def test_the_summary_says_the_numbers_to_others(finished, result):
+    """Names as the README's values have them; what isn't a number is None."""
+    told = json.loads((finished / "summary.json").read_text())
+    for name, found in result.comparisons.items():
+        entry = told["comparisons"][name]
+        assert (entry["x"], entry["error"]) == (found.x.tolist(), found.error.tolist())
+        assert (entry["panel"], entry["expected"], entry["status"]) == (found.panel, found.expected, found.status)
+        assert (entry["slope"], entry["low"], entry["high"]) == (found.slope, found.low, found.high)
+        assert (entry["standard_error"] is None) == (found.panel != "net")
+    assert told["without_noise"]["svag"]["error"] == result.without_noise["svag"].error.tolist()
+    assert told["sizes"]["circle_points"] == CIRCLE.points
+    lost = dataclasses.replace(result.comparisons["net_order2"], fit=None)
+    entry = dataclasses.replace(result, comparisons={"net_order2": lost}).summary()["comparisons"]["net_order2"]
+    assert (entry["slope"], entry["chi2"], entry["status"]) == (None, None, "not measured")
+
+
+def test_the_figure_and_the_report_come_from_the_result(finished, result, capsys):
     svg = (finished / "figure.svg").read_text()
     assert cli.main(EXPERIMENTS, ["weak-order", "--from", str(finished)]) == 0
     assert (finished / "figure.svg").read_text() == svg
     printed = capsys.readouterr().out
     assert "slope [95 % interval]" in printed
     assert {"circle, means (exact)", "circle, variances (exact)"} <= {line.strip() for line in printed.splitlines()}
-    missing = {"band": None, "slope": None, "low": None, "high": None, "status": "not measured"}
-    summary = {**summary, "comparisons": dict(summary["comparisons"])}
-    summary["comparisons"]["net_order2"] = summary["comparisons"]["net_order2"] | missing
-    figure = weak_order_figure.draw(xr.Dataset(), summary)
-    assert "net order2 not measured" in answer.answer(summary)
+    lost = {"net_order2": dataclasses.replace(result.comparisons["net_order2"], fit=None)}
+    result = dataclasses.replace(result, comparisons=result.comparisons | lost)
+    figure = result.plot()
+    assert "net order2 not measured" in result.answer()
     panels = [axis for axis in figure.axes if axis.get_title(loc="left")]
     assert len(panels) == 6
     for axis in panels:

@@ -7,16 +7,19 @@ import math
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.integrate import solve_ivp
 
 import sdesgd as sg
-from experiments.weak_order import answer, laws
 from experiments.weak_order import compute as weak_order
+from experiments.weak_order import laws
+from experiments.weak_order.config import Config
+from experiments.weak_order.result import Result
 from experiments.weak_order.slopes import COMPARISONS, measure
 
 pytestmark = pytest.mark.slow
 
-CONFIG = weak_order.Config(steps="12,24,48,96", ells="1,4,16,64", batch_size=2)
+CONFIG = Config(steps="12,24,48,96", ells="1,4,16,64", batch_size=2)
 CIRCLE = laws.Circle()
 
 
@@ -134,15 +137,15 @@ def test_means_are_no_evidence_for_the_noise_term_and_variances_are():
         return sg.SDE(eta, 2 * batch_size, order=order)
 
     wrong, right = (weak_order.circle_errors(CONFIG, CIRCLE, make) for make in (halved, sg.SDE))
-    assert judged(wrong, "sgd_order1")["status"] == judged(right, "sgd_order1")["status"] == "met"
-    assert judged(right, "sgd_flow")["status"] == "met"
+    assert judged(wrong, "sgd_order1").status == judged(right, "sgd_order1").status == "met"
+    assert judged(right, "sgd_flow").status == "met"
     wrong, right = (weak_order.variance_errors(CONFIG, CIRCLE, make) for make in (halved, sg.SDE))
-    assert judged(right, "variance_order1")["status"] == judged(right, "variance_order2")["status"] == "met"
+    assert judged(right, "variance_order1").status == judged(right, "variance_order2").status == "met"
     for order in (1, 2):
         found = judged(wrong, f"variance_order{order}")
-        assert found["status"] == "NOT met"
-        assert found["slope"] == pytest.approx(0, abs=0.1)
-        assert found["error"][-1] == pytest.approx(0.5, abs=0.05)
+        assert found.status == "NOT met"
+        assert found.slope == pytest.approx(0, abs=0.1)
+        assert found.error[-1] == pytest.approx(0.5, abs=0.05)
 
 
 def test_at_fixed_momentum_both_orders_are_of_order_one():
@@ -158,18 +161,20 @@ def test_at_fixed_momentum_both_orders_are_of_order_one():
             found[order].append(laws.moment_error(law, sgd, 2)[0])
     for order, errors in found.items():
         fit = measure(dataclasses.replace(COMPARISONS["sgd_order1"], power=1.0), 1 / counts, np.array(errors), None)
-        assert fit["slope"] == pytest.approx(1, abs=0.1), order
-        assert fit["status"] == "met"
+        assert fit.slope == pytest.approx(1, abs=0.1), order
+        assert fit.status == "met"
     assert found[2][-1] < found[1][-1]
 
 
 def test_the_report_says_both():
     """The answer names gradient flow and what it lacks only where every slope is as expected."""
-    entry = {"status": "met"}
-    text = answer.answer({"comparisons": dict.fromkeys(COMPARISONS, entry)}, "\n")
+    x = np.array([0.1, 0.2, 0.4, 0.8])
+    met = {name: measure(each, x, x**each.expected, None) for name, each in COMPARISONS.items()}
+    text = Result(CONFIG, met, xr.Dataset()).answer("\n")
     assert text.count("\n") == 2
     assert "from gradient flow too" in text
     assert "fixed (1−m)/√η" in text
-    text = answer.answer({"comparisons": dict.fromkeys(COMPARISONS, entry) | {"sgd_flow": {"status": "NOT met"}}})
+    off = {"sgd_flow": measure(COMPARISONS["sgd_flow"], x, x**0.5, None)}
+    text = Result(CONFIG, met | off, xr.Dataset()).answer()
     assert "sgd flow NOT met" in text
     assert "too" not in text
