@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 
 from derivations import notation
-from derivations.claim import Comparison
+from derivations.parts import Comparison
 
 _UP = """large grow grows growing increases rise rises raises larger largest higher more exceeds wider heavier adds
 gained gains spreads slower longer steeper sharper favours warmer better"""
