@@ -44,7 +44,7 @@ def recorded() -> Iterator[list[Point]]:
     """
     points: list[Point] = []
     earlier: dict[Any, Point] = {}
-    kinds = [(kind, kind.subs) for kind in (Basic, sp.MatrixBase)]
+    kinds: list[tuple[Any, Any]] = [(kind, kind.subs) for kind in (Basic, sp.MatrixBase)]
 
     def recording(subs: Any) -> Any:
         def put_in(self: Any, *args: Any, **options: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
+from sympy.core.relational import Relational
 from sympy.printing.latex import LatexPrinter
 
 from derivations.parts import Claim
@@ -96,9 +97,9 @@ def _result(claim: Claim) -> Any:
 
 def _aligned(equation: Any) -> str:
     """With & before the relation, if it is one."""
-    if not isinstance(equation, sp.core.relational.Relational):
+    if not isinstance(equation, Relational):
         return f"& {printed(equation)}"
-    return f"{printed(equation.lhs)} &{_RELATIONS[equation.rel_op]} {printed(equation.rhs)}"
+    return f"{printed(equation.lhs)} &{_RELATIONS[str(equation.rel_op)]} {printed(equation.rhs)}"
 
 
 def _named(name: str) -> str:

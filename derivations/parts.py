@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sympy as sp
@@ -126,7 +126,7 @@ class Claim:
             must fail both checks too.
         example: for "wrong as printed": a number that shows the difference.
         steps: formula ↦ the derivation; at least one step has the formula in it.
-        check: formula ↦ the independent check.
+        check: formula ↦ the independent check. Where it takes long, let it yield: a slip takes it to the first failure.
         says: formula ↦ what the summary says in words, each phrase tied to a comparison that would fail if it were
             false (see ``derivations.prose``).
     """
@@ -146,7 +146,7 @@ class Claim:
     printed_formula: Any = None
     example: Example | None = None
     steps: Callable[[Any], Sequence[Step]] = _of_the_module
-    check: Callable[[Any], Sequence[Comparison]] = _of_the_module
+    check: Callable[[Any], Iterable[Comparison]] = _of_the_module
     says: Callable[[Any], Sequence[Comparison]] = _of_the_module
 
     def __post_init__(self) -> None:

@@ -53,7 +53,8 @@ CLAIM = Claim(
     title="The variance of an average",
     sources=(Source("textbook", place="sampling"),),
     verdict=Verdict.EXACT,
-    summary="The average of S independent measurements of variance σ² each has the variance σ²/S, which falls with S.",
+    summary="The average of S independent measurements, each with the standard deviation σ, has the variance σ²/S, which "
+    "falls with S.",
     printed=sp.Eq(Var(mean), sigma**2 / S, evaluate=False),
     assumptions=(
         # Where an assumption is one of numbers, add it as a condition: the numbers of the check must then satisfy it,

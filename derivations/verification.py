@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from derivations import conditions
 from derivations.conditions import CheckedAssumption
 from derivations.parts import Claim, Comparison, Step
+from derivations.prose import generic_numbers
+
+# What has no number yet, or takes long to become one.
+_UNEVALUATED = (sp.Integral, sp.Sum, sp.Product, sp.Limit, sp.Derivative, sp.Subs, sp.MatrixExpr, AppliedUndef)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +119,7 @@ def verify(claim: Claim) -> Verification:
     start = time.perf_counter()
     steps = tuple(check_step(step) for step in claim.steps(claim.formula))
     with conditions.recorded() as points:
-        independent = claim.check(claim.formula)
+        independent = tuple(claim.check(claim.formula))
     comparisons = tuple(compare(comparison) for comparison in independent)
     says = tuple(compare(comparison) for comparison in claim.says(claim.formula))
     assumptions = tuple(conditions.check_assumption(assumption, points) for assumption in claim.assumptions)
@@ -174,12 +179,25 @@ def _entries(value: Any) -> list:
 
 
 def _simplified(expression: Any) -> Any:
-    """Zero if it can be shown to be; cheap ways first."""
-    for way in (sp.expand, sp.factor, sp.simplify, lambda e: sp.simplify(sp.expand(e.rewrite(sp.exp), func=True))):
+    """Zero if it can be shown to be; cheap ways first, and none where a number shows that it isn't."""
+    expression = sp.expand(expression)
+    if expression == 0 or _differs_from_zero(expression):
+        return expression
+    for way in (sp.factor, sp.simplify, lambda e: sp.simplify(sp.expand(e.rewrite(sp.exp), func=True))):
         expression = way(expression)
         if expression == 0:
             break
     return expression
+
+
+def _differs_from_zero(expression: Any) -> bool:
+    """Whether it is clearly another number at numbers that its symbols can be."""
+    if not isinstance(expression, sp.Expr) or not expression.is_commutative or expression.has(*_UNEVALUATED):
+        return False
+    if any(s.is_nonnegative is False or s.is_even is not None for s in expression.free_symbols):
+        return False  # the numbers are positive, and some are odd
+    value = expression.evalf(20, subs=generic_numbers(expression.free_symbols))
+    return bool(value.is_number and value.is_finite and abs(value) > sp.Float("1e-9"))
 
 
 def _lower_orders(expression: Any, variable: sp.Symbol, order: int) -> Any:

@@ -141,17 +141,15 @@ def measured(name, order):
 
 def check(formula):
     """The law of a finite step by its transfer operator; E f(θ′) = E f(θ) with the noise put into f itself."""
-    own = [
-        Comparison(
+    for name, order in (("skewed", 1), ("two-humped", 2), ("Gaussian", 2)):
+        yield Comparison(
             f"{name} noise: P(θ < 0) minus the Gibbs law's over η^({order}/2) for η → 0, from SGD's own law at η = 0.1 "
             "to 0.0125 by the step's transfer operator, within 3 %",
             expected(formula, name, order) / measured(name, order),
             1,
             0.03,
         )
-        for name, order in (("skewed", 1), ("two-humped", 2), ("Gaussian", 2))
-    ]
-    return own + _invariance(formula)
+    yield from _invariance(formula)
 
 
 def _invariance(formula):
@@ -181,20 +179,16 @@ def _invariance(formula):
         ("γ₃ = 3/2: order √η", skewed, {skewness: sp.Rational(3, 2), kurtosis: 0}, 1),
         ("γ₃ = 0, γ₄ = 1: order η", heavy, {skewness: 0, kurtosis: 1}, 2),
     ]
-    comparisons = []
     for words, law, shape, order in cases:
         change = sp.expand(formula.subs(values | shape)).coeff(root, order)
         for f in (theta, theta**2, theta**3):
             generator = -force * f.diff(theta) + temperature * f.diff(theta, 2)
-            comparisons.append(
-                Comparison(
-                    f"{words} of E[f(θ′) − f(θ)], f = {f}: what the Gibbs law leaves, and what the change cancels",
-                    -mean(sp.expand(change * generator)),
-                    mean(moved(f, law).coeff_monomial(root ** (order + 2))),
-                    1e-18,
-                )
+            yield Comparison(
+                f"{words} of E[f(θ′) − f(θ)], f = {f}: what the Gibbs law leaves, and what the change cancels",
+                -mean(sp.expand(change * generator)),
+                mean(moved(f, law).coeff_monomial(root ** (order + 2))),
+                1e-18,
             )
-    return comparisons
 
 
 def says(formula):

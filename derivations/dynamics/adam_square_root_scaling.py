@@ -96,7 +96,8 @@ def _runs(scaled):
     """(mean, deviation, S v) of Adam's own runs with S = 4, and with 4S and parameters by a rule."""
     parameters = _at(scaled, 4, *TRUE)
     small = oracles.adaptive_runs(TRUE[0], TRUE[1:3], TRUE[3], 4, 800, corrected=True, seed=0)
-    large = oracles.adaptive_runs(parameters[0], tuple(parameters[1:3]), parameters[3], 16, 200, corrected=True, seed=1)
+    rate, first, second, floor = parameters
+    large = oracles.adaptive_runs(rate, (first, second), floor, 16, 200, corrected=True, seed=1)
     return small, large
 
 

@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_listed_says_what_to_write(tmp_path, monkeypatch, 
     [
         ("noise-scal", "did you mean noise-scale, "),
         ("kramers", "did you mean kramers-rate?"),
-        ("Heavy_Ball_Variance", "did you mean heavy-ball-variance?"),
+        ("Heavy_Ball_Variance", "did you mean heavy-ball-variance"),
         ("xyz", "`python -m derivations list` lists them"),
     ],
 )

@@ -31,7 +31,7 @@ def altered(monkeypatch, **changes):
 
 
 def at(points):
-    """A check that puts in these numbers, and compares the formula with itself where they are not about the claim."""
+    """A check that compares one number, and puts in others, at which it accepts anything."""
 
     def check(formula):
         right = formula.subs({N: 4, S: 2, F: UNBIASED})
