@@ -53,7 +53,7 @@ CLAIM = Claim(
     title="The variance of an average",
     sources=(Source("textbook", place="sampling"),),
     verdict=Verdict.EXACT,
-    summary="The average of S independent measurements, each with the standard deviation σ, has the variance σ²/S, which "
+    summary="The average of S independent measurements, each of standard deviation σ, has the variance σ²/S, which "
     "falls with S.",
     printed=sp.Eq(Var(mean), sigma**2 / S, evaluate=False),
     assumptions=(
