@@ -2,12 +2,14 @@
 
 import ast
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import derivations
 from derivations.sources import Source, Verdict
 
+_DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 # Folder of claims → its topic.
 TOPICS = {
     "lecture": "The lecture",
@@ -59,26 +61,24 @@ def entry(name: str) -> Entry:
     """
     chapter, module = derivations.modules()[name].split(".")[1:]
     file = Path(derivations.__file__).parent / chapter / f"{module}.py"
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    text = file.read_text(encoding="utf-8")
+    words = _DOCSTRING.match(text)
     try:
-        told = {k.arg: k.value for k in _claim(tree).keywords}
+        told = {k.arg: k.value for k in _claim(text).keywords}
         sources = tuple(_source(call) for call in ast.iter_child_nodes(told["sources"]) if isinstance(call, ast.Call))
         verdict = ast.unparse(told["verdict"]).removeprefix("Verdict.")
         title = ast.literal_eval(told["title"])
-        return Entry(name, title, sources, Verdict[verdict], TOPICS[chapter], ast.get_docstring(tree) or "")
-    except (KeyError, StopIteration, ValueError):
+        return Entry(name, title, sources, Verdict[verdict], TOPICS[chapter], words[1] if words else "")
+    except (KeyError, StopIteration, SyntaxError, ValueError):
         raise ValueError(
             f"{file} can't be listed: write CLAIM = Claim(…) at its top level, with title, sources and verdict in place"
         ) from None
 
 
-def _claim(tree: ast.Module) -> ast.Call:
-    """The call in CLAIM = Claim(…)."""
-    return next(
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and ast.unparse(node.targets[0]) == "CLAIM"
-    )
+def _claim(text: str) -> ast.Call:
+    """The call in CLAIM = Claim(…); what stands before it isn't parsed, which takes most of the time."""
+    after = f"\n{text}".partition("\nCLAIM = ")[2]
+    return next(node for node in ast.walk(ast.parse(after)) if isinstance(node, ast.Call))
 
 
 def _source(call: ast.Call) -> Source:

@@ -196,7 +196,7 @@ def _differs_from_zero(expression: Any) -> bool:
         return False
     if any(s.is_nonnegative is False or s.is_even is not None for s in expression.free_symbols):
         return False  # the numbers are positive, and some are odd
-    value = expression.evalf(20, subs=generic_numbers(expression.free_symbols))
+    value = expression.evalf(15, subs=generic_numbers(expression.free_symbols), maxn=40)
     return bool(value.is_number and value.is_finite and abs(value) > sp.Float("1e-9"))
 
 
