@@ -18,7 +18,7 @@ _SIGNS = {
     **{"∩": r"\cap ", "∪": r"\cup ", "𝒩": r"\mathcal{N}", "𝓛": r"\mathcal{L}", "𝟏": r"\mathbf{1}"},
 }
 _GREEK = {"phi": "varphi", "epsilon": "varepsilon", "lamda": "lambda"}
-_RELATIONS = {"==": "=", "!=": r"\neq", "<=": r"\leq", ">=": r"\geq", "<": "<", ">": ">"}
+_RELATIONS = {sp.Eq: "=", sp.Ne: r"\neq", sp.Le: r"\leq", sp.Ge: r"\geq", sp.Lt: "<", sp.Gt: ">"}
 
 
 class Printer(LatexPrinter):
@@ -99,7 +99,7 @@ def _aligned(equation: Any) -> str:
     """With & before the relation, if it is one."""
     if not isinstance(equation, Relational):
         return f"& {printed(equation)}"
-    return f"{printed(equation.lhs)} &{_RELATIONS[str(equation.rel_op)]} {printed(equation.rhs)}"
+    return f"{printed(equation.lhs)} &{_RELATIONS[type(equation)]} {printed(equation.rhs)}"
 
 
 def _named(name: str) -> str:
