@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from derivations.claim import Source
+from derivations.parts import Source
 
 SCANS = (
     "The lecture and the thesis were read as scans, turned into text by a program. What is called a slip here may be "

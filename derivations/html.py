@@ -8,20 +8,13 @@ from pathlib import Path
 
 import derivations
 from derivations import mathml
-from derivations.claim import Claim, Verdict
+from derivations.catalogue import TOPICS
 from derivations.errata import ERRATA, SCANS
 from derivations.outcome import Outcome, in_digits
+from derivations.parts import Claim, Verdict
 from derivations.verification import CheckedComparison, Verification
 
 _STYLE = Path(__file__).with_name("style.css")
-_CHAPTERS = {
-    "lecture": "The lecture",
-    "thesis": "The thesis",
-    "dynamics": "SGD and its equations",
-    "stationary": "Stationary laws",
-    "basins": "Basins",
-    "sharpness": "Sharpness",
-}
 _CLASSES = {
     Verdict.EXACT: "exact",
     Verdict.CONDITIONAL: "conditional",
@@ -101,9 +94,12 @@ def claim_body(claim: Claim, verification: Verification) -> str:
     if verification.says:
         parts.append('</ul><h2>What the summary says, read and checked</h2><ul class="checks">')
         parts += map(_comparison, verification.says)
-    parts.append(
-        f'</ul><p class="slip">A planted slip ({_text(claim.slip.words)}) fails both checks; a test shows it.</p>'
-    )
+    parts.append("</ul>")
+    for slip in verification.slips:
+        parts.append(
+            f'<p class="slip">{_mark(slip.caught)} A slip in place of the formula ({_text(slip.words)}): '
+            f"{_text(slip.outcome)}.</p>"
+        )
     return "\n".join(parts)
 
 
@@ -160,7 +156,7 @@ def _index(outcomes: Sequence[Outcome]) -> str:
         parts.append(f"<tr>{words}<td>{_text(e.why)}{claim}</td></tr>")
     parts.append("</table>")
     chapters = {name: module.split(".")[1] for name, module in derivations.modules().items()}
-    for chapter, title in _CHAPTERS.items():
+    for chapter, title in TOPICS.items():
         own = [o for o in outcomes if chapters[o.name] == chapter]
         if own:
             parts.append(f"<h2>{title}</h2><table><tr><th>claim</th><th>source</th><th>verdict</th></tr>")

@@ -45,6 +45,12 @@ def covariance(vectors: Iterable[sp.Matrix]) -> sp.Matrix:
     return mean([(v - centre) * (v - centre).T for v in vectors])
 
 
+def variances(matrix: sp.Matrix) -> list:
+    """The variances uᵀCu along (1, 0), (0, 1) and (1, 1) for a covariance C of two components; they determine it."""
+    along = [sp.Matrix(direction) for direction in ((1, 0), (0, 1), (1, 1))]
+    return [(u.T * matrix * u)[0] for u in along]
+
+
 def variance(values: Iterable) -> Any:
     """The variance (1/n form) of equally likely scalars."""
     values = list(values)

@@ -13,6 +13,7 @@ class Outcome:
     Attributes:
         example: (words, printed, right) of an erratum.
         exact, independent: whether all steps, all comparisons hold.
+        caught: whether both checks see the planted slip.
         failure: which don't, or the exception.
         printed_mathml, corrected_mathml, page: for the HTML, if asked for.
     """
@@ -30,6 +31,7 @@ class Outcome:
     example: tuple[str, str, str] | None
     exact: bool
     independent: bool
+    caught: bool
     failure: str
     seconds: float
     printed_mathml: str = ""
@@ -38,8 +40,8 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether both checks hold."""
-        return self.exact and self.independent
+        """Whether both checks hold, and see the planted slip."""
+        return self.exact and self.independent and self.caught
 
     @property
     def verdict_in_words(self) -> str:
@@ -58,7 +60,12 @@ class Outcome:
             "corrected": self.corrected or None,
             "assumptions": list(self.assumptions),
             "example": self.example and dict(zip(("what", "printed", "right"), self.example, strict=True)),
-            "checks": {"exact": self.exact, "independent": self.independent, "failure": self.failure or None},
+            "checks": {
+                "exact": self.exact,
+                "independent": self.independent,
+                "slip caught": self.caught,
+                "failure": self.failure or None,
+            },
             "seconds": round(self.seconds, 3),
         }
 

@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 
 from derivations import notation
-from derivations.claim import Comparison
+from derivations.parts import Comparison
 
 _UP = """large grow grows growing increases rise rises raises larger largest higher more exceeds wider heavier adds
 gained gains spreads slower longer steeper sharper favours warmer better"""
@@ -109,7 +109,7 @@ def formula(
     """
     derived = sp.sympify(derived)
     symbols = set(derived.free_symbols).union(*(sp.sympify(e).free_symbols for e in names.values()))
-    numbers = {**_generic(symbols), **(at or {})}
+    numbers = {**generic_numbers(symbols), **(at or {})}
     values = {name: sp.sympify(e).subs(numbers) for name, e in names.items()}
     shown = ", ".join(f"{name} = {v}" for name, v in values.items() if v.is_Rational and name in (text or says))
     how = f"as derived, at {shown}" if shown else "as derived"
@@ -209,11 +209,11 @@ def _words(phrase: str) -> list[str]:
     return [w.lower() for w in _WORD.findall(phrase)]
 
 
-def _generic(symbols: set) -> dict:
+def generic_numbers(symbols: set) -> dict:
     """Numbers without any relation: S < N, everything else between 0 and 1."""
     numbers: dict = {}
-    fractions = iter(sp.Rational(sp.prime(n), sp.prime(n + 9)) for n in range(2, 60))
-    whole = iter((2, 5, 4, 6, 8, 9, 10))
+    fractions = (sp.Rational(sp.prime(n), sp.prime(n + 9)) for n in itertools.count(2))
+    whole = itertools.chain((2, 5, 4, 6), itertools.count(8))
     for symbol in sorted(symbols, key=str):
         if symbol.is_integer:
             numbers[symbol] = sp.Integer({"N": 7, "S": 3}.get(str(symbol)) or next(whole))

@@ -62,6 +62,7 @@ def run_one(name: str, page: bool) -> Outcome:
         example=example and (example.words, in_digits(example.printed), in_digits(example.right)),
         exact=verification.exact,
         independent=verification.independent,
+        caught=verification.caught,
         failure=failure or _failures(verification),
         seconds=verification.seconds,
         printed_mathml=mathml.inline(claim.printed) if page else "",
@@ -90,7 +91,13 @@ def _time_limit() -> Iterator[None]:
 
 
 def _failures(verification: Verification) -> str:
+    """What doesn't hold, in one line."""
     steps = [f"step {k}" for k, s in enumerate(verification.steps, 1) if not s.holds]
     comparisons = [f"comparison {k}" for k, c in enumerate(verification.comparisons, 1) if not c.holds]
     says = [f"“{c.comparison.says}”" for c in verification.says if not c.holds and isinstance(c.comparison, Says)]
-    return ", ".join(steps + comparisons + says)
+    numbers = [
+        f"the check violates “{a.assumption.words}”: {a.violation}" for a in verification.assumptions if not a.holds
+    ]
+    numbers += [verification.outside] if verification.outside else []
+    slips = [f"slip “{s.words}” {s.outcome}" for s in verification.slips if not s.caught]
+    return ", ".join(steps + comparisons + says + numbers + slips)

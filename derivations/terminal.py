@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from derivations.claim import Claim, Verdict
+from derivations.conditions import CheckedAssumption
 from derivations.errata import ERRATA, SCANS
 from derivations.outcome import Outcome, in_digits
+from derivations.parts import Claim, Verdict
 from derivations.verification import CheckedComparison, CheckedStep, Verification
 
 COLOURS = {
@@ -40,8 +41,10 @@ def show_claim(claim: Claim, verification: Verification, console: Console) -> No
             highlight=False,
         )
     console.print("\n[bold]Assumptions[/bold]")
-    for assumption in claim.assumptions:
-        console.print(f"• {assumption.words}", markup=False, highlight=False)
+    for checked in verification.assumptions:
+        _assumption(console, checked)
+    if verification.outside:
+        console.print(f"[red]✗ {escape(verification.outside)}[/]", highlight=False)
     console.print("\n[bold]Derivation[/bold]")
     for count, checked in enumerate(verification.steps, 1):
         _step(console, count, checked)
@@ -50,9 +53,9 @@ def show_claim(claim: Claim, verification: Verification, console: Console) -> No
     if verification.says:
         console.print("\n[bold]What the summary says, read and checked[/bold]")
         _comparisons(console, verification.says)
-    console.print(
-        f"\n[dim]A planted slip ({escape(claim.slip.words)}) fails both checks; a test shows it.[/dim]", highlight=False
-    )
+    console.print("\n[bold]A slip in place of the formula[/bold]")
+    for slip in verification.slips:
+        console.print(f"{_mark(slip.caught)} {escape(slip.words)}\n    [dim]{slip.outcome}[/dim]", highlight=False)
 
 
 def show_table(outcomes: Sequence[Outcome], console: Console) -> None:
@@ -62,7 +65,8 @@ def show_table(outcomes: Sequence[Outcome], console: Console) -> None:
         table.add_column(column, no_wrap=column == "claim")
     table.add_column("seconds", justify="right")
     for o in outcomes:
-        checks = "[green]✓ ✓[/]" if o.passed else f"[red]{'✓' if o.exact else '✗'} {'✓' if o.independent else '✗'}[/]"
+        marks = " ".join("✓" if holds else "✗" for holds in (o.exact, o.independent, o.caught))
+        checks = f"[{'green' if o.passed else 'red'}]{marks}[/]"
         colour = COLOURS[Verdict(o.verdict)]
         table.add_row(o.name, "; ".join(o.sources), f"[{colour}]{o.verdict_in_words}[/]", checks, f"{o.seconds:.1f}")
     console.print(table, highlight=False)
@@ -100,6 +104,17 @@ def _text(console: Console) -> None:
 def _formula(console: Console, label: str, expression: Any) -> None:
     console.print(f"\n[dim]{label}:[/dim]", highlight=False)
     console.print(_pretty(expression), markup=False, highlight=False, soft_wrap=True)
+
+
+def _assumption(console: Console, checked: CheckedAssumption) -> None:
+    """In words, and whether the numbers of the check satisfy it, where it is one of numbers."""
+    console.print(f"• {checked.assumption.words}", markup=False, highlight=False)
+    if not checked.holds:
+        console.print(f"  ✗ the check violates it: {checked.violation}", style="red", markup=False, highlight=False)
+    elif checked.points:
+        condition = _pretty(checked.assumption.condition)
+        shown = "it holds" if "\n" in condition else f"{condition} holds"
+        console.print(f"  {shown} at the numbers of the check", style="dim", markup=False, highlight=False)
 
 
 def _step(console: Console, count: int, checked: CheckedStep) -> None:

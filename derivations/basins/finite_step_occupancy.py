@@ -6,7 +6,7 @@ import numpy as np
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import P, T, theta
 
 root = sp.Symbol("r", positive=True)  # √η
@@ -141,17 +141,15 @@ def measured(name, order):
 
 def check(formula):
     """The law of a finite step by its transfer operator; E f(θ′) = E f(θ) with the noise put into f itself."""
-    own = [
-        Comparison(
+    for name, order in (("skewed", 1), ("two-humped", 2), ("Gaussian", 2)):
+        yield Comparison(
             f"{name} noise: P(θ < 0) minus the Gibbs law's over η^({order}/2) for η → 0, from SGD's own law at η = 0.1 "
             "to 0.0125 by the step's transfer operator, within 3 %",
             expected(formula, name, order) / measured(name, order),
             1,
             0.03,
         )
-        for name, order in (("skewed", 1), ("two-humped", 2), ("Gaussian", 2))
-    ]
-    return own + _invariance(formula)
+    yield from _invariance(formula)
 
 
 def _invariance(formula):
@@ -181,20 +179,16 @@ def _invariance(formula):
         ("γ₃ = 3/2: order √η", skewed, {skewness: sp.Rational(3, 2), kurtosis: 0}, 1),
         ("γ₃ = 0, γ₄ = 1: order η", heavy, {skewness: 0, kurtosis: 1}, 2),
     ]
-    comparisons = []
     for words, law, shape, order in cases:
         change = sp.expand(formula.subs(values | shape)).coeff(root, order)
         for f in (theta, theta**2, theta**3):
             generator = -force * f.diff(theta) + temperature * f.diff(theta, 2)
-            comparisons.append(
-                Comparison(
-                    f"{words} of E[f(θ′) − f(θ)], f = {f}: what the Gibbs law leaves, and what the change cancels",
-                    -mean(sp.expand(change * generator)),
-                    mean(moved(f, law).coeff_monomial(root ** (order + 2))),
-                    1e-18,
-                )
+            yield Comparison(
+                f"{words} of E[f(θ′) − f(θ)], f = {f}: what the Gibbs law leaves, and what the change cancels",
+                -mean(sp.expand(change * generator)),
+                mean(moved(f, law).coeff_monomial(root ** (order + 2))),
+                1e-18,
             )
-    return comparisons
 
 
 def says(formula):
@@ -257,21 +251,13 @@ CLAIM = Claim(
     "favours flat minima beyond what the Gibbs law does.",
     printed=sp.Eq(P(theta), sp.exp(-sp.Function("L")(theta) / T), evaluate=False),
     assumptions=(
-        Assumption("One dimension.", sp.Eq(sp.Symbol("D", positive=True, integer=True), 1, evaluate=False)),
-        Assumption("The noise of a step doesn't depend on θ: tilted copies of one loss.", sp.Q.positive(T)),
-        Assumption(
-            "η → 0 at fixed T and fixed skewness γ₃ and excess kurtosis γ₄ of a step's noise.",
-            sp.Lt(root**2 * curvature, 1, evaluate=False),
-        ),
-        Assumption(
-            "Terms of order ηγ₃² are left out: the order η is complete for γ₃ = 0.", sp.Eq(skewness, 0, evaluate=False)
-        ),
+        Assumption("One dimension."),
+        Assumption("The noise of a step doesn't depend on θ: tilted copies of one loss."),
+        Assumption("η → 0 at fixed T and fixed skewness γ₃ and excess kurtosis γ₄ of a step's noise."),
+        Assumption("Terms of order ηγ₃² are left out: the order η is complete for γ₃ = 0."),
     ),
     formula=FORMULA,
     arguments=(root, T, skewness, kurtosis, slope, curvature, squares, cubes),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the third cumulant with the wrong sign, and the finite step halved",
         FORMULA.subs(skewness, -skewness) - root**2 * (slope**2 / (8 * T) - curvature / 4),

@@ -3,12 +3,12 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, P, S, T, eta, sigma, theta
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, P, T, theta
 
 A, B = sp.symbols("A B")
-L_A, L_B = sp.symbols("L_A L_B", real=True)  # losses at the minima: equal here
+L_A = sp.Symbol("L_A", real=True)  # loss at the minima, equal here
 det_A, det_B = (sp.Symbol(name, positive=True) for name in ("det H_A", "det H_B"))  # determinants of the Hessians there
 
 
@@ -116,19 +116,13 @@ CLAIM = Claim(
     "comparison, see minima-of-equal-height. Corrections are O(T), of either sign.",
     printed=sp.Eq(P(A) / P(B), sp.sqrt(det_B / det_A), evaluate=False),
     assumptions=(
-        Assumption("The minima are equally deep.", sp.Eq(L_A, L_B, evaluate=False)),
-        Assumption("Noise is isotropic and the law is stationary.", sp.Eq(T, eta * sigma**2 / (2 * S), evaluate=False)),
-        Assumption("Both minima are non-degenerate.", sp.Gt(det_A * det_B, 0, evaluate=False)),
-        Assumption(
-            "The law is the SDE's; for SGD itself S times curvature times depth over σ² must be small too.",
-            sp.Lt(S * sp.Symbol("lambda") * sp.Symbol("Delta_L") / sigma**2, 1, evaluate=False),
-        ),
-        Assumption("T is small against the barrier.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
+        Assumption("The minima are equally deep."),
+        Assumption("Noise is isotropic and the law is stationary."),
+        assumptions.NON_DEGENERATE_MINIMA,
+        assumptions.LAW_OF_SDE,
+        assumptions.SMALL_TEMPERATURE,
     ),
     formula=sp.sqrt(det_B / det_A),
     arguments=(det_A, det_B),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the determinants without their root", det_B / det_A),
 )

@@ -3,14 +3,12 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, T, eta, sigma, theta
 
 height = sp.Symbol("ΔL", positive=True)  # L at the barrier's top minus L at the bottom of A
 lam_A, lam_s = sp.symbols("lambda_A lambda_s", positive=True)  # L″ at the bottom, |L″| at the top
-gamma_4 = sp.Symbol("gamma_4", real=True)  # excess kurtosis of the noise of one step
-cubed = sp.Symbol("∫L′³", positive=True)  # from the bottom to the top
 
 
 def steps(formula):
@@ -124,24 +122,18 @@ CLAIM = Claim(
     "this rate, up to O(√T).",
     printed=sp.Eq(sp.Symbol("k_AB"), sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.exp(-height / T), evaluate=False),
     assumptions=(
-        Assumption(
-            "Noise is isotropic and constant, T = ησ²/(2S).", sp.Eq(T, eta * sigma**2 / (2 * S), evaluate=False)
-        ),
-        Assumption("T is small against the barrier.", sp.Gt(height / T, 1, evaluate=False)),
-        Assumption("Bottom and top are non-degenerate.", sp.Gt(lam_A * lam_s, 0, evaluate=False)),
+        Assumption("Noise is isotropic and constant, T = ησ²/(2S)."),
+        assumptions.SMALL_TEMPERATURE,
+        assumptions.NON_DEGENERATE_ENDS,
         Assumption(
             "The law is the SDE's. For SGD itself a small η is not enough, since T falls with it: the excess kurtosis "
             "γ₄ of a step's noise changes the exponent by ηγ₄∫L′³/(6T²) from bottom to top, see finite-step-occupancy, "
             "which must be small; so must the like term of the skewness. With Gaussian steps no such term is left, "
-            "since L′ = 0 at both ends.",
-            sp.Lt(eta * sp.Abs(gamma_4) * cubed / (6 * T**2), 1, evaluate=False),
+            "since L′ = 0 at both ends."
         ),
     ),
     formula=sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.exp(-height / T),
     arguments=(T, height, lam_A, lam_s),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the rate of reaching the top for that of crossing", sp.sqrt(lam_A * lam_s) / sp.pi * sp.exp(-height / T)
     ),

@@ -5,8 +5,8 @@ import math
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, T, theta
 
 L_A = sp.Symbol("L_A", real=True)  # loss at the minimum
@@ -141,16 +141,11 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("The minimum is non-degenerate.", sp.Q.positive_definite(sp.MatrixSymbol("H_A", D, D))),
-        Assumption(
-            "T is small against the barrier that bounds the basin.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)
-        ),
-        Assumption("L has four continuous derivatives near the minimum.", sp.Q.finite(sp.Symbol("L_uuuu"))),
+        assumptions.NON_DEGENERATE_MINIMUM,
+        Assumption("T is small against the barrier that bounds the basin."),
+        Assumption("L has four continuous derivatives near the minimum."),
     ),
     formula=(2 * sp.pi * T) ** (D / 2) / sp.sqrt(det_A) * sp.exp(-L_A / T),
     arguments=(T, D, L_A, det_A),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1/det H for 1/√det H", (2 * sp.pi * T) ** (D / 2) / det_A * sp.exp(-L_A / T)),
 )

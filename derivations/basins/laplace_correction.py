@@ -3,8 +3,8 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import T, lam, theta
 
 L_3, L_4 = sp.symbols("L_3 L_4", real=True)  # third and fourth derivative of L at the minimum
@@ -118,14 +118,11 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("The minimum is non-degenerate, L″ = λ > 0.", sp.Gt(lam, 0, evaluate=False)),
-        Assumption("L has six continuous derivatives near the minimum.", sp.Q.finite(sp.Symbol("L_6"))),
-        Assumption("What lies beyond the barrier is negligible.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
+        Assumption("The minimum is non-degenerate, L″ = λ > 0."),
+        assumptions.SIX_DERIVATIVES,
+        assumptions.NOTHING_BEYOND_BARRIER,
     ),
     formula=1 + T * (5 * L_3**2 / (24 * lam**3) - L_4 / (8 * lam**2)),
     arguments=(T, lam, L_3, L_4),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("3 for 5: the moment E x⁶ taken as 9", 1 + T * (L_3**2 / (8 * lam**3) - L_4 / (8 * lam**2))),
 )

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, E, T, theta
 
 alpha, beta, kappa = sp.symbols("alpha beta kappa", real=True)  # the contractions, as the summary has them
@@ -157,14 +157,11 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("The minimum is non-degenerate.", sp.Q.positive_definite(sp.MatrixSymbol("H_A", D, D))),
-        Assumption("L has six continuous derivatives near the minimum.", sp.Q.finite(sp.Symbol("L_6"))),
-        Assumption("What lies beyond the barrier is negligible.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
+        assumptions.NON_DEGENERATE_MINIMUM,
+        assumptions.SIX_DERIVATIVES,
+        assumptions.NOTHING_BEYOND_BARRIER,
     ),
     formula=1 + T * (alpha / 8 + beta / 12 - kappa / 8),
     arguments=(T, alpha, beta, kappa),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the weights of the two cubic contractions exchanged", 1 + T * (alpha / 12 + beta / 8 - kappa / 8)),
 )

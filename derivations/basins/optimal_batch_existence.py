@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
-from derivations.symbols import N, S, c, eta, lam, theta
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.symbols import N, S, c, eta, lam
 
 delta = sp.Symbol("delta", real=True)  # distance of the test loss's minimum from the training loss's
 g_best = sp.Symbol("g_*", positive=True)  # a noise scale at which the test loss is least
@@ -167,19 +167,13 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("Training and test loss are quadratic of curvature λ.", sp.Gt(lam, 0, evaluate=False)),
-        Assumption(
-            "The gradient covariance is the same everywhere.",
-            sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False),
-        ),
+        Assumption("Training and test loss are quadratic of curvature λ."),
+        Assumption("The gradient covariance is the same everywhere."),
         Assumption("SGD is stable and stationary.", sp.Lt(eta * lam, 2, evaluate=False)),
-        Assumption("Batches are drawn without replacement.", sp.Le(S, N, evaluate=False)),
+        assumptions.WITHOUT_REPLACEMENT,
     ),
     formula=excess,
     arguments=(S, N, eta, lam, c, delta),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("N/S for N/S − 1", half * lam * delta**2 + half * eta * c * N / ((2 - eta * lam) * (N - 1) * S)),
     example=Example(
         "the best of the batch sizes 1 to N = 1000 on a quadratic loss",

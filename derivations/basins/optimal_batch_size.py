@@ -4,9 +4,9 @@ import functools
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import N, S, eta, k, m
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import N, eta, k, m
 
 B_opt = sp.Symbol("B_opt", positive=True)
 g_best = sp.Symbol("g_*", positive=True)  # the noise scale at which test accuracy peaks
@@ -160,18 +160,12 @@ CLAIM = Claim(
     "replacement both are straight.",
     printed=sp.Eq(B_opt, eta * N / ((1 - m) * g_best), evaluate=False),
     assumptions=(
-        Assumption(
-            "Test accuracy depends on η, B, N and m through the noise scale alone.",
-            sp.Eq(sp.Function("accuracy")(eta, S, N, m), sp.Function("accuracy")(sp.Symbol("g")), evaluate=False),
-        ),
-        Assumption("It has its only maximum at g_*, the same for all η, N and m.", sp.Gt(g_best, 0, evaluate=False)),
-        Assumption("Batches are drawn without replacement.", sp.Le(S, N, evaluate=False)),
+        Assumption("Test accuracy depends on η, B, N and m through the noise scale alone."),
+        Assumption("It has its only maximum at g_*, the same for all η, N and m."),
+        assumptions.WITHOUT_REPLACEMENT,
         Assumption("Momentum acts through η/(1 − m): steps are small.", sp.Lt(eta / (1 - m), 1, evaluate=False)),
     ),
     formula=eta * N / ((1 - m) * g_best + eta),
     arguments=(eta, N, g_best, m),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("momentum forgotten", eta * N / (g_best + eta)),
 )

@@ -5,8 +5,8 @@ import math
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, T, k, lam, theta
 
 volume = sp.Symbol("V", positive=True)  # k-dimensional volume of the orbit
@@ -149,19 +149,11 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption(
-            "The symmetry acts by orthogonal maps, and its group is compact.",
-            sp.Q.orthogonal(sp.MatrixSymbol("G", D, D)),
-        ),
-        Assumption(
-            "H is positive definite on the D − k directions normal to the orbit.", sp.Gt(det_A, 0, evaluate=False)
-        ),
-        Assumption("T is small against the barrier.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
+        Assumption("The symmetry acts by orthogonal maps, and its group is compact."),
+        Assumption("H is positive definite on the D − k directions normal to the orbit."),
+        assumptions.SMALL_TEMPERATURE,
     ),
     formula=volume * (2 * sp.pi * T) ** ((D - k) / 2) / sp.sqrt(det_A) * sp.exp(-L_A / T),
     arguments=(T, D, k, volume, L_A, det_A),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("D for D − k", volume * (2 * sp.pi * T) ** (D / 2) / sp.sqrt(det_A) * sp.exp(-L_A / T)),
 )

@@ -5,8 +5,8 @@ import math
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, T, eta, g, sigma, theta
 
 lam_A, lam_s, c_A, c_s = sp.symbols("lambda_A lambda_s c_A c_s", positive=True)  # |L″| and C at bottom and top
@@ -149,19 +149,14 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption(
-            "One dimension, the Itô equation.", sp.Eq(sp.Symbol("D", positive=True, integer=True), 1, evaluate=False)
-        ),
-        Assumption("C is positive everywhere.", sp.Gt(C_theta, 0, evaluate=False)),
-        Assumption("Bottom and top are non-degenerate.", sp.Gt(lam_A * lam_s, 0, evaluate=False)),
+        assumptions.ONE_DIMENSION_ITO,
+        assumptions.POSITIVE_COVARIANCE,
+        assumptions.NON_DEGENERATE_ENDS,
         Assumption("η/S is small against the barrier in Φ.", sp.Gt(2 * S * rise / eta, 1, evaluate=False)),
         Assumption("Steps are small: SGD is its SDE.", sp.Lt(eta * lam_A, 1, evaluate=False)),
     ),
     formula=sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.sqrt(c_A / c_s) * sp.exp(-2 * S / eta * rise),
     arguments=(eta, S, rise, lam_A, lam_s, c_A, c_s),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the prefactor's √(C_s/C_A) upside down",
         sp.sqrt(lam_A * lam_s) / (2 * sp.pi) * sp.sqrt(c_s / c_A) * sp.exp(-2 * S / eta * rise),

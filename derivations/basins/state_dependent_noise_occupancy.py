@@ -5,8 +5,8 @@ import math
 import mpmath
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import P, S, eta, g, lam, sigma, theta
 
 A, B = sp.symbols("A B")
@@ -159,17 +159,12 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption(
-            "One dimension, the Itô equation.", sp.Eq(sp.Symbol("D", positive=True, integer=True), 1, evaluate=False)
-        ),
-        Assumption("C is positive everywhere.", sp.Gt(C_theta, 0, evaluate=False)),
-        Assumption("Both minima are non-degenerate.", sp.Gt(lam_A * lam_B, 0, evaluate=False)),
-        Assumption("η/S is small against the barrier in Φ.", sp.Gt(S / eta * sp.Symbol("Delta_L"), 1, evaluate=False)),
+        assumptions.ONE_DIMENSION_ITO,
+        assumptions.POSITIVE_COVARIANCE,
+        assumptions.NON_DEGENERATE_MINIMA,
+        Assumption("η/S is small against the barrier in Φ."),
     ),
     formula=sp.sqrt(c_B * lam_B / (c_A * lam_A)) * sp.exp(-2 * S / eta * drop),
     arguments=(eta, S, lam_A, lam_B, c_A, c_B, drop),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the prefactor 1/C forgotten", sp.sqrt(c_A * lam_B / (c_B * lam_A)) * sp.exp(-2 * S / eta * drop)),
 )

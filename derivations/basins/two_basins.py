@@ -3,9 +3,9 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, P, S, T, sigma, theta
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, P, T, theta
 
 A, B = sp.symbols("A B")
 L_A, L_B = sp.symbols("L_A L_B", real=True)  # losses at the minima
@@ -135,22 +135,13 @@ CLAIM = Claim(
     "what the widths decide.",
     printed=sp.Eq(P(A) / P(B), sp.sqrt(det_B / det_A) * sp.exp(-(L_A - L_B) / T), evaluate=False),
     assumptions=(
-        Assumption(
-            "Noise is isotropic, C = σ²I, and the law is stationary.",
-            sp.Eq(P(theta), sp.exp(-sp.Function("L")(theta) / T), evaluate=False),
-        ),
-        Assumption("Both minima are non-degenerate.", sp.Gt(det_A * det_B, 0, evaluate=False)),
-        Assumption("L has four continuous derivatives near the minima.", sp.Q.finite(sp.Symbol("L_4"))),
-        Assumption(
-            "The law is the SDE's; for SGD itself S times curvature times depth over σ² must be small too.",
-            sp.Lt(S * sp.Symbol("lambda") * sp.Symbol("Delta_L") / sigma**2, 1, evaluate=False),
-        ),
-        Assumption("T is small against the barrier.", sp.Gt(sp.Symbol("Delta_L") / T, 1, evaluate=False)),
+        Assumption("Noise is isotropic, C = σ²I, and the law is stationary."),
+        assumptions.NON_DEGENERATE_MINIMA,
+        Assumption("L has four continuous derivatives near the minima."),
+        assumptions.LAW_OF_SDE,
+        assumptions.SMALL_TEMPERATURE,
     ),
     formula=sp.sqrt(det_B / det_A) * sp.exp(-(L_A - L_B) / T),
     arguments=(T, L_A, L_B, det_A, det_B),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the determinants exchanged", sp.sqrt(det_A / det_B) * sp.exp(-(L_A - L_B) / T)),
 )

@@ -4,9 +4,9 @@ import functools
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, N, S, Var, eta, g, h, sigma, t
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, S, Var, eta, g, h, sigma, t
 
 kappa = sp.Symbol("kappa", positive=True)  # factor on the batch size
 beta1, beta2 = sp.symbols("beta_1 beta_2", nonnegative=True)  # decays of the averages of ĝ and ĝ²
@@ -87,19 +87,24 @@ def check(formula):
     ]
 
 
+def _at(formula, *values):
+    return [float(x.subs(dict(zip((kappa, eta, beta1, beta2, eps), values, strict=True)))) for x in formula]
+
+
 @functools.cache
 def _runs(scaled):
     """(mean, deviation, S v) of Adam's own runs with S = 4, and with 4S and parameters by a rule."""
-    parameters = sp.lambdify((kappa, eta, beta1, beta2, eps), list(scaled), "math")(4, *TRUE)
+    parameters = _at(scaled, 4, *TRUE)
     small = oracles.adaptive_runs(TRUE[0], TRUE[1:3], TRUE[3], 4, 800, corrected=True, seed=0)
-    large = oracles.adaptive_runs(parameters[0], tuple(parameters[1:3]), parameters[3], 16, 200, corrected=True, seed=1)
+    rate, first, second, floor = parameters
+    large = oracles.adaptive_runs(rate, (first, second), floor, 16, 200, corrected=True, seed=1)
     return small, large
 
 
 def _idealised(formula):
     """Moments of Adam with bias corrections on a quadratic: 8000 small-batch steps against 2000 of κ = 4."""
     settings = (0.002, 0.998, 0.9996, 0.4)
-    scaled = sp.lambdify((kappa, eta, beta1, beta2, eps), list(formula), "math")(4, *settings)
+    scaled = _at(formula, 4, *settings)
     small, large = _moments(settings, 4, 8000), _moments(scaled, 16, 2000)
     names = ("mean of θ", "variance of θ", "S v")
     return [
@@ -183,8 +188,8 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("Noise dominates the second moment: g² ≪ σ²/S.", sp.Lt(g**2, sigma**2 / S, evaluate=False)),
-        Assumption("κS ≪ N, or draws with replacement.", sp.Lt(kappa * S, N, evaluate=False)),
+        assumptions.NOISE_DOMINATES,
+        assumptions.SCALED_BATCH_SMALL,
         Assumption("μ averages over many steps: κ(1−β₁) ≪ 1.", sp.Lt(kappa * (1 - beta1), 1, evaluate=False)),
         Assumption(
             "v averages over many steps, κ(1−β₂) ≪ 1, and so hardly fluctuates.",
@@ -193,9 +198,6 @@ CLAIM = Claim(
     ),
     formula=scaling,
     arguments=(kappa, eta, beta1, beta2, eps),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the learning rate scaled linearly, as for SGD",
         sp.Matrix([kappa * eta, 1 - kappa * (1 - beta1), 1 - kappa * (1 - beta2), eps / sp.sqrt(kappa)]),

@@ -6,7 +6,7 @@ from typing import Any
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S
 
 F = sp.Symbol("F", real=True)  # an entry of the population's covariance of one example's gradient
@@ -107,14 +107,10 @@ CLAIM = Claim(
         Assumption("The batch is a subset of the data, chosen independently of them.", sp.Le(S, N, evaluate=False)),
         Assumption(
             "The parameters do not depend on the data, as at initialisation: the per-example gradients at θ are then "
-            "independent with covariance F.",
-            sp.Eq(Cov(sp.Symbol("x_i"), sp.Symbol("x_j")), F * sp.KroneckerDelta(*sp.symbols("i j")), evaluate=False),
+            "independent with covariance F."
         ),
     ),
     formula=(1 / S - 1 / N) * F,
     arguments=(N, S, F),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1/S + 1/N, as if the batch were not part of the data", (1 / S + 1 / N) * F),
 )

@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
@@ -85,15 +85,10 @@ CLAIM = Claim(
     "S > N. A batch that is a random subset of the data, as the thesis has it, has the factor (N−S)/(N−1) on top.",
     printed=sp.Eq(Cov(batch_mean), C / S, evaluate=False),
     assumptions=(
-        Assumption("The S indices are drawn independently and uniformly.", sp.Ge(S, 1, evaluate=False)),
-        Assumption(
-            "C is the covariance of the per-example gradients in its 1/N form.", sp.Eq(C, E(x * y) - E(x) * E(y))
-        ),
+        Assumption("The S indices are drawn independently and uniformly."),
+        assumptions.COVARIANCE_OVER_N,
     ),
     formula=C / S,
     arguments=(S, C),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1/S² for 1/S", C / S**2),
 )

@@ -2,14 +2,13 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, E, N, S, Var
+from derivations import assumptions, oracles, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import Cov, N, S, Var
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
 batch_mean = sp.Symbol("ghat")
 inside, other = sp.symbols("1_i 1_j")  # whether an example is in the batch
-x, y = sp.symbols("x y", real=True)  # two components of an example's gradient
 
 
 def steps(formula):
@@ -85,16 +84,11 @@ CLAIM = Claim(
     "(N−S)/(N−1), C in its 1/N form: exactly, for any data. With C in its 1/(N−1) form the factor is (N−S)/N.",
     printed=sp.Eq(Cov(batch_mean), (N - S) / (N - 1) * C / S, evaluate=False),
     assumptions=(
-        Assumption("The batch is a uniformly random subset.", sp.Le(S, N, evaluate=False)),
-        Assumption("There are at least two examples.", sp.Ge(N, 2, evaluate=False)),
-        Assumption(
-            "C is the covariance of the per-example gradients in its 1/N form.", sp.Eq(C, E(x * y) - E(x) * E(y))
-        ),
+        assumptions.WITHOUT_REPLACEMENT,
+        assumptions.TWO_EXAMPLES,
+        assumptions.COVARIANCE_OVER_N,
     ),
     formula=(N - S) / (N - 1) * C / S,
     arguments=(N, S, C),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("(N−S)/N for (N−S)/(N−1)", (N - S) / N * C / S),
 )

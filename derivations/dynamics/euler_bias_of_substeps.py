@@ -3,9 +3,9 @@
 import mpmath
 import sympy as sp
 
-from derivations import linear_models, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import S, c, eta, k, lam, t, theta
+from derivations import assumptions, linear_models, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import S, c, eta, k, lam, t
 
 A, B = sp.symbols("A B", real=True)  # A: the SDE's generator; B: the second-order term of an Euler step
 V_1, V_k, V_oo = sp.symbols("V_1 V_k V_∞")  # stationary variances with 1, with k, with ever more substeps
@@ -100,14 +100,11 @@ CLAIM = Claim(
     "(2 − ηλ)/(2k − ηλ). With eight Euler substeps an eighth of what is to be measured stays hidden.",
     printed=sp.Eq((V_k - V_oo) / (V_1 - V_oo), share, evaluate=False),
     assumptions=(
-        Assumption("A quadratic loss λθ²/2; for other losses the share is 1/k + O(η).", sp.Gt(lam, 0, evaluate=False)),
-        Assumption("C doesn't depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
+        Assumption("A quadratic loss λθ²/2; for other losses the share is 1/k + O(η)."),
+        assumptions.CONSTANT_COVARIANCE,
         Assumption("The scheme is stable with one substep.", sp.Lt(eta * lam, 2, evaluate=False)),
     ),
     formula=share,
     arguments=(eta, lam, k),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1/k² for 1/k, as of a second-order scheme", share / k),
 )

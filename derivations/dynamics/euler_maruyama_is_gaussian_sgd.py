@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import linear_models, oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, linear_models, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S, eta, h
 
 # Three examples in the plane stand for N in D dimensions; their gradients:
@@ -127,14 +127,11 @@ CLAIM = Claim(
     "has them only up to O(η²), so a coarse Euler scheme can look better than an exact solution.",
     printed=sp.Eq(sp.Tuple(E(moved), Cov(moved)), sp.Tuple(-eta * GRADIENT, eta**2 / S * COVARIANCE), evaluate=False),
     assumptions=(
-        Assumption("The step is the learning rate.", sp.Eq(h, eta, evaluate=False)),
-        Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("C is in its 1/N form.", sp.Ge(N, 1, evaluate=False)),
+        Assumption("The step is the learning rate."),
+        assumptions.WITH_REPLACEMENT,
+        Assumption("C is in its 1/N form."),
     ),
     formula=result,
     arguments=(eta, S, g1, g2, c11, c12, c22),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the covariance of the SDE's rate, η C/S", sp.Matrix.hstack(result[:, 0], eta / S * C)),
 )

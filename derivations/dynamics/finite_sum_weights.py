@@ -2,9 +2,9 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, E, N, S, Var
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import Cov, N, S, Var
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
 a = sp.Symbol("a", integer=True, positive=True)
@@ -117,15 +117,12 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("A batch is S independent uniform draws, or a uniform subset.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("There are at least two examples.", sp.Ge(N, 2, evaluate=False)),
-        Assumption("The loss is the mean over examples.", sp.Eq(E(weight), 1 / N, evaluate=False)),
+        Assumption("A batch is S independent uniform draws, or a uniform subset."),
+        assumptions.TWO_EXAMPLES,
+        Assumption("The loss is the mean over examples."),
     ),
     formula=with_replacement.col_join(without_replacement),
     arguments=(N, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "(N−S)/N for (N−S)/(N−1) without replacement",
         with_replacement.col_join((N - S) / N * with_replacement),

@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S, Var
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
@@ -129,14 +129,11 @@ CLAIM = Claim(
         weight, 1 / N + sp.Mul(amplitude, sp.Symbol("xi_i") - sp.Symbol("xibar"), evaluate=False), evaluate=False
     ),
     assumptions=(
-        Assumption("The ξ_i are independent with variance one, fresh at every step.", sp.Eq(Var(sp.Symbol("xi_i")), 1)),
+        Assumption("The ξ_i are independent with variance one, fresh at every step."),
         Assumption("The batch is a uniformly random subset, f = (N−S)/(N−1).", sp.Le(S, N, evaluate=False)),
-        Assumption("There are at least two examples.", sp.Ge(N, 2, evaluate=False)),
+        assumptions.TWO_EXAMPLES,
     ),
     formula=sp.Matrix([f / (N * S) * (1 - 1 / N), -f / (N**2 * S)]),
     arguments=(N, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("ξ_i not centred: independent weights", sp.Matrix([f / (N * S), 0])),
 )

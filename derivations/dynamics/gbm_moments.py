@@ -6,7 +6,7 @@ import mpmath
 import sympy as sp
 
 from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, Var, t
 
 a, s, w = sp.symbols("a s w", real=True)  # dX = −aX dt + sX dW; a standard Gaussian
@@ -80,9 +80,6 @@ def check(formula):
     ]
 
 
-dX, dt, dW, x = sp.symbols("dX dt dW X")
-
-
 def says(formula):
     """What the summary states, in numbers."""
     names = {"x₀": x0, "a": a, "s": s, "t": t}
@@ -106,13 +103,10 @@ CLAIM = Claim(
     "x₀ exp((s²/2 − a)t): a test of which of the two an integrator converges to.",
     printed=sp.Eq(sp.Tuple(E(X), E(X**2)), sp.Tuple(moments[0], moments[1]), evaluate=False),
     assumptions=(
-        Assumption("dX = −aX dt + sX dW with constant a and s.", sp.Eq(dX, -a * x * dt + s * x * dW, evaluate=False)),
-        Assumption("A positive start.", sp.Gt(x0, 0, evaluate=False)),
+        Assumption("dX = −aX dt + sX dW with constant a and s."),
+        Assumption("A positive start."),
     ),
     formula=moments,
     arguments=(t, a, s, x0),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("Stratonovich's mean for Itô's", sp.Matrix([moments[2], moments[1], moments[2]])),
 )

@@ -3,8 +3,8 @@
 import mpmath
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, Var, c, eta, lam, m, theta
 
 q, r, u = sp.symbols("q r u", real=True)  # Var θ, Cov(θ, v), Var v
@@ -115,17 +115,14 @@ CLAIM = Claim(
     "stable for ηλ < 2(1 + m).",
     printed=sp.Eq(Var(theta), variance, evaluate=False),
     assumptions=(
-        Assumption("A quadratic loss λθ²/2.", sp.Gt(lam, 0, evaluate=False)),
-        Assumption("C doesn't depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
-        Assumption("Draws of different steps are independent.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("0 ≤ m < 1.", sp.Lt(m, 1, evaluate=False)),
+        assumptions.QUADRATIC,
+        assumptions.CONSTANT_COVARIANCE,
+        assumptions.INDEPENDENT_BATCHES,
+        assumptions.MOMENTUM_BELOW_ONE,
         Assumption("The recursion is stable.", sp.Lt(eta * lam, 2 * (1 + m), evaluate=False)),
     ),
     formula=variance,
     arguments=(eta, S, lam, c, m),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the correction of plain SGD at the effective rate, ηλ/(2(1 − m))",
         eta * c / (2 * S * lam * (1 - m) * (1 - eta * lam / (2 * (1 - m)))),

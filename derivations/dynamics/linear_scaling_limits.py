@@ -6,8 +6,8 @@ from typing import Any
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, E, N, S, eta, k
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import Cov, E, S, eta, k
 
 g1, g2 = sp.symbols("g_1 g_2", real=True)
 h11, h12, h22 = sp.symbols("H_11 H_12 H_22", real=True)
@@ -157,13 +157,10 @@ CLAIM = Claim(
     "factors.",
     printed=sp.Eq(E(large), E(small), evaluate=False),
     assumptions=(
-        Assumption("The loss has bounded third derivatives and kη|H| is small.", sp.Q.positive(eta)),
-        Assumption("Batches are drawn with replacement, or kS ≪ N.", sp.Lt(k * S, N, evaluate=False)),
+        Assumption("The loss has bounded third derivatives and kη|H| is small."),
+        Assumption("Batches are drawn with replacement, or kS ≪ N."),
     ),
     formula=k * (k - 1) / 2 * eta**2 * hessian * gradient,
     arguments=(eta, k, g1, g2, h11, h12, h22),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("k² for k(k−1)", k**2 / 2 * eta**2 * hessian * gradient),
 )

@@ -2,9 +2,9 @@
 
 import sympy as sp
 
-from derivations import linear_models, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, S, c, eta, g, m
+from derivations import assumptions, linear_models, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, S, c, g
 
 delta = sp.Symbol("delta", positive=True)  # √η, the time of one step
 gamma, p, H = sp.symbols("gamma p H", real=True)  # friction (1 − m)/δ; velocity v/δ; L''
@@ -155,17 +155,12 @@ CLAIM = Claim(
     "time and fixed γ is then O(η).",
     printed=sp.Eq(sp.Symbol("b"), drift, evaluate=False),
     assumptions=(
-        Assumption("One step lasts δ = √η.", sp.Eq(delta, sp.sqrt(eta), evaluate=False)),
-        Assumption(
-            "The friction is fixed while η → 0, so m → 1.", sp.Eq(gamma, (1 - m) / sp.sqrt(eta), evaluate=False)
-        ),
-        Assumption("The batch size is fixed.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("The loss has four derivatives.", sp.Q.finite(L4)),
+        assumptions.STEP_OF_ROOT_ETA,
+        assumptions.FIXED_FRICTION,
+        assumptions.FIXED_BATCH_SIZE,
+        Assumption("The loss has four derivatives."),
     ),
     formula=drift,
     arguments=(delta, gamma, p, g, H),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the sign of Hp", drift - sp.Matrix([0, delta * H * p])),
 )

@@ -5,10 +5,10 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from derivations import linear_models, oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, linear_models, oracles, prose
 from derivations.dynamics.heavy_ball_variance import variance
-from derivations.dynamics.momentum_order_two_drift import L3, H, along_the_path, c1, delta, drift, gamma, p, x, y
+from derivations.dynamics.momentum_order_two_drift import H, along_the_path, c1, delta, drift, gamma, p, x, y
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, S, Var, c, eta, g, lam, m, theta
 
 a, b, n = sp.symbols("a b n", real=True)  # shares of the noise to be found; the gradient's noise
@@ -204,17 +204,12 @@ CLAIM = Claim(
     "of itself, at stationarity by 2(1 − m).",
     printed=sp.Eq(sp.Symbol("σ"), shares, evaluate=False),
     assumptions=(
-        Assumption("One step lasts δ = √η.", sp.Eq(delta, sp.sqrt(eta), evaluate=False)),
-        Assumption(
-            "The friction is fixed while η → 0, so m → 1.", sp.Eq(gamma, (1 - m) / sp.sqrt(eta), evaluate=False)
-        ),
-        Assumption("C doesn't depend on θ.", sp.Eq(c1, 0, evaluate=False)),
-        Assumption("The drift is that of second order, on a loss with three derivatives.", sp.Q.finite(L3)),
+        assumptions.STEP_OF_ROOT_ETA,
+        assumptions.FIXED_FRICTION,
+        assumptions.CONSTANT_COVARIANCE,
+        Assumption("The drift is that of second order, on a loss with three derivatives."),
     ),
     formula=shares,
     arguments=(delta, gamma),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the first order's noise, on the velocity alone", bare),
 )

@@ -3,9 +3,9 @@
 import mpmath
 import sympy as sp
 
-from derivations import linear_models, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import Cov, E, S, Var, c, eta, g, m, theta
+from derivations import assumptions, linear_models, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import Cov, E, S, Var, c, eta, g, m
 
 delta = sp.Symbol("delta", positive=True)  # √η, the time of one step
 gamma, p = sp.symbols("gamma p", real=True)  # friction (1 − m)/δ; velocity v/δ
@@ -174,19 +174,13 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("One step lasts δ = √η.", sp.Eq(delta, sp.sqrt(eta), evaluate=False)),
-        Assumption(
-            "The friction is fixed while η → 0, so m → 1: at fixed m it would grow like 1/√η.",
-            sp.Eq(gamma, (1 - m) / sp.sqrt(eta), evaluate=False),
-        ),
-        Assumption("The batch size is fixed.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("A smooth loss.", sp.Eq(g, sp.Derivative(sp.Function("L")(theta), theta), evaluate=False)),
+        assumptions.STEP_OF_ROOT_ETA,
+        Assumption("The friction is fixed while η → 0, so m → 1: at fixed m it would grow like 1/√η."),
+        assumptions.FIXED_BATCH_SIZE,
+        Assumption("A smooth loss."),
     ),
     formula=sp.Matrix([p, -gamma * p - g, delta * c / S]),
     arguments=(delta, gamma, S, p, g, c),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the noise of SGD without momentum, η C/S in place of √η C/S", sp.Matrix([p, -gamma * p - g, delta**2 * c / S])
     ),

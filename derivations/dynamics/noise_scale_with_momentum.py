@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, Var, c, eta, g, m
 
 r = sp.Symbol("r", positive=True)  # m = 1/(1 + r): sums and limits then know that m < 1
@@ -138,18 +138,14 @@ CLAIM = Claim(
     "of time. Smith's noise scale is N times that, up to the finite-population factor.",
     printed=sp.Eq(noise_scale, eta * N / (S * (1 - m)), evaluate=False),
     assumptions=(
-        Assumption("The momentum is below one.", sp.Lt(m, 1, evaluate=False)),
+        assumptions.MOMENTUM_BELOW_ONE,
         Assumption(
             "Gradient and covariance are constant over the 1/(1 − m) steps for which a kick lasts: ηλ ≪ (1 − m)² for "
-            "every curvature λ.",
-            sp.Lt(eta * sp.Symbol("lambda", positive=True), (1 - m) ** 2, evaluate=False),
+            "every curvature λ."
         ),
-        Assumption("N ≫ S, or draws with replacement.", sp.Gt(N, S, evaluate=False)),
+        Assumption("N ≫ S, or draws with replacement."),
     ),
     formula=eta / (S * (1 - m)),
     arguments=(eta, S, m),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1/(1−m)² for 1/(1−m): the growth a step, without the step's longer time", eta / (S * (1 - m) ** 2)),
 )

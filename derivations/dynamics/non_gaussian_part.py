@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import linear_models, oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, linear_models, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, c, eta, g, t
 
 mu3, k4 = sp.symbols("mu_3 kappa_4", real=True)  # third central moment and fourth cumulant of ∇ℓ_i
@@ -135,14 +135,11 @@ CLAIM = Claim(
         E(sp.Function("f")(sp.Symbol("theta_SGD"))) - E(sp.Function("f")(sp.Symbol("theta_Gauss"))), gap, evaluate=False
     ),
     assumptions=(
-        Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("f is smooth; it has four derivatives.", sp.Q.finite(f4)),
-        Assumption("The examples' gradients have four moments.", sp.Q.finite(k4)),
+        assumptions.WITH_REPLACEMENT,
+        Assumption("f is smooth; it has four derivatives."),
+        Assumption("The examples' gradients have four moments."),
     ),
     formula=gap,
     arguments=(eta, S, mu3, f3),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1/S for 1/S²", gap * S),
 )

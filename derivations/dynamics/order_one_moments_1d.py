@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import linear_models, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, linear_models, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, Var, c, eta, g
 
 H, L3, L4 = sp.symbols("H L_3 L_4", real=True)  # L'', L''', L'''' at the start
@@ -143,20 +143,13 @@ CLAIM = Claim(
     "without noise; over a fixed time such steps add up to O(η).",
     printed=sp.Eq(sp.Matrix([E(moved), Var(moved)]), sp.Matrix([-eta * g, eta**2 * c / S]), evaluate=False),
     assumptions=(
+        assumptions.NOISE_OF_ORDER_ETA,
         Assumption(
-            "The batch size is fixed while η → 0, so the noise's strength η/S counts as O(η).",
-            sp.Ge(S, 1, evaluate=False),
+            "L has four derivatives, g, H, L₃ and L₄ at the start. C has two; there it is c and has the slope c₁."
         ),
-        Assumption(
-            "L has four derivatives, g, H, L₃ and L₄ at the start. C has two; there it is c and has the slope c₁.",
-            sp.Q.finite(L4),
-        ),
-        Assumption("Itô's reading of the SDE.", sp.Q.nonnegative(c)),
+        assumptions.ITO,
     ),
     formula=sp.Matrix([mean, variance]),
     arguments=(eta, S, g, H, L3, c, c1),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the sign of (g·∇)C", sp.Matrix([mean, variance + eta**3 / S * g * c1])),
 )

@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, S, eta
 
 x: Any = sp.Matrix(sp.symbols("x_1 x_2", real=True))  # the displacement θ − θ₀
@@ -129,7 +129,6 @@ def check(formula):
 
 
 GRADIENT, COVARIANCE = sp.symbols("g C", commutative=False)
-HESSIAN = sp.MatrixSymbol("H", 2, 2)
 
 
 def says(formula):
@@ -160,21 +159,12 @@ CLAIM = Claim(
     "−(η³/2S)(HC + CH + (g·∇)C). The mean's error has nothing to do with the noise.",
     printed=sp.Eq(sp.Tuple(E(moved), Cov(moved)), sp.Tuple(-eta * GRADIENT, eta**2 / S * COVARIANCE), evaluate=False),
     assumptions=(
-        Assumption(
-            "The batch size is fixed while η → 0, so the noise's strength η/S counts as O(η).",
-            sp.Ge(S, 1, evaluate=False),
-        ),
-        Assumption(
-            "The gradient is that of a loss with three derivatives, so H is symmetric.",
-            sp.Eq(HESSIAN, HESSIAN.T, evaluate=False),
-        ),
-        Assumption("C is smooth; K is its change along the gradient, (g·∇)C.", sp.Q.finite(k11)),
-        Assumption("Itô's reading of the SDE.", sp.Q.nonnegative(c11)),
+        assumptions.NOISE_OF_ORDER_ETA,
+        Assumption("The gradient is that of a loss with three derivatives, so H is symmetric."),
+        Assumption("C is smooth; K is its change along the gradient, (g·∇)C."),
+        assumptions.ITO,
     ),
     formula=sp.Matrix.hstack(mean, covariance),
     arguments=(eta, S, *g, h11, h12, h22, c11, c12, c22, k11, k12, k22),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("HC + CH counted twice", sp.Matrix.hstack(mean, covariance - eta**3 / (2 * S) * (H * C + C * H))),
 )

@@ -5,8 +5,8 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from derivations import linear_models, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, linear_models, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, Var, c, eta, g
 
 H, L3, L4 = sp.symbols("H L_3 L_4", real=True)  # L'', L''', L'''' at the start
@@ -147,18 +147,12 @@ CLAIM = Claim(
     "error is still O(η), as it was.",
     printed=sp.Eq(sp.Symbol("b"), -g - eta / 2 * g * H, evaluate=False),
     assumptions=(
-        Assumption("The batch size is fixed while η → 0.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("L has four derivatives and C two.", sp.Q.finite(L4)),
-        Assumption(
-            "The examples' gradients have a third moment, so that SGD's third moment is O(η³) too.",
-            sp.Q.finite(E(g**3)),
-        ),
+        assumptions.FIXED_BATCH_SIZE,
+        Assumption("L has four derivatives and C two."),
+        Assumption("The examples' gradients have a third moment, so that SGD's third moment is O(η³) too."),
     ),
     formula=sp.Matrix([mean, variance]),
     arguments=(eta, S, g, H, L3, c, c1),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "a factor 2 in the modified loss, (η/2)|∇L|², which leaves −(η²/2)gH in the mean",
         sp.Matrix([mean - eta**2 / 2 * g * H, variance]),

@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import linear_models, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, linear_models, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, S, eta
 
 x: Any = sp.Matrix(sp.symbols("x_1 x_2", real=True))  # the displacement θ − θ₀
@@ -16,7 +16,7 @@ H: Any = sp.Matrix([[h11, h12], [h12, h22]])
 C: Any = sp.Matrix([[c11, c12], [c12, c22]])
 third = sp.symbols("L_111 L_112 L_122 L_222", real=True)  # third derivatives of the loss
 slopes = [sp.Matrix(2, 2, sp.symbols(f"C_11\\,{i} C_12\\,{i} C_12\\,{i} C_22\\,{i}", real=True)) for i in (1, 2)]
-moved, HESSIAN = sp.Symbol("Δθ"), sp.MatrixSymbol("H", 2, 2)
+moved = sp.Symbol("Δθ")
 DRIFT, u, ut, h, A = sp.symbols("b g gᵀ H C", commutative=False)  # for display
 START = {x[0]: 0, x[1]: 0}
 loss = (
@@ -156,16 +156,11 @@ CLAIM = Claim(
     "size.",
     printed=sp.Eq(DRIFT, -u - eta / 2 * h * u, evaluate=False),
     assumptions=(
-        Assumption("The batch size is fixed while η → 0.", sp.Ge(S, 1, evaluate=False)),
-        Assumption(
-            "The gradient is that of a smooth loss, so H is symmetric.", sp.Eq(HESSIAN, HESSIAN.T, evaluate=False)
-        ),
-        Assumption("The examples' gradients have a third moment.", sp.Q.finite(E(g[0] ** 3))),
+        assumptions.FIXED_BATCH_SIZE,
+        Assumption("The gradient is that of a smooth loss, so H is symmetric."),
+        Assumption("The examples' gradients have a third moment."),
     ),
     formula=-g - eta / 2 * H * g,
     arguments=(eta, *g, h11, h12, h22),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the sign of the correction", -g + eta / 2 * H * g),
 )

@@ -5,9 +5,9 @@ import itertools
 import mpmath
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, S, Var, c, eta, lam, t, theta
+from derivations import assumptions, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, S, Var, c, eta, lam, t
 
 start = sp.Symbol("theta_0", real=True)
 s = sp.Symbol("s", nonnegative=True)
@@ -109,15 +109,12 @@ CLAIM = Claim(
     "rises to ηc/(2Sλ) like 1 − exp(−2λt).",
     printed=sp.Eq(sp.Tuple(E(at_t), Var(at_t)), sp.Tuple(*moments), evaluate=False),
     assumptions=(
-        Assumption("A quadratic loss λθ²/2.", sp.Gt(lam, 0, evaluate=False)),
-        Assumption("C doesn't depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
-        Assumption("The start θ₀ is fixed.", sp.Eq(Var(start), 0, evaluate=False)),
+        assumptions.QUADRATIC,
+        assumptions.CONSTANT_COVARIANCE,
+        assumptions.FIXED_START,
     ),
     formula=moments,
     arguments=(t, eta, S, lam, c, start),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the mean's rate in the variance", sp.Matrix([moments[0], eta * c / (2 * S * lam) * (1 - sp.exp(-lam * t))])
     ),

@@ -4,8 +4,8 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S, Var
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance (1/N form) of the per-example gradients
@@ -108,17 +108,12 @@ CLAIM = Claim(
     "what a whole epoch leaves comes only from the motion of θ within it.",
     printed=sp.Eq(Cov(first, second), -C / (N - 1), evaluate=False),
     assumptions=(
-        Assumption("An epoch is a uniformly random order of the data, cut into N/S batches.", sp.Q.integer(N / S)),
-        Assumption("There are at least two batches.", sp.Ge(N / S, 2, evaluate=False)),
-        Assumption("All batches are evaluated at one θ.", sp.Eq(sp.Symbol("theta_a"), sp.Symbol("theta_b"))),
-        Assumption(
-            "C is the covariance of the per-example gradients in its 1/N form.", sp.Eq(C, E(x * y) - E(x) * E(y))
-        ),
+        Assumption("An epoch is a uniformly random order of the data, cut into N/S batches."),
+        Assumption("There are at least two batches."),
+        Assumption("All batches are evaluated at one θ."),
+        assumptions.COVARIANCE_OVER_N,
     ),
     formula=-C / (N - 1),
     arguments=(N, C),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("−C/N for −C/(N−1)", -C / N),
 )

@@ -3,15 +3,14 @@
 import mpmath
 import sympy as sp
 
-from derivations import linear_models, oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import Var, h
+from derivations import assumptions, linear_models, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import h
 
 a, s, z, kappa = sp.symbols("a s z kappa", real=True)  # dX = −aX dt + εsX dW; z = ah
 epsilon = sp.Symbol("varepsilon", positive=True)
 alpha = (24 - sp.sqrt(96)) / 40
 beta = 3 - 4 * alpha
-X = sp.Symbol("X")
 errors = sp.Matrix(
     [
         (a * h) ** 4 / 24,
@@ -157,19 +156,12 @@ CLAIM = Claim(
         sp.Matrix([sp.Symbol("δE(X)"), sp.Symbol("δE(X²)")]), errors.subs(epsilon, sp.Symbol("ε")), evaluate=False
     ),
     assumptions=(
-        Assumption(
-            "The scheme: k₁ = a(X), n = εb(X + hk₁/2)ΔW, k₂ = a(X + hk₁/2 + αn), k₃ = a(X − hk₁ + 2hk₂ + βn), "
-            "X' = X + (h/6)(k₁ + 4k₂ + k₃) + n, with α = (24 − √96)/40 and β = 3 − 4α.",
-            sp.Eq(sp.UnevaluatedExpr(4 * alpha) + beta, 3, evaluate=False),
-        ),
-        Assumption("Geometric Brownian motion dX = −aX dt + εsX dW (Itô), from X = 1.", sp.Eq(X, 1, evaluate=False)),
-        Assumption("The noise is small: ε² is at most of the size of h.", sp.Le(epsilon**2, kappa * h, evaluate=False)),
-        Assumption("ΔW is Gaussian with variance h.", sp.Eq(Var(sp.Symbol("ΔW")), h, evaluate=False)),
+        assumptions.SMALL_NOISE_SCHEME,
+        Assumption("Geometric Brownian motion dX = −aX dt + εsX dW (Itô), from X = 1."),
+        assumptions.SMALL_NOISE,
+        Assumption("ΔW is Gaussian with variance h."),
     ),
     formula=errors,
     arguments=(h, epsilon, a, s),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the ε⁴ term forgotten", sp.Matrix([errors[0], errors[1] - epsilon**4 * s**4 * h**2 / 2])),
 )

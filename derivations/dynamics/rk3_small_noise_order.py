@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, Var, h
 
 a0, a1, a2, a3 = sp.symbols("a a_1 a_2 a_3", real=True)  # the drift and its derivatives at the start
@@ -248,22 +248,13 @@ CLAIM = Claim(
     "SDE of SGD at fixed S with h = η.",
     printed=sp.Eq(sp.Matrix([E(x), Var(x)]), sp.Matrix([mean, variance]).subs(epsilon, sp.Symbol("ε")), evaluate=False),
     assumptions=(
-        Assumption(
-            "The scheme: k₁ = a(X), n = εb(X + hk₁/2)ΔW, k₂ = a(X + hk₁/2 + αn), k₃ = a(X − hk₁ + 2hk₂ + βn), "
-            "X' = X + (h/6)(k₁ + 4k₂ + k₃) + n, with α = (24 − √96)/40 and β = 3 − 4α.",
-            sp.Eq(4 * alpha + beta, 3, evaluate=False),
-        ),
-        Assumption(
-            "The noise is small: ε² is at most of the size of h.", sp.Le(epsilon**2, rho**2 * h, evaluate=False)
-        ),
-        Assumption("One dimension, Itô's reading.", sp.Eq(sp.Symbol("D"), 1, evaluate=False)),
-        Assumption("a and b have three derivatives.", sp.Q.finite(a3)),
+        assumptions.SMALL_NOISE_SCHEME,
+        assumptions.SMALL_NOISE,
+        Assumption("One dimension, Itô's reading."),
+        Assumption("a and b have three derivatives."),
     ),
     formula=sp.Matrix([mean, variance]),
     arguments=(h, epsilon, a0, a1, a2, b0, b1),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the noise in the stages with the wrong mean square, that of α = β = 3/5",
         sp.Matrix([mean - epsilon**2 * h**2 / 4 * b0**2 * a2 * sp.Rational(2, 5), variance]),

@@ -4,9 +4,9 @@ import functools
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, N, S, Var, eta, g, sigma
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, S, Var, eta, g, sigma
 
 kappa = sp.Symbol("kappa", positive=True)  # factor on the batch size
 beta = sp.Symbol("beta", nonnegative=True)  # decay of the second-moment average
@@ -84,11 +84,15 @@ def check(formula):
     ]
 
 
+def _at(formula, *values):
+    return [float(x.subs(dict(zip((kappa, eta, beta, eps), values, strict=True)))) for x in formula]
+
+
 @functools.cache
 def _runs(scaled):
     """(mean, deviation, S v) of RMSprop's own runs with S = 4, and with 4S and parameters by a rule."""
     rate, decay, floor = 0.01, 0.998, 0.1
-    new_rate, new_decay, new_floor = sp.lambdify((kappa, eta, beta, eps), list(scaled), "math")(4, rate, decay, floor)
+    new_rate, new_decay, new_floor = _at(scaled, 4, rate, decay, floor)
     return (
         oracles.adaptive_runs(rate, (0.0, decay), floor, 4, 800, corrected=False, seed=0),
         oracles.adaptive_runs(new_rate, (0.0, new_decay), new_floor, 16, 200, corrected=False, seed=1),
@@ -99,8 +103,7 @@ def _idealised(formula):
     """Moments of RMSprop on a quadratic, propagated step by step: 8000 small-batch steps against 2000 of κ = 4."""
     comparisons = []
     rate, decay, floor, batch, factor = 0.002, 0.9996, 0.4, 4, 4
-    arguments = (kappa, eta, beta, eps)
-    new_rate, new_decay, new_floor = sp.lambdify(arguments, list(formula), "math")(factor, rate, decay, floor)
+    new_rate, new_decay, new_floor = _at(formula, factor, rate, decay, floor)
     small = _moments(rate, decay, floor, batch, 8000)
     large = _moments(new_rate, new_decay, new_floor, factor * batch, 2000)
     for name, first, second in zip(("mean of θ", "variance of θ", "S v"), large, small, strict=True):
@@ -169,8 +172,8 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("Noise dominates the second moment: g² ≪ σ²/S.", sp.Lt(g**2, sigma**2 / S, evaluate=False)),
-        Assumption("κS ≪ N, or draws with replacement.", sp.Lt(kappa * S, N, evaluate=False)),
+        assumptions.NOISE_DOMINATES,
+        assumptions.SCALED_BATCH_SMALL,
         Assumption(
             "Steps are small: κ(1−β) ≪ 1, so that v averages over many steps and hardly fluctuates, and η√κ moves θ "
             "little.",
@@ -179,8 +182,5 @@ CLAIM = Claim(
     ),
     formula=sp.Matrix([sp.sqrt(kappa) * eta, 1 - kappa * (1 - beta), eps / sp.sqrt(kappa)]),
     arguments=(kappa, eta, beta, eps),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("ε√κ for ε/√κ", sp.Matrix([sp.sqrt(kappa) * eta, 1 - kappa * (1 - beta), eps * sp.sqrt(kappa)])),
 )

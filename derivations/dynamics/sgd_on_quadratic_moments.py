@@ -5,9 +5,9 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, S, Var, c, eta, k, lam, theta
+from derivations import assumptions, oracles, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, S, Var, c, eta, k, lam
 
 start = sp.Symbol("theta_0", real=True)
 after_k, later = sp.symbols("theta_k theta_k+1", real=True)
@@ -110,15 +110,12 @@ CLAIM = Claim(
     "relative errors O(η).",
     printed=sp.Eq(sp.Tuple(E(after_k), Var(after_k)), sp.Tuple(*moments), evaluate=False),
     assumptions=(
-        Assumption("A quadratic loss λθ²/2.", sp.Gt(lam, 0, evaluate=False)),
-        Assumption("C doesn't depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
-        Assumption("Batches of different steps are independent.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("The start θ₀ is fixed.", sp.Eq(Var(start), 0, evaluate=False)),
+        assumptions.QUADRATIC,
+        assumptions.CONSTANT_COVARIANCE,
+        assumptions.INDEPENDENT_BATCHES,
+        assumptions.FIXED_START,
     ),
     formula=moments,
     arguments=(k, eta, S, lam, c, start),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("(1 − ηλ)ᵏ for its square in the variance", sp.Matrix([moments[0], moments[1].subs(k, k / 2)])),
 )

@@ -3,8 +3,8 @@
 import mpmath
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, Var, c, eta, lam, theta
 
 ou, sgd = eta * c / (2 * S * lam), eta * c / (S * lam * (2 - eta * lam))
@@ -124,15 +124,12 @@ CLAIM = Claim(
     "other losses, of momentum, or of the odds of basins.",
     printed=sp.Eq(Var(theta), eta * c / (2 * S * lam * (1 + eta * lam / 2)), evaluate=False),
     assumptions=(
-        Assumption("A quadratic loss λθ²/2.", sp.Gt(lam, 0, evaluate=False)),
-        Assumption("C doesn't depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
-        Assumption("There is no momentum.", sp.Eq(sp.Symbol("m"), 0)),
-        Assumption("SGD is stable.", sp.Lt(eta * lam, 2, evaluate=False)),
+        assumptions.QUADRATIC,
+        assumptions.CONSTANT_COVARIANCE,
+        assumptions.NO_MOMENTUM,
+        assumptions.STABLE,
     ),
     formula=eta * c / (2 * S * lam * (1 + eta * lam / 2)),
     arguments=(eta, S, lam, c),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the sign of the correction, which gives SGD's own variance", sgd),
 )

@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, S, eta
 
 ell = sp.Symbol("ell", positive=True, integer=True)  # steps of SVAG for one of SGD
@@ -125,13 +125,10 @@ CLAIM = Claim(
     "SVAG keeps the noise scale and takes away step size and non-Gaussianity together.",
     printed=sp.Eq(sp.Matrix([plus, minus]), sp.Matrix([(1 + root) / 2, (1 - root) / 2]), evaluate=False),
     assumptions=(
-        Assumption("The two batches of a step, and all steps, are independent.", sp.Ge(ell, 1, evaluate=False)),
-        Assumption("The per-example gradients are constant over the ℓ steps.", sp.Eq(*sp.symbols("g_1 g_ell"))),
+        Assumption("The two batches of a step, and all steps, are independent."),
+        Assumption("The per-example gradients are constant over the ℓ steps."),
     ),
     formula=sp.Matrix([(1 + root) / 2, (1 - root) / 2]),
     arguments=(ell,),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("2ℓ + 1 under the root", sp.Matrix([1 + sp.sqrt(2 * ell + 1), 1 - sp.sqrt(2 * ell + 1)]) / 2),
 )

@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import linear_models, oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, linear_models, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, eta, g
 
 kappa = sp.Symbol("kappa_3", real=True)  # (1/N) Σ (x_i − x̄)³ of the per-example gradients along one direction
@@ -106,17 +106,11 @@ CLAIM = Claim(
     "misses: O(η³κ₃) a step, O(η²κ₃) over a fixed time.",
     printed=sp.Eq(batch_cumulant, (N - S) * (N - 2 * S) / ((N - 1) * (N - 2)) * kappa / S**2, evaluate=False),
     assumptions=(
-        Assumption("There are at least three examples.", sp.Ge(N, 3, evaluate=False)),
+        assumptions.THREE_EXAMPLES,
         Assumption("The batch is i.i.d. draws, or a uniformly random subset.", sp.Le(S, N, evaluate=False)),
-        Assumption(
-            "κ₃ is the third central moment of the data in its 1/N form.",
-            sp.Eq(kappa, E((sp.Symbol("x_i") - sp.Symbol("xbar")) ** 3), evaluate=False),
-        ),
+        Assumption("κ₃ is the third central moment of the data in its 1/N form."),
     ),
     formula=sp.Matrix([kappa / S**2, (N - S) * (N - 2 * S) / ((N - 1) * (N - 2)) * kappa / S**2]),
     arguments=(N, S, kappa),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("f² for (N−S)(N−2S)/((N−1)(N−2))", sp.Matrix([kappa / S**2, (N - S) ** 2 / (N - 1) ** 2 * kappa / S**2])),
 )

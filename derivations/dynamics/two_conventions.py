@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S, eta
 
 C = sp.Symbol("C", real=True)  # an entry of the covariance of the per-example gradients, 1/N form
@@ -113,16 +113,11 @@ CLAIM = Claim(
     "in Jastrzębski's; for S ≪ N both have η/S.",
     printed=sp.Eq(noise_scale / N, f * (eta / S) * (1 - 1 / N), evaluate=False),
     assumptions=(
-        Assumption("Batches are subsets, with f = (N−S)/(N−1).", sp.Eq(f, (N - S) / (N - 1), evaluate=False)),
-        Assumption("Smith's F is the covariance in its 1/(N−1) form.", sp.Eq(F, C * N / (N - 1), evaluate=False)),
-        Assumption(
-            "ψ is the fluctuation of the sum loss's gradient.", sp.Eq(Cov(psi), N * (N / S - 1) * F, evaluate=False)
-        ),
+        Assumption("Batches are subsets, with f = (N−S)/(N−1)."),
+        Assumption("Smith's F is the covariance in its 1/(N−1) form."),
+        Assumption("ψ is the fluctuation of the sum loss's gradient."),
     ),
     formula=eta * (N / S - 1) / N,
     arguments=(eta, N, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the noise scale with its time not changed", eta * (N / S - 1)),
 )

@@ -3,8 +3,8 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, P, S, eta, sigma
 
 height = sp.Symbol("ℓ_A", real=True)  # the sum loss at the minimum
@@ -126,23 +126,17 @@ CLAIM = Claim(
     printed=sp.Eq(P(sp.Symbol("A")), weight(-ell / (eta / S * sigma**2)), evaluate=False),
     corrected=sp.Eq(P(sp.Symbol("A")), weight(-2 * height / (SCALE * sigma**2)), evaluate=False),
     assumptions=(
-        Assumption("The gradient covariance is σ²I, the same everywhere.", sp.Q.positive(sigma**2)),
-        Assumption(
-            "The Hessian at the minimum is positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("H_A", 2, 2))
-        ),
-        Assumption("The noise is weak against the basin's depth.", sp.Lt(SCALE * sigma**2, sp.Symbol("depth"))),
+        assumptions.ISOTROPIC,
+        Assumption("The Hessian at the minimum is positive definite."),
+        Assumption("The noise is weak against the basin's depth."),
         Assumption(
             "The law is the equation's. For SGD itself a small η is not enough, since the noise falls with it: S times "
-            "depth times curvature over σ², all of the mean loss, must be small too.",
-            sp.Lt(S * sp.Symbol("h") * sp.Symbol("depth") / (N * sigma**2), 1),
+            "depth times curvature over σ², all of the mean loss, must be small too."
         ),
-        Assumption("The process is in equilibrium.", sp.Eq(sp.Derivative(P(sp.Symbol("t")), sp.Symbol("t")), 0)),
+        Assumption("The process is in equilibrium."),
     ),
     formula=RESULT,
     arguments=(height, determinant, eta, N, S, sigma),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("det for its square root", sp.exp(-2 * height / (SCALE * sigma**2)) / determinant),
     printed_formula=PRINTED,
     example=Example(

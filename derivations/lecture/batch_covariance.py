@@ -4,8 +4,8 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S
 
 F = sp.Symbol("F", nonnegative=True)  # variance along one direction: 1/(N−1) form, or a population's
@@ -46,14 +46,19 @@ def steps(formula):
 def check(formula):
     """All subsets of four gradients in the plane; all data sets of three examples ±1; then every draw put back."""
     gradients = [sp.Matrix(v) for v in ((1, -2), (sp.Rational(1, 3), 4), (-5, sp.Rational(1, 2)), (2, 0))]
-    unbiased, biased = oracles.covariance(gradients) * sp.Rational(4, 3), oracles.covariance(gradients)
+    biased = oracles.variances(oracles.covariance(gradients))
+    unbiased = [v * sp.Rational(4, 3) for v in biased]
+
+    def enumerated(size, replacement):
+        return oracles.variances(oracles.covariance(oracles.fluctuations(gradients, size, replacement)))
+
     data_sets = list(itertools.product((-1, 1), repeat=3))  # of a population with variance 1
     return [
         *(
             Comparison(
-                f"Cov(ψ) for N = 4, S = {size} in two dimensions, F in its 1/(N−1) form, over all subsets",
-                unbiased.applyfunc(lambda entry, size=size: formula.subs({N: 4, S: size, F: entry})),
-                oracles.covariance(oracles.fluctuations(gradients, size, replacement=False)),
+                f"Var(ψ) along three directions for N = 4, S = {size}, F in its 1/(N−1) form, over all subsets",
+                [formula.subs({N: 4, S: size, F: v}) for v in unbiased],
+                enumerated(size, replacement=False),
             )
             for size in (1, 2, 3, 4)
         ),
@@ -63,9 +68,9 @@ def check(formula):
             oracles.mean(psi**2 for data in data_sets for psi in oracles.fluctuations(data, 2, replacement=False)),
         ),
         Comparison(
-            "Cov(ψ) for N = 4, S = 2 with every draw put back, F in its 1/N form, over all 16 batches, minus NF",
-            biased.applyfunc(lambda entry: formula.subs({N: 4, S: 2, F: entry})),
-            oracles.covariance(oracles.fluctuations(gradients, 2, replacement=True)) - 4 * biased,
+            "the same for S = 2 with every draw put back, F in its 1/N form, over all 16 batches, minus NF",
+            [formula.subs({N: 4, S: 2, F: v}) for v in biased],
+            [total - 4 * v for total, v in zip(enumerated(2, replacement=True), biased, strict=True)],
         ),
     ]
 
@@ -116,15 +121,9 @@ CLAIM = Claim(
     printed=sp.Eq(Cov(psi), N * (N / S - 1) * F, evaluate=False),
     assumptions=(
         Assumption("Batches are random subsets, drawn afresh at every step.", sp.Le(S, N, evaluate=False)),
-        Assumption(
-            "F is the covariance of the data's gradients in its 1/(N−1) form, or that of a population.",
-            sp.Eq(F, (p2 - p1**2 / N) / (N - 1), evaluate=False),
-        ),
+        assumptions.UNBIASED_OR_POPULATION,
     ),
     formula=N * (N / S - 1) * F,
     arguments=(N, S, F),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("F taken in its 1/N form", N * (N / S - 1) * F * N / (N - 1)),
 )

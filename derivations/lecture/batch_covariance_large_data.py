@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S
 
 F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients along one direction
@@ -49,15 +49,18 @@ def check(formula):
     def enumerated(replacement):
         batches = oracles.batches(n, size, replacement)
         sums = [sum((gradients[i] for i in batch), sp.zeros(2, 1)) for batch in batches]
-        return oracles.covariance([s * n / size - total for s in sums])
+        return oracles.variances(oracles.covariance([s * n / size - total for s in sums]))
 
-    covariance = oracles.covariance(gradients)
-    derived = covariance.applyfunc(lambda entry: formula.subs({N: n, S: size, F: entry}))
+    derived = [formula.subs({N: n, S: size, F: v}) for v in oracles.variances(oracles.covariance(gradients))]
     return [
-        Comparison("Cov(ψ) for N = 4, S = 2 with replacement, over all 16 batches", derived, enumerated(True)),
         Comparison(
-            "Cov(ψ) without replacement, over all 6 batches: (15) with F in its 1/(N−1) form, minus its fraction S/N",
-            derived * sp.Rational(n, n - 1) * (1 - sp.Rational(size, n)),
+            "variances of ψ along three directions for N = 4, S = 2 with replacement, over all 16 batches",
+            derived,
+            enumerated(True),
+        ),
+        Comparison(
+            "the same without replacement, over all 6 batches: (15) with F in its 1/(N−1) form, minus its fraction S/N",
+            [v * sp.Rational(n, n - 1) * (1 - sp.Rational(size, n)) for v in derived],
             enumerated(False),
         ),
     ]
@@ -100,14 +103,10 @@ CLAIM = Claim(
         Assumption("The data far outnumber the batch, or batches are drawn with replacement.", sp.Lt(S / N, 1)),
         Assumption(
             "F is the covariance of the per-example gradients, in its 1/(N−1) form for subsets, in its 1/N form for "
-            "draws with replacement.",
-            sp.Q.nonnegative(F),
+            "draws with replacement."
         ),
     ),
     formula=N**2 / S * F,
     arguments=(N, S, F),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the mean loss's N⁰ for the sum loss's N²", F / S),
 )

@@ -3,14 +3,13 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta, t
 
 G = sp.Symbol("G", real=True)  # gradient of the sum loss
 H = sp.Symbol("H", real=True)  # its second derivative
-x = sp.IndexedBase("x")  # per-example gradients
-i, j = sp.symbols("i j", integer=True)
+j = sp.Symbol("j", integer=True)
 displacement, w = sp.Symbol("Delta_w", real=True), sp.Symbol("w", real=True)
 ell, noise = sp.Function("ell"), sp.Function("ε")
 
@@ -91,14 +90,11 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("The step is short: the gradient changes little along it.", sp.Lt(eta * abs(H) / N, 1)),
-        Assumption("The loss is the sum over examples.", sp.Eq(G, sp.Sum(sp.Indexed(x, i), (i, 1, N)), evaluate=False)),
+        Assumption("The step is short: the gradient changes little along it."),
+        assumptions.SUM_LOSS,
     ),
     formula=-eta / N * G,
     arguments=(eta, N, G),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the factor 1/N forgotten", -eta * G),
     printed_formula=eta / N * G,
     example=Example("mean step for η = 0.1 and a sum of N = 3 gradients of 6", sp.Rational(1, 5), -sp.Rational(1, 5)),

@@ -3,8 +3,8 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, P, S, eta, sigma
 
 ell = sp.Symbol("ell", real=True)  # the sum loss (6)
@@ -105,23 +105,16 @@ CLAIM = Claim(
     printed=sp.Eq(P(x, y), P0 * sp.exp(-2 * ell / (eta / S * sigma**2)), evaluate=False),
     corrected=sp.Eq(P(x, y), P0 * sp.exp(-2 * ell / (eta * N / S * sigma**2)), evaluate=False),
     assumptions=(
-        Assumption(
-            "The gradient covariance is σ²I, the same everywhere.",
-            sp.Eq(sp.MatrixSymbol("F", 2, 2), sigma**2 * sp.Identity(2), evaluate=False),
-        ),
-        Assumption("The loss confines: the density can be normalised.", sp.Gt(P0, 0, evaluate=False)),
+        assumptions.ISOTROPIC,
+        Assumption("The loss confines: the density can be normalised."),
         Assumption(
             "The law is the equation's. For SGD itself a small η is not enough, since the noise falls with it: S times "
-            "height times curvature over σ², all of the mean loss, must be small too.",
-            sp.Lt(S * sp.Symbol("h") * sp.Symbol("L") / sigma**2, 1),
+            "height times curvature over σ², all of the mean loss, must be small too."
         ),
-        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Eq(sp.Symbol("g"), SCALE, evaluate=False)),
+        assumptions.WITH_REPLACEMENT_OR_SMALL,
     ),
     formula=RESULT,
     arguments=(ell, eta, N, S, sigma),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the 2 of the current lost", sp.exp(-ell / (SCALE * sigma**2))),
     printed_formula=PRINTED,
     example=Example(

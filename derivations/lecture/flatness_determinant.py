@@ -3,8 +3,8 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 
 rise = sp.Symbol("Delta", positive=True)  # the basin is where the loss is less than this above its minimum
 h11, h22, lam1, lam2, s, det = sp.symbols("H_11 H_22 lambda_1 lambda_2 s delta", positive=True)
@@ -116,14 +116,11 @@ CLAIM = Claim(
     "parametrisation.",
     printed=sp.Implies(sp.Function("det")(sp.Symbol("H")) < det, sp.Symbol("flat")),
     assumptions=(
-        Assumption("H is positive definite.", sp.Gt(h11 * h22 - h12**2, 0, evaluate=False)),
-        Assumption("The loss is quadratic up to the height Δ.", sp.Q.positive(rise)),
-        Assumption("Flatness is the size of the basin.", sp.Eq(sp.Symbol("flatness"), sp.Symbol("area"))),
+        assumptions.POSITIVE_DEFINITE,
+        Assumption("The loss is quadratic up to the height Δ."),
+        Assumption("Flatness is the size of the basin."),
     ),
     formula=2 * sp.pi * rise / sp.sqrt(h11 * h22 - h12**2),
     arguments=(h12, h11, h22, rise),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("det H for its root", 2 * sp.pi * rise / (h11 * h22 - h12**2)),
 )

@@ -7,7 +7,7 @@ import mpmath
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 
 eps = sp.Symbol("epsilon", positive=True)  # the region is where the loss is less than this above the minimum
 reach = sp.Symbol("A", positive=True)  # it is measured for 1 ≤ a ≤ A
@@ -132,7 +132,7 @@ CLAIM = Claim(
     printed=sp.Implies(sp.Symbol("flat"), sp.Symbol("generalises")),
     corrected=sp.Not(sp.Implies(sp.Symbol("generalises"), sp.Symbol("flat")), evaluate=False),
     assumptions=(
-        Assumption("The net has a ReLU unit with weights in and out, which can be rescaled.", sp.Q.positive(alpha)),
+        Assumption("The net has a ReLU unit with weights in and out, which can be rescaled."),
         Assumption(
             "For the volume: one unit, one example, square loss, and flat in the sense of Dinh et al., a large region "
             "of low loss.",
@@ -141,9 +141,6 @@ CLAIM = Claim(
     ),
     formula=RESULT,
     arguments=(eps, reach),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the same width at every a", 2 * sp.sqrt(2 * eps) * (reach - 1)),
     example=Example(
         "test loss (c − 1)²/2 of a unit that has learnt c = −1 where the truth is 1, and whose minimum is by that "

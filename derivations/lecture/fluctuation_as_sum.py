@@ -5,7 +5,7 @@ from typing import Any
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, S
 
 batch_sum = sp.Symbol("s_B", real=True)  # Σ_{i∈B} x_i, x_i the gradient of example i
@@ -95,12 +95,9 @@ CLAIM = Claim(
     "gradient minus the full one.",
     printed=summed(draw),
     corrected=summed(n),
-    assumptions=(Assumption("The batch has S members, repeats counted.", sp.Ge(S, 1, evaluate=False)),),
+    assumptions=(Assumption("The batch has S members, repeats counted."),),
     formula=RESULT,
     arguments=(N, S, batch_sum, full),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the full mean taken off once, not for each member of the batch", N / S * batch_sum - full / S),
     printed_formula=sp.S.Zero,
     example=Example(

@@ -5,7 +5,7 @@ from typing import Any
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, E, N, S
 
 m11, m12, m22, mu1, mu2 = sp.symbols("M_11 M_12 M_22 mu_1 mu_2", real=True)
@@ -108,13 +108,8 @@ CLAIM = Claim(
     summary="Because the fluctuation has mean 0, its covariance matrix is E[ψψᵀ]. For the batch gradient, whose mean "
     "is not 0, the square of the mean has to be taken off.",
     printed=sp.Eq(Cov(sp.Symbol("psi")), E(psi * psi.T), evaluate=False),
-    assumptions=(
-        Assumption("E ψ = 0, which holds for the fluctuation of the batch gradient.", sp.Eq(E(sp.Symbol("psi")), 0)),
-    ),
+    assumptions=(Assumption("E ψ = 0, which holds for the fluctuation of the batch gradient."),),
     formula=sp.ImmutableDenseMatrix(second - mean * mean.T),
     arguments=(m11, m12, m22, mu1, mu2),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the mean's square added instead of taken off", sp.ImmutableDenseMatrix(second + mean * mean.T)),
 )

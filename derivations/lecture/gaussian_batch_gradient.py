@@ -3,8 +3,8 @@
 import mpmath
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, P, S
 
 F = sp.Symbol("F", positive=True)  # variance of the per-example gradients along one direction
@@ -107,18 +107,12 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
+        assumptions.WITH_REPLACEMENT,
         Assumption("The batch is large.", sp.Gt(S, skewness**2, evaluate=False)),
-        Assumption("The gradients vary along the direction looked at and have a third moment.", sp.Q.positive(F)),
-        Assumption(
-            "They don't lie on a lattice, whose jumps of order S^(−1/2) come on top.",
-            sp.Lt(abs(sp.Function("chi")(u)), 1, evaluate=False),
-        ),
+        Assumption("The gradients vary along the direction looked at and have a third moment."),
+        Assumption("They don't lie on a lattice, whose jumps of order S^(−1/2) come on top."),
     ),
     formula=skewness * (1 - z**2) * BELL / (6 * sp.sqrt(S)),
     arguments=(z, S, skewness),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the sign of the correction", skewness * (z**2 - 1) * BELL / (6 * sp.sqrt(S))),
 )

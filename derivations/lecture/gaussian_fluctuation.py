@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S
 
 skew = sp.Symbol("gamma_1", real=True)  # skewness of the per-example gradients (1/N form)
@@ -155,14 +155,11 @@ CLAIM = Claim(
     "they leave out, so N − S must be large too.",
     printed=sp.Eq(sp.Function("skewness")(sp.Symbol("psi")), 0, evaluate=False),
     assumptions=(
-        Assumption("There are at least three examples.", sp.Ge(N, 3, evaluate=False)),
+        assumptions.THREE_EXAMPLES,
         Assumption("A batch without replacement leaves out some of the data.", sp.Lt(S, N, evaluate=False)),
-        Assumption("The per-example gradients are not all the same.", sp.Gt(spread, 0, evaluate=False)),
+        Assumption("The per-example gradients are not all the same."),
     ),
     formula=skewnesses(sp.Rational(1, 2)),
     arguments=(N, S, skew),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1/S for 1/√S", skewnesses(1)),
 )

@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S, g
 
 factor = sp.Symbol("kappa", positive=True)  # before the batch sum; N/S in (7)
@@ -100,16 +100,8 @@ CLAIM = Claim(
     "gradient, as (8) has it, not 'around the true loss', as the words before (11) have it. Its mean is 0 "
     "because both are scaled to the sum over all examples; that takes no Gaussian assumption.",
     printed=sp.Eq(psi, noisy(w) - whole(w), evaluate=False),
-    assumptions=(
-        Assumption(
-            "All examples are equally likely, and the parameters are fixed before the draw.",
-            sp.Eq(E(sp.Symbol("n_i")), S / N),
-        ),
-    ),
+    assumptions=(Assumption("All examples are equally likely, and the parameters are fixed before the draw."),),
     formula=(factor * S - N) * g,
     arguments=(factor, S, N, g),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("N and S exchanged", (factor * N - S) * g),
 )

@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 
 r, q = sp.symbols("r q", positive=True)  # f = r x² + b y² + q y⁸
 b = sp.Symbol("b", nonnegative=True)
@@ -102,14 +102,11 @@ CLAIM = Claim(
     printed=sp.Gt(sp.Function("λ_min")(curv), 0, evaluate=False),
     corrected=sp.Ge(sp.Function("λ_min")(curv), 0, evaluate=False),
     assumptions=(
-        Assumption("The loss is smooth, and the point is a local minimum.", sp.Eq(g, 0)),
-        Assumption("The example is rx² + by² + qy⁸ with b = 0 allowed.", sp.And(sp.Q.positive(r), sp.Q.nonnegative(b))),
+        Assumption("The loss is smooth, and the point is a local minimum."),
+        Assumption("The example is rx² + by² + qy⁸ with b = 0 allowed."),
     ),
     formula=4 * r * b,
     arguments=(r, b),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the curvature of y⁸ taken at y = 1 for that at the minimum", 4 * r * b + 112 * r),
     example=Example("the number of positive eigenvalues of the Hessian of 100x² + y⁸ at (0, 0)", 2, POSITIVE),
 )

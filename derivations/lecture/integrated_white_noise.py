@@ -3,8 +3,8 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, eta, t
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's noise scale g
@@ -95,13 +95,10 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("F is frozen at the start of the step.", sp.Eq(F, sp.Function("F")(sp.Symbol("w_0")))),
-        Assumption("The noise is read in Itô's sense.", sp.Eq(E(noise(t)), 0, evaluate=False)),
+        Assumption("F is frozen at the start of the step."),
+        assumptions.ITO,
     ),
     formula=eta / N * scale * F,
     arguments=(scale, F, eta, N),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the δ function at the end of the inner integral counted half", eta / N * scale * F / 2),
 )

@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S, eta, sigma
 
 h11, h22 = sp.symbols("h_11 h_22", positive=True)  # Hessian of the sum loss at a minimum
@@ -97,18 +97,13 @@ CLAIM = Claim(
     printed=sp.Eq(Cov(sp.Symbol("w")), sp.Symbol("v") * sp.eye(2), evaluate=False),
     corrected=sp.Eq(Cov(sp.Symbol("w")), T * sp.Inverse(H), evaluate=False),
     assumptions=(
-        Assumption(
-            "The gradient covariance is σ²I everywhere.", sp.Eq(sp.MatrixSymbol("F", 2, 2), sigma**2 * sp.eye(2))
-        ),
+        assumptions.ISOTROPIC,
         Assumption("The minimum is non-degenerate and the loss quadratic around it.", sp.Gt(h11 * h22, h12**2)),
         Assumption("The learning rate is small against the curvature of the mean loss.", sp.Lt(eta * h11 / N, 1)),
-        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Eq(T, SCALE * sigma**2 / 2, evaluate=False)),
+        assumptions.WITH_REPLACEMENT_OR_SMALL,
     ),
     formula=RESULT,
     arguments=(eta, N, S, sigma, h11, h12, h22),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the factor 1/2 of the equilibrium forgotten", 2 * RESULT),
     printed_formula=SCALE * sigma**2 / (h11 + h22) * sp.eye(2),
     example=Example("ratio of the variances of w along curvatures 1 and 4", 1, 4),

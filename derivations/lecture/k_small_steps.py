@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, eta, k, theta
 
 total = sp.Symbol("G", real=True)  # Σ_j Σ_{x∈B_j} ∇ℓ(x; w_{t+j}), every gradient taken along the way
@@ -83,15 +83,10 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption(
-            "All k steps have the same learning rate and batch size.", sp.And(sp.Q.positive(eta), sp.Q.positive(S))
-        ),
-        Assumption("There is no momentum and no weight decay.", sp.Eq(sp.Symbol("m"), 0)),
+        Assumption("All k steps have the same learning rate and batch size."),
+        assumptions.NO_MOMENTUM_NO_DECAY,
     ),
     formula=theta - eta / S * total,
     arguments=(theta, eta, S, total),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the mean over all k batches for the sum of their means", theta - eta / (k * S) * total),
 )

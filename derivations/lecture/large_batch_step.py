@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, k, theta
 
 rate = sp.Symbol("etahat", positive=True)  # of the large step
@@ -104,16 +104,8 @@ CLAIM = Claim(
         w - rate / (k * S) * sp.Sum(sp.UnevaluatedExpr(one_batch), (j, 0, k - 1)),
         evaluate=False,
     ),
-    assumptions=(
-        Assumption(
-            "The batches are disjoint.",
-            sp.Eq(sp.Intersection(sp.Symbol("B_i"), sp.Symbol("B_j"), evaluate=False), sp.S.EmptySet, evaluate=False),
-        ),
-    ),
+    assumptions=(Assumption("The batches are disjoint."),),
     formula=theta - rate / (k * S) * total,
     arguments=(theta, rate, k, S, total),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("each batch's mean in full, as if normalised by each worker's own batch size", theta - rate / S * total),
 )

@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import S, eta, g, k
 
 rate = sp.Symbol("etahat", positive=True)  # of the large step
@@ -88,20 +88,11 @@ CLAIM = Claim(
     printed=sp.Eq(rate, k * sp.Symbol("n"), evaluate=False),
     corrected=sp.Eq(rate, k * eta, evaluate=False),
     assumptions=(
-        Assumption(
-            "Every gradient is the same at the start and along the k small steps.",
-            sp.Eq(
-                sp.Function("∇ℓ")(sp.Symbol("x"), sp.Symbol("w_{t+j}")),
-                sp.Function("∇ℓ")(sp.Symbol("x"), sp.Symbol("w_t")),
-            ),
-        ),
-        Assumption("There is no momentum and no weight decay.", sp.Eq(sp.Symbol("m"), 0)),
+        Assumption("Every gradient is the same at the start and along the k small steps."),
+        assumptions.NO_MOMENTUM_NO_DECAY,
     ),
     formula=RESULT,
     arguments=(k, eta, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the square-root rule", sp.sqrt(k) * eta),
     printed_formula=PRINTED,
     example=Example(

@@ -5,7 +5,7 @@ from typing import Any
 import sympy as sp
 
 from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import eta, g, m, theta
 
 s = sp.Symbol("s", positive=True)  # the factor
@@ -133,17 +133,11 @@ CLAIM = Claim(
     "does, see momentum-correction.",
     printed=sp.Ne(sp.Symbol("θ_loss"), sp.Symbol("θ_rate"), evaluate=False),
     assumptions=(
-        Assumption(
-            "There is weight decay, or a velocity from before the change that does not contain the rate.",
-            sp.Ne(decay * theta + m * u, 0, evaluate=False),
-        ),
+        Assumption("There is weight decay, or a velocity from before the change that does not contain the rate."),
         Assumption("The factor is not 1.", sp.Ne(s, 1, evaluate=False)),
-        Assumption("The optimiser is SGD or heavy ball, not one that normalises the gradient.", sp.Q.nonnegative(m)),
+        Assumption("The optimiser is SGD or heavy ball, not one that normalises the gradient."),
     ),
     formula=eta * (s - 1) * (decay * theta + m * u),
     arguments=(eta, s, decay, theta, m, u),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the weight decay scaled with the loss", eta * (s - 1) * m * u),
 )

@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, P, S, g
 
 w = sp.Symbol("w", real=True)
@@ -83,16 +83,11 @@ CLAIM = Claim(
     "is then of something that is not random, and may be left out.",
     printed=sp.Eq(E(noisy(w)), E(whole(w)), evaluate=False),
     assumptions=(
-        Assumption(
-            "The parameters are fixed before the batch is drawn.", sp.Eq(sp.Function("Cov")(w, sp.Symbol("n_i")), 0)
-        ),
-        Assumption("All examples are equally likely.", sp.Eq(E(sp.Symbol("n_i")), S / N)),
-        Assumption("The losses are differentiable there.", sp.Q.finite(whole(w))),
+        assumptions.FIXED_PARAMETERS,
+        assumptions.EQUALLY_LIKELY,
+        Assumption("The losses are differentiable there."),
     ),
     formula=N * g,
     arguments=(N, g),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the gradient of the mean loss for that of the sum", g),
 )

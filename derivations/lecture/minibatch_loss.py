@@ -5,13 +5,13 @@ from typing import Any
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S
 
 i, d = sp.symbols("i d", integer=True)
 w = sp.Symbol("w", real=True)
-x, y, count = (sp.Indexed(name, i) for name in "xyn")
-loss, hat = sp.Function("ell"), sp.Function("ℓhat")
+count = sp.Indexed("n", i)
+hat = sp.Function("ℓhat")
 
 
 def steps(formula):
@@ -94,16 +94,8 @@ CLAIM = Claim(
     "the batch is not a set: an example drawn twice must be counted twice. Counted once, ℓ̂ would be too "
     "small on average, by the factor (N/S)(1 − (1 − 1/N)^S).",
     printed=sp.Eq(hat(w), N / S * sp.Sum(sp.Indexed("ℓ", sp.Indexed("b", i)), (i, 1, S)), evaluate=False),
-    assumptions=(
-        Assumption(
-            "Batches are drawn with replacement; n_i says how often example i is drawn.",
-            sp.Eq(sp.Sum(count, (i, 1, N)), S, evaluate=False),
-        ),
-    ),
+    assumptions=(Assumption("Batches are drawn with replacement; n_i says how often example i is drawn."),),
     formula=N / S * (1 - (1 - 1 / N) ** S),
     arguments=(N, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the probability of being drawn exactly once for that of being drawn", (1 - 1 / N) ** (S - 1)),
 )

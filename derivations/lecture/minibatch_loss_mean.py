@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, N, S
 
 i, z = sp.Symbol("i", integer=True), sp.Symbol("z", real=True)
@@ -88,15 +88,10 @@ CLAIM = Claim(
     "replacement and without.",
     printed=sp.Eq(E(hat(w)), loss(w), evaluate=False),
     assumptions=(
-        Assumption(
-            "The parameters are fixed before the batch is drawn.", sp.Eq(sp.Function("Cov")(w, sp.Symbol("n_i")), 0)
-        ),
-        Assumption("All examples are equally likely.", sp.Eq(E(sp.Symbol("n_i")), S / N)),
+        assumptions.FIXED_PARAMETERS,
+        assumptions.EQUALLY_LIKELY,
     ),
     formula=N * mean_loss,
     arguments=(N, mean_loss),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the factor N of the sum loss forgotten", mean_loss),
 )

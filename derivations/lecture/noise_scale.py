@@ -4,8 +4,8 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's g
@@ -125,16 +125,11 @@ CLAIM = Claim(
     "covariance in its 1/N form, and η(N − 1)/S if F is a population's.",
     printed=sp.Eq(scale, eta * (N / S - 1), evaluate=False),
     assumptions=(
-        Assumption("Batches are drawn without replacement.", sp.Le(S, N, evaluate=False)),
-        Assumption(
-            "F is in its 1/(N−1) form, or a population's.", sp.Eq(F, (p2 - p1**2 / N) / (N - 1), evaluate=False)
-        ),
-        Assumption("The loss is the sum over examples and a step lasts η/N.", sp.Q.positive(eta / N)),
+        assumptions.WITHOUT_REPLACEMENT,
+        assumptions.UNBIASED_OR_POPULATION,
+        assumptions.SUM_LOSS_STEP,
     ),
     formula=eta * (N / S - 1),
     arguments=(eta, N, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("F taken in its 1/N form", eta * (N / S - 1) * N / (N - 1)),
 )

@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import Cov, N, S, eta
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's g
@@ -77,17 +77,11 @@ CLAIM = Claim(
     "reader; left out, g would be N²(N/S − 1)/η, which grows as the learning rate falls.",
     printed=sp.Eq(eta / N * scale * F, Cov(sp.Symbol("(14)")), evaluate=False),
     assumptions=(
-        Assumption(
-            "'The one obtained in (14)' is read as the step's, (η/N)² times (14).",
-            sp.Eq(Cov(sp.Symbol("Δw")), (eta / N) ** 2 * FLUCTUATION, evaluate=False),
-        ),
+        Assumption("'The one obtained in (14)' is read as the step's, (η/N)² times (14)."),
         Assumption("Batches are drawn without replacement, F is in its 1/(N−1) form.", sp.Le(S, N, evaluate=False)),
-        Assumption("The loss is the sum over examples and a step lasts η/N.", sp.Q.positive(eta / N)),
+        assumptions.SUM_LOSS_STEP,
     ),
     formula=eta * (N / S - 1),
     arguments=(eta, N, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("one factor η/N for two", N * (N / S - 1)),
 )

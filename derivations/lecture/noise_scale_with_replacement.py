@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's g
@@ -104,14 +104,11 @@ CLAIM = Claim(
     "learning rate, a fraction S/N of itself.",
     printed=sp.Eq(scale, eta * N / S, evaluate=False),
     assumptions=(
-        Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("F is the data's covariance in its 1/N form.", sp.Q.nonnegative(F)),
-        Assumption("The loss is the sum over examples and a step lasts η/N.", sp.Q.positive(eta / N)),
+        assumptions.WITH_REPLACEMENT,
+        Assumption("F is the data's covariance in its 1/N form."),
+        assumptions.SUM_LOSS_STEP,
     ),
     formula=eta * N / S,
     arguments=(eta, N, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("F taken in its 1/(N−1) form", eta * (N - 1) / S),
 )

@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 
 alpha = sp.Symbol("alpha", positive=True)
 a1, a2, b, z = sp.symbols("a_1 a_2 b z", real=True)  # two weights into a ReLU, one out of it
@@ -161,13 +161,10 @@ CLAIM = Claim(
     "can so be made as large as one likes; the determinant is 0 at every such minimum, sharp or flat.",
     printed=sp.Eq(sp.Function("L")(alpha * a1, alpha * a2, b / alpha), sp.Function("L")(a1, a2, b), evaluate=False),
     assumptions=(
-        Assumption("The factor is positive.", sp.Q.positive(alpha)),
-        Assumption("No unit is at its kink, so that the Hessian exists.", sp.Ne(sp.Symbol("a·x"), 0)),
+        Assumption("The factor is positive."),
+        Assumption("No unit is at its kink, so that the Hessian exists."),
     ),
     formula=conjugated(1 / alpha),
     arguments=(alpha, *entries),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("THT for T⁻¹HT⁻¹", conjugated(alpha)),
 )

@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta
 
 full = sp.Symbol("p_1", real=True)  # Σ_i x_i, the gradient ∇ℓ of the sum loss; x_i = ∇ℓ(x_i, y_i; w)
@@ -99,13 +99,10 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("ℓ is the sum over the examples.", sp.Eq(whole(w), full, evaluate=False)),
-        Assumption("ℓ̂ has the factor N/S.", sp.Eq(noisy(w), N / S * batch_sum, evaluate=False)),
+        assumptions.SUM_LOSS,
+        Assumption("ℓ̂ has the factor N/S."),
     ),
     formula=-eta / S * batch_sum,
     arguments=(eta, N, S, batch_sum),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the factor N/S of the batch loss forgotten", -eta / N * batch_sum),
 )

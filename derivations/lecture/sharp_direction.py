@@ -4,7 +4,7 @@ import mpmath
 import sympy as sp
 
 from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 
 x, y = sp.symbols("x y", real=True)
 RESULT = sp.ImmutableDenseMatrix([200, 56 * y**6])
@@ -67,12 +67,9 @@ CLAIM = Claim(
     "y, with curvature 0, as the table says.",
     printed=sp.Gt(sp.Function("f_yy")(0, 0), sp.Function("f_xx")(0, 0), evaluate=False),
     corrected=sp.Gt(sp.Function("f_xx")(0, 0), sp.Function("f_yy")(0, 0), evaluate=False),
-    assumptions=(Assumption("Sharp means of large curvature at the minimum.", sp.Eq(sp.Tuple(x, y), sp.Tuple(0, 0))),),
+    assumptions=(Assumption("Sharp means of large curvature at the minimum."),),
     formula=RESULT,
     arguments=(x, y),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("one factor of the second derivative forgotten", sp.ImmutableDenseMatrix([100, 8 * y**6])),
     printed_formula=sp.ImmutableDenseMatrix([56 * y**6, 200]),
     example=Example("the curvature in y at the minimum", 200, RESULT[1].subs(y, 0)),

@@ -5,8 +5,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
 
 eps = sp.Symbol("epsilon", positive=True)
 y = sp.Symbol("y", positive=True)
@@ -88,13 +88,10 @@ CLAIM = Claim(
         sp.Gt(eps, threshold, evaluate=False), sp.Gt(sp.Symbol("φ_flat"), sp.Symbol("φ_sharp"), evaluate=False)
     ),
     assumptions=(
-        Assumption("The sharpness is taken at the minimum, the origin.", sp.Eq(sp.Symbol("x"), 0)),
-        Assumption("A is the identity.", sp.Eq(sp.Symbol("A"), sp.Symbol("I"))),
+        assumptions.AT_THE_ORIGIN,
+        assumptions.IDENTITY,
     ),
     formula=100 * eps**8 - 10**4 * eps**2,
     arguments=(eps,),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the term in x taken from one function only", 100 * eps**8 - 2 * 10**4 * eps**2),
 )

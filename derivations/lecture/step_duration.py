@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, eta, k, t
 
 F = sp.Symbol("F", nonnegative=True)  # variance of the per-example gradients along one direction
@@ -68,13 +68,10 @@ CLAIM = Claim(
     "it, 'over N steps', are a slip; N steps last η.",
     printed=sp.Eq(displacement, sp.Integral(sp.Derivative(w(t), t), (t, 0, eta / N)), evaluate=False),
     assumptions=(
-        Assumption("The loss is the sum over examples and a step is η/N times its gradient.", sp.Q.positive(eta / N)),
-        Assumption("The gradient hardly changes during the steps.", sp.Eq(sp.Derivative(G, t), 0, evaluate=False)),
+        Assumption("The loss is the sum over examples and a step is η/N times its gradient."),
+        Assumption("The gradient hardly changes during the steps."),
     ),
     formula=k * eta / N,
     arguments=(k, eta, N),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the mean loss's time, η a step", k * eta),
 )

@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, eta, g
 
 i = sp.Symbol("i", integer=True)
@@ -72,13 +72,8 @@ CLAIM = Claim(
     summary="The lecture's loss is from here on the sum over the examples, not their mean. Gradient and Hessian "
     "are N times those of the mean loss, so the learning rate η of a step by the mean is η/N for the sum.",
     printed=sp.Eq(loss(w), sp.Sum(loss(x, y, w), (i, 1, N)), evaluate=False),
-    assumptions=(
-        Assumption("The loss is a sum over examples with no term that couples them.", sp.Ge(N, 1, evaluate=False)),
-    ),
+    assumptions=(Assumption("The loss is a sum over examples with no term that couples them."),),
     formula=eta / N,
     arguments=(eta, N),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the rate of the mean loss used with the sum loss", eta),
 )

@@ -3,15 +3,15 @@
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import h, t
 
 scale = sp.Symbol("g_Smith", positive=True)  # the lecture's noise scale g
 slope = sp.Symbol("F′", real=True)  # dF/dw
 w = sp.Symbol("w", real=True)
 x = sp.Symbol("x", real=True)  # ΔW, a Gaussian of variance h, the length of the step
-ell, noise, b = (sp.Function(name) for name in ("ell", "ε", "b"))
+ell, noise = sp.Function("ell"), sp.Function("ε")
 F = sp.Function("F", positive=True)
 path = sp.Function("w")(t)
 
@@ -95,13 +95,10 @@ CLAIM = Claim(
     "same equation has an additional drift gF′/4 in one dimension.",
     printed=sp.Eq(sp.Derivative(path, t), -sp.Derivative(ell(path), path) + noise(t), evaluate=False),
     assumptions=(
-        Assumption("The white noise is read in Itô's sense.", sp.Eq(noise(t), b(path) * sp.Function("xi")(t))),
-        Assumption("F is differentiable.", sp.Eq(slope, sp.Derivative(F(w), w), evaluate=False)),
+        assumptions.ITO,
+        Assumption("F is differentiable."),
     ),
     formula=scale * slope / 4,
     arguments=(scale, slope),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("factor 2: gF′/2", scale * slope / 2),
 )

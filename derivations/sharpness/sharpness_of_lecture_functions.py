@@ -4,8 +4,8 @@ import itertools
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
 
 eps = sp.Symbol("epsilon", positive=True)
 x, y = sp.symbols("x y", real=True)
@@ -95,14 +95,11 @@ CLAIM = Claim(
         [[eps, *map(phi, functions.values())], *([sp.Float(value, 2) for value in row] for row in table)]
     ),
     assumptions=(
-        Assumption("The sharpness is taken at the minimum, the origin.", sp.Eq(sp.Tuple(x, y), sp.Tuple(0, 0))),
-        Assumption("A is the identity.", sp.Eq(sp.Symbol("A"), sp.Symbol("I"))),
+        assumptions.AT_THE_ORIGIN,
+        assumptions.IDENTITY,
     ),
     formula=sp.ImmutableDenseMatrix([10**4 * eps**2, 100 * eps**8, 2 * 10**4 * eps**2, 10**4 * eps**2 + 100 * eps**8]),
     arguments=(eps,),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the fraction, not in percent",
         sp.ImmutableDenseMatrix([100 * eps**2, eps**8, 200 * eps**2, 100 * eps**2 + eps**8]),

@@ -5,8 +5,8 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import D, P, S, T, eta, theta
 
 lam_i = sp.Symbol("lambda_i", positive=True)  # an eigenvalue of H
@@ -133,22 +133,12 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("The loss is quadratic, H positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("H", D, D))),
-        Assumption(
-            "H and C commute.",
-            sp.Eq(
-                sp.MatrixSymbol("H", D, D) * sp.MatrixSymbol("C", D, D),
-                sp.MatrixSymbol("C", D, D) * sp.MatrixSymbol("H", D, D),
-                evaluate=False,
-            ),
-        ),
-        Assumption("C is positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("C", D, D))),
-        Assumption("C does not depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
+        Assumption("The loss is quadratic, H positive definite."),
+        Assumption("H and C commute."),
+        Assumption("C is positive definite."),
+        assumptions.CONSTANT_COVARIANCE,
     ),
     formula=sp.exp(-S * lam_i * theta**2 / (eta * c_ii)),
     arguments=(theta, lam_i, c_ii, eta, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("temperature ηC_ii/S", sp.exp(-S * lam_i * theta**2 / (2 * eta * c_ii))),
 )

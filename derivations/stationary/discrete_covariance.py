@@ -2,9 +2,9 @@
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, E, S, eta, m, theta
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, S, eta, m
 
 lam_i, lam_j = sp.symbols("lambda_i lambda_j", positive=True)  # eigenvalues of H
 c_ij = sp.Symbol("C_ij", real=True)  # entry of C in the eigenbasis of H
@@ -172,15 +172,12 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("The loss is quadratic: ∇L = Hθ, H symmetric.", sp.Q.symmetric(sp.MatrixSymbol("H", D, D))),
-        Assumption("H is positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("H", D, D))),
+        assumptions.QUADRATIC_FORM,
+        assumptions.POSITIVE_DEFINITE,
         Assumption("Every direction is stable.", sp.Lt(eta * lam_i, 2 * (1 + m), evaluate=False)),
-        Assumption("Momentum below one.", sp.Lt(m, 1, evaluate=False)),
-        Assumption("C does not depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
-        Assumption(
-            "The noise of different steps is uncorrelated.",
-            sp.Eq(sp.Function("E")(sp.Symbol("xi_k") * sp.Symbol("xi_n")), 0, evaluate=False),
-        ),
+        assumptions.MOMENTUM_BELOW_ONE,
+        assumptions.CONSTANT_COVARIANCE,
+        Assumption("The noise of different steps is uncorrelated."),
     ),
     formula=eta
     / S
@@ -188,9 +185,6 @@ CLAIM = Claim(
     * (1 - m**2)
     / ((1 - m) ** 2 * ((1 + m) * (lam_i + lam_j) - eta * lam_i * lam_j) + m * eta * (lam_i - lam_j) ** 2),
     arguments=(lam_i, lam_j, c_ij, eta, S, m),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "the term mη(λ_i − λ_j)² forgotten",
         eta / S * c_ij * (1 - m**2) / ((1 - m) ** 2 * ((1 + m) * (lam_i + lam_j) - eta * lam_i * lam_j)),

@@ -2,9 +2,9 @@
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, E, S, eta, m, theta
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, E, S, eta, m
 
 lam_i = sp.Symbol("lambda_i", positive=True)  # an eigenvalue of H
 c_ii = sp.Symbol("C_ii", nonnegative=True)  # the noise along its eigenvector
@@ -132,16 +132,13 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("The loss is quadratic, and L = 0 at the minimum.", sp.Eq(sp.Function("L")(0), 0, evaluate=False)),
-        Assumption("H is positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("H", D, D))),
+        assumptions.QUADRATIC_FROM_MINIMUM,
+        assumptions.POSITIVE_DEFINITE,
         Assumption("Every direction is stable.", sp.Lt(eta * lam_i, 2 * (1 + m), evaluate=False)),
-        Assumption("Momentum below one.", sp.Lt(m, 1, evaluate=False)),
-        Assumption("C does not depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
+        assumptions.MOMENTUM_BELOW_ONE,
+        assumptions.CONSTANT_COVARIANCE,
     ),
     formula=eta / (4 * S * (1 - m)) * c_ii / (1 - eta * lam_i / (2 * (1 + m))),
     arguments=(lam_i, c_ii, eta, S, m),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the edge of stability at 2(1 − m)", eta / (4 * S * (1 - m)) * c_ii / (1 - eta * lam_i / (2 * (1 - m)))),
 )

@@ -4,9 +4,9 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, E, S, eta, t, theta
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, E, S, eta, t
 
 trace_c = sp.Symbol("c_Tr", nonnegative=True)  # Tr C
 
@@ -128,18 +128,12 @@ CLAIM = Claim(
     "noise has the same expected loss.",
     printed=sp.Eq(E(sp.Symbol("L")), eta / (4 * S) * sp.Trace(sp.MatrixSymbol("C", D, D)), evaluate=False),
     assumptions=(
-        Assumption("The loss is quadratic, and L = 0 at the minimum.", sp.Eq(sp.Function("L")(0), 0, evaluate=False)),
-        Assumption("H is positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("H", D, D))),
-        Assumption("C does not depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
-        Assumption(
-            "The law is the stationary one.",
-            sp.Eq(sp.Derivative(sp.Function("Gamma")(sp.Symbol("t")), sp.Symbol("t")), 0, evaluate=False),
-        ),
+        assumptions.QUADRATIC_FROM_MINIMUM,
+        assumptions.POSITIVE_DEFINITE,
+        assumptions.CONSTANT_COVARIANCE,
+        Assumption("The law is the stationary one."),
     ),
     formula=eta / (4 * S) * trace_c,
     arguments=(eta, S, trace_c),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the ½ of the loss forgotten", eta / (2 * S) * trace_c),
 )

@@ -3,9 +3,9 @@
 import numpy as np
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, P, S, T, eta, lam, sigma, t, theta
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import P, S, eta, lam, sigma, t, theta
 
 loss = sp.Symbol("L", real=True)  # the value of the loss at θ
 x, y = sp.symbols("theta_1 theta_2", real=True)
@@ -126,24 +126,12 @@ CLAIM = Claim(
     "an equilibrium.",
     printed=sp.Eq(P(theta), sp.Symbol("P_0") * sp.exp(-2 * loss / (eta / S * sigma**2)), evaluate=False),
     assumptions=(
-        Assumption(
-            "C = σ²I, at every θ: isotropic and constant.",
-            sp.Eq(sp.MatrixSymbol("C", D, D), sigma**2 * sp.Identity(D), evaluate=False),
-        ),
-        Assumption(
-            "Batches are drawn with replacement; without, T has the factor (N − S)/(N − 1).",
-            sp.Eq(T, eta * sigma**2 / (2 * S), evaluate=False),
-        ),
-        Assumption(
-            "exp(−L/T) can be normalised: the loss grows at infinity.",
-            sp.Lt(sp.Integral(sp.exp(-sp.Function("L")(theta) / T), (theta, -sp.oo, sp.oo)), sp.oo, evaluate=False),
-        ),
-        Assumption("L has two continuous derivatives.", sp.Q.finite(L.diff(x, 2))),
+        assumptions.ISOTROPIC,
+        Assumption("Batches are drawn with replacement; without, T has the factor (N − S)/(N − 1)."),
+        Assumption("exp(−L/T) can be normalised: the loss grows at infinity."),
+        Assumption("L has two continuous derivatives."),
     ),
     formula=sp.exp(-2 * S * loss / (eta * sigma**2)),
     arguments=(loss, eta, S, sigma),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("temperature ησ²/S, without the ½ of the diffusion", sp.exp(-S * loss / (eta * sigma**2))),
 )

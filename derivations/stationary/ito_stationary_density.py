@@ -4,7 +4,7 @@ import mpmath
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import P, S, eta, lam, theta
 
 c0, c1 = sp.symbols("c_0 c_1", positive=True)  # C(θ) = c0 + c1 θ²
@@ -143,20 +143,14 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("One parameter.", sp.Q.real(theta)),
-        Assumption("C(θ) > 0: no point stops the process.", sp.Gt(sp.Function("C")(theta), 0, evaluate=False)),
-        Assumption(
-            "The density can be normalised, and no probability escapes to infinity.",
-            sp.Lt(sp.Integral(sp.Function("p")(theta), (theta, -sp.oo, sp.oo)), sp.oo, evaluate=False),
-        ),
-        Assumption("The formula: g = λθ.", sp.Eq(sp.Function("g")(theta), lam * theta, evaluate=False)),
-        Assumption("The formula: C = c₀ + c₁θ².", sp.Eq(sp.Function("C")(theta), c0 + c1 * theta**2, evaluate=False)),
+        Assumption("One parameter."),
+        Assumption("C(θ) > 0: no point stops the process."),
+        Assumption("The density can be normalised, and no probability escapes to infinity."),
+        Assumption("The formula: g = λθ."),
+        Assumption("The formula: C = c₀ + c₁θ²."),
     ),
     formula=(1 + c1 * theta**2 / c0) ** (-1 - lam * S / (eta * c1)),
     arguments=(theta, lam, c0, c1, eta, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "Stratonovich's 1/√C for Itô's 1/C",
         (1 + c1 * theta**2 / c0) ** (-sp.Rational(1, 2) - lam * S / (eta * c1)),

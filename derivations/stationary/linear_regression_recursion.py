@@ -4,9 +4,9 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, N, S, eta
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import S, eta
 
 # Written for two parameters; the function of the formula takes matrices of any size.
 H = sp.MatrixSymbol("H", 2, 2)  # Hessian of the mean loss
@@ -156,22 +156,13 @@ CLAIM = Claim(
     "H_i E[δ] e_iᵀ; the formula has it.",
     printed=sp.Eq(sp.MatrixSymbol("Sigma'", 2, 2), PRINTED, evaluate=False),
     assumptions=(
-        Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("Each loss is quadratic: ∇ℓ_i = H_iδ + e_i.", sp.Q.symmetric(H)),
-        Assumption(
-            "δ is counted from the minimiser: Σ e_i = 0.",
-            sp.Eq(sp.Sum(noises_at_minimiser[i], (i, 1, N)), 0, evaluate=False),
-        ),
-        Assumption(
-            "As printed: the mean error is zero (or the cross term vanishes for another reason).",
-            sp.Eq(E(sp.Symbol("delta")), 0, evaluate=False),
-        ),
+        assumptions.WITH_REPLACEMENT,
+        Assumption("Each loss is quadratic: ∇ℓ_i = H_iδ + e_i."),
+        Assumption("δ is counted from the minimiser: Σ e_i = 0."),
+        Assumption("As printed: the mean error is zero (or the cross term vanishes for another reason)."),
     ),
     formula=PRINTED + eta**2 / S * (X + X.T),
     arguments=(Sigma, H, Cstar, K, X, eta, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "−HΣH forgotten: second moments of the curvatures for their covariance",
         drift + eta**2 / S * (Cstar + K + X + X.T),

@@ -4,9 +4,9 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, S, eta, theta
+from derivations import assumptions, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, S, eta
 
 lam_i, lam_j = sp.symbols("lambda_i lambda_j", positive=True)  # eigenvalues of H
 c_ij = sp.Symbol("C_ij", real=True)  # entry of C in the eigenbasis of H
@@ -112,14 +112,11 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("The loss is quadratic, ∇L = Hθ, H symmetric.", sp.Q.symmetric(sp.MatrixSymbol("H", D, D))),
-        Assumption("H is positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("H", D, D))),
-        Assumption("C does not depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
+        assumptions.QUADRATIC_FORM,
+        assumptions.POSITIVE_DEFINITE,
+        assumptions.CONSTANT_COVARIANCE,
     ),
     formula=eta / S * c_ij / (lam_i + lam_j),
     arguments=(lam_i, lam_j, c_ij, eta, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("(η/2S) C on the right-hand side", eta / (2 * S) * c_ij / (lam_i + lam_j)),
 )

@@ -4,9 +4,9 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, S, eta, theta
+from derivations import assumptions, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import S, eta
 
 lam_i, lam_j = sp.symbols("lambda_i lambda_j", positive=True)  # eigenvalues of H
 c_ij = sp.Symbol("C_ij", real=True)  # entry of C in the eigenbasis of H
@@ -138,17 +138,12 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("The loss is quadratic: ∇L = Hθ.", sp.Q.symmetric(sp.MatrixSymbol("H", D, D))),
-        Assumption("H is positive definite.", sp.Q.positive_definite(sp.MatrixSymbol("H", D, D))),
-        Assumption("C does not depend on θ.", sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False)),
-        Assumption(
-            "C is positive definite, so that Γ has an inverse.", sp.Q.positive_definite(sp.MatrixSymbol("C", D, D))
-        ),
+        assumptions.QUADRATIC_FORM,
+        assumptions.POSITIVE_DEFINITE,
+        assumptions.CONSTANT_COVARIANCE,
+        Assumption("C is positive definite, so that Γ has an inverse."),
     ),
     formula=eta / (2 * S) * c_ij * (lam_j - lam_i) / (lam_i + lam_j),
     arguments=(lam_i, lam_j, c_ij, eta, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the sense of rotation reversed", eta / (2 * S) * c_ij * (lam_i - lam_j) / (lam_i + lam_j)),
 )

@@ -4,8 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import S, c, eta, lam, theta
 
 n = sp.Symbol("n", positive=True, integer=True)  # order of the cumulant
@@ -152,19 +152,13 @@ CLAIM = Claim(
         sp.Function("kappa_n")(theta), (-eta) ** n * kappa / (S ** (n - 1) * (1 - (1 - eta * lam) ** n)), evaluate=False
     ),
     assumptions=(
-        Assumption(
-            "The loss is λθ²/2, and every example has the curvature λ: C does not depend on θ.",
-            sp.Eq(sp.Derivative(sp.Function("C")(theta), theta), 0, evaluate=False),
-        ),
-        Assumption("Batches are drawn with replacement, afresh each step.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("The chain is stable.", sp.Lt(eta * lam, 2, evaluate=False)),
+        Assumption("The loss is λθ²/2, and every example has the curvature λ: C does not depend on θ."),
+        Assumption("Batches are drawn with replacement, afresh each step."),
+        assumptions.STABLE,
         Assumption("At least the second cumulant: the first is zero.", sp.Ge(n, 2, evaluate=False)),
     ),
     formula=(-eta) ** n * kappa / (S ** (n - 1) * (1 - (1 - eta * lam) ** n)),
     arguments=(n, kappa, eta, lam, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip(
         "Sⁿ for S^{n−1}: a mean of S gradients, without their number",
         (-eta) ** n * kappa / (S**n * (1 - (1 - eta * lam) ** n)),

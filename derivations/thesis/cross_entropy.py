@@ -4,7 +4,7 @@ import mpmath
 import sympy as sp
 
 from derivations import prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
 
 K = 3
 targets = sp.symbols(f"y_1:{K + 1}", nonnegative=True)
@@ -99,9 +99,6 @@ CLAIM = Claim(
     ),
     formula=RESULT,
     arguments=(*targets, *predictions),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("logarithm to base 2", RESULT / sp.log(2)),
     printed_formula=-RESULT,
     example=Example(

@@ -5,7 +5,7 @@ import itertools
 import sympy as sp
 
 from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, lam, theta
 
 v = sp.Symbol("v", positive=True)  # variance of the examples
@@ -101,14 +101,11 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption("A minimiser exists.", sp.Gt(lam, 0, evaluate=False)),
-        Assumption("The per-example losses are parabolas of one curvature.", sp.Eq(lam, sp.Symbol("H"))),
-        Assumption("Examples are independent draws with a finite variance.", sp.Q.finite(v)),
+        Assumption("A minimiser exists."),
+        Assumption("The per-example losses are parabolas of one curvature."),
+        Assumption("Examples are independent draws with a finite variance."),
     ),
     formula=RESULT,
     arguments=(lam, v, N),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the sign of both corrections", lam * v / 2 * sp.Matrix([1 + 1 / N, 1 - 1 / N])),
 )

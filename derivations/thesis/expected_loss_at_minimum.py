@@ -4,8 +4,8 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import E, S, eta
 
 floor = sp.Symbol("L_min", nonnegative=True)
@@ -97,21 +97,14 @@ CLAIM = Claim(
     "that each example is fitted and C = 0, so C = H and L_min = 0 exclude each other.",
     printed=sp.Eq(E(sp.Symbol("L")), eta / (4 * S) * sp.Trace(H), evaluate=False),
     assumptions=(
-        Assumption(
-            "The gradient covariance equals the Hessian, or has its trace.", sp.Eq(sp.MatrixSymbol("C", 2, 2), H)
-        ),
-        Assumption("The loss is counted from its minimum.", sp.Eq(floor, 0, evaluate=False)),
+        Assumption("The gradient covariance equals the Hessian, or has its trace."),
+        Assumption("The loss is counted from its minimum."),
         Assumption("The loss is quadratic around a non-degenerate minimum.", sp.Gt(h11 * h22, h12**2)),
         Assumption("The learning rate is small against the curvature.", sp.Lt(eta * h11, 1)),
-        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Ge(S, 1, evaluate=False)),
-        Assumption(
-            "The process is stationary.", sp.Eq(sp.Derivative(sp.Function("V")(sp.Symbol("t")), sp.Symbol("t")), 0)
-        ),
+        assumptions.WITH_REPLACEMENT_OR_SMALL,
+        Assumption("The process is stationary."),
     ),
     formula=RESULT,
     arguments=(floor, eta, S, h11, h22),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("the loss's factor 1/2 forgotten", floor + eta / (2 * S) * (h11 + h22)),
 )

@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Example, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Claim, Comparison, Example, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, Var, c, eta
 
 PRINTED = eta**2 * c / S
@@ -75,15 +75,12 @@ CLAIM = Claim(
     printed=sp.Eq(Var(theta_next), eta**2 * c / S, evaluate=False),
     corrected=sp.Eq(Var(theta_next), (N - S) / (N - 1) * eta**2 * c / S, evaluate=False),
     assumptions=(
-        Assumption("The batch is a random subset of the data.", sp.Le(S, N, evaluate=False)),
-        Assumption("C is the covariance of the per-example gradients in its 1/N form.", sp.Q.nonnegative(c)),
-        Assumption("There are at least two examples.", sp.Gt(N, 1, evaluate=False)),
+        assumptions.WITHOUT_REPLACEMENT,
+        assumptions.COVARIANCE_OVER_N,
+        assumptions.TWO_EXAMPLES,
     ),
     formula=RESULT,
     arguments=(N, S, eta, c),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1 − S/N, for C in its 1/(N−1) form", (N - S) / N * eta**2 * c / S),
     printed_formula=PRINTED,
     example=Example("variance of a step for η = 0.1, C = 1, N = S = 100", PRINTED.subs(AT), RESULT.subs(AT)),

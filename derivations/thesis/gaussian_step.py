@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, S, c, eta, g, theta
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import S, c, eta, g, theta
 
 third = sp.Symbol("kappa_3", real=True)  # third cumulant of the per-example gradients
 f1, f2, f3 = sp.symbols("φ′ φ″ φ‴", real=True)  # derivatives of a test function φ at θ
 noise = sp.Symbol("epsilon", real=True)
-test, i = sp.Function("φ"), sp.Symbol("i", integer=True)
+i = sp.Symbol("i", integer=True)
 
 
 def steps(formula):
@@ -130,14 +130,11 @@ CLAIM = Claim(
     "Gaussian is the better the smaller the rate, even at S = 1.",
     printed=sp.Eq(sp.Indexed("theta", i + 1), theta - eta * (g + sp.Function("𝒩")(0, c / S)), evaluate=False),
     assumptions=(
-        Assumption("Batches are drawn with replacement.", sp.Ge(S, 1, evaluate=False)),
-        Assumption("The test function is smooth.", sp.Eq(f3, sp.Derivative(test(theta), theta, 3), evaluate=False)),
-        Assumption("The noise has mean zero and is independent from step to step.", sp.Eq(E(noise), 0, evaluate=False)),
+        assumptions.WITH_REPLACEMENT,
+        Assumption("The test function is smooth."),
+        Assumption("The noise has mean zero and is independent from step to step."),
     ),
     formula=-(eta**3) * third * f3 / (6 * S**2),
     arguments=(eta, S, third, f3),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1/S for 1/S²", -(eta**3) * third * f3 / (6 * S)),
 )

@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, c, theta
 
 i = sp.Symbol("i", integer=True)
@@ -43,12 +43,14 @@ def check(formula):
 
     def enumerated(replacement):
         batches = oracles.batches(n, size, replacement)
-        return oracles.covariance(sum((gradients[i] for i in batch), sp.zeros(2, 1)) / size for batch in batches)
+        means = [sum((gradients[i] for i in batch), sp.zeros(2, 1)) / size for batch in batches]
+        return oracles.variances(oracles.covariance(means))
 
-    derived = oracles.covariance(gradients).applyfunc(lambda entry: formula.subs({S: size, c: entry}))
+    derived = [formula.subs({S: size, c: along}) for along in oracles.variances(oracles.covariance(gradients))]
+    words = "variances along three directions for N = 4, S = 3 with replacement, over all 64 batches"
     return [
-        Comparison("covariance for N = 4, S = 3 with replacement, over all 64 batches", derived, enumerated(True)),
-        Comparison("and over all 4 subsets, with the factor 1/3", derived / 3, enumerated(False)),
+        Comparison(words, derived, enumerated(True)),
+        Comparison("and over all 4 subsets, with the factor 1/3", [v / 3 for v in derived], enumerated(False)),
     ]
 
 
@@ -86,13 +88,10 @@ CLAIM = Claim(
     "1) belongs to it, close to one for S ≪ N and zero at S = N.",
     printed=sp.Eq(estimate(theta), data(theta) / S, evaluate=False),
     assumptions=(
-        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Lt(S / N, 1)),
-        Assumption("C is the covariance of the per-example gradients in its 1/N form.", sp.Q.nonnegative(c)),
+        assumptions.WITH_REPLACEMENT_OR_SMALL,
+        assumptions.COVARIANCE_OVER_N,
     ),
     formula=c / S,
     arguments=(c, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("1/S² for 1/S", c / S**2),
 )

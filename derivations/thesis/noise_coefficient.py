@@ -4,8 +4,8 @@ import itertools
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
 from derivations.symbols import N, S, Var, c, eta, k, t
 
 displacement = sp.Symbol("Delta_theta", real=True)
@@ -92,14 +92,11 @@ CLAIM = Claim(
     "times the square of this one.",
     printed=sp.Eq(sp.Symbol("g"), sp.Pow(eta / S, sp.Rational(1, 2), evaluate=False), evaluate=False),
     assumptions=(
-        Assumption("The noise's scale means its variance.", sp.Eq(Var(displacement), eta / S * c * t, evaluate=False)),
-        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Lt(S / N, 1)),
-        Assumption("C hardly changes during the time looked at.", sp.Eq(sp.Derivative(c, t), 0, evaluate=False)),
+        Assumption("The noise's scale means its variance."),
+        assumptions.WITH_REPLACEMENT_OR_SMALL,
+        Assumption("C hardly changes during the time looked at."),
     ),
     formula=sp.sqrt(eta / S),
     arguments=(eta, S),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("η/S in front of R dW", eta / S),
 )

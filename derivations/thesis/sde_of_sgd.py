@@ -2,9 +2,9 @@
 
 import sympy as sp
 
-from derivations import oracles, prose
-from derivations.claim import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, N, S, c, eta, g, t, theta
+from derivations import assumptions, oracles, prose
+from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import E, S, c, eta, g, t
 
 c11, c22 = sp.symbols("C_11 C_22", nonnegative=True)
 c12 = sp.Symbol("C_12", real=True)
@@ -147,20 +147,12 @@ CLAIM = Claim(
         evaluate=False,
     ),
     assumptions=(
-        Assumption(
-            "R is a factor of C from the left.",
-            sp.Eq(
-                sp.MatrixSymbol("R", 2, N) * sp.MatrixSymbol("R", 2, N).T, sp.MatrixSymbol("C", 2, 2), evaluate=False
-            ),
-        ),
-        Assumption("Batches are drawn with replacement, or S ≪ N.", sp.Lt(S / N, 1)),
-        Assumption("The equation is read in Itô's sense.", sp.Eq(E(dW), 0, evaluate=False)),
-        Assumption("Gradient and covariance are smooth in θ.", sp.Eq(g, sp.Derivative(sp.Function("L")(theta), theta))),
+        Assumption("R is a factor of C from the left."),
+        assumptions.WITH_REPLACEMENT_OR_SMALL,
+        assumptions.ITO,
+        Assumption("Gradient and covariance are smooth in θ."),
     ),
     formula=RESULT,
     arguments=(eta, S, c11, c12, c22),
-    steps=steps,
-    check=check,
-    says=says,
     slip=Slip("η/S in front of R itself, so its square here", RESULT * eta / S),
 )

@@ -25,6 +25,7 @@ def outcome(name):
         example=None,
         exact=True,
         independent=True,
+        caught=True,
         failure="",
         seconds=0.0,
     )

@@ -47,7 +47,7 @@ def test_json_has_every_claim(finished):
     assert [o["name"] for o in objects] == list(derivations.modules())
     for o in objects:
         assert {"name", "source", "verdict", "printed", "corrected", "assumptions", "seconds"} <= set(o)
-        assert o["checks"] == {"exact": True, "independent": True, "failure": None}
+        assert o["checks"] == {"exact": True, "independent": True, "slip caught": True, "failure": None}
         assert (o["corrected"] is not None) == (o["verdict"] == "wrong as printed")
 
 
@@ -117,7 +117,7 @@ def test_one_claim_in_the_terminal(capsys):
     assert main(["equilibrium-density"]) == 0
     printed = capsys.readouterr().out
     headings = ("Assumptions", "Derivation", "Checked independently", "What the summary says, read and checked")
-    for word in ("wrong as printed", *headings, "✓", "“ηN/S”: as derived", "planted slip"):
+    for word in ("wrong as printed", *headings, "✓", "“ηN/S”: as derived", "A slip in place"):
         assert word in printed
     assert "✗" not in printed
 

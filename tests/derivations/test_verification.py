@@ -7,7 +7,7 @@ import sympy as sp
 
 import derivations
 from derivations import runs
-from derivations.claim import Comparison, Step
+from derivations.parts import Comparison, Step
 from derivations.verification import check_step, compare
 
 x, y = sp.symbols("x y", positive=True)

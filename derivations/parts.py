@@ -1,57 +1,30 @@
 """What a claim is: a printed equation, what is right, a derivation in steps, an independent check, a planted slip."""
 
 import dataclasses
-import enum
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sympy as sp
 
+from derivations import keywords
+from derivations.sources import Source, Verdict
 
-class Verdict(enum.StrEnum):
-    """What became of the printed equation.
-
-    WRONG: it contradicts what the source itself says or assumes. CONDITIONAL: it needs an assumption that the source
-    doesn't grant, or only inherits another equation's slip.
-    """
-
-    EXACT = "exact"
-    CONDITIONAL = "holds under assumptions"
-    ORDER = "holds to order"
-    WRONG = "wrong as printed"
-    STATEMENT = "not a statement"
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Where an equation is printed.
-
-    Attributes:
-        document: "lecture", "thesis", or a paper such as "Malladi et al. 2022".
-        equation: its number there, as printed, such as "14" or "3.2"; empty for running text.
-        place: a section, table or page, for what bears no number.
-    """
-
-    document: str
-    equation: str = ""
-    place: str = ""
-
-    @property
-    def anchor(self) -> str:
-        """The anchor of a numbered equation, such as lecture-14."""
-        return f"{self.document}-{self.equation}".replace(" ", "-").lower()
-
-    def __str__(self) -> str:
-        number = f"({self.equation})" if self.equation else ""
-        return " ".join(part for part in (self.document, number, self.place) if part)
+__all__ = ["Assumption", "Claim", "Comparison", "Example", "Slip", "Source", "Step", "Verdict"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Assumption:
-    """In words and as a sympy object: a relation, a predicate of ``sympy.Q``, or a set membership."""
+    """What a claim needs to hold.
+
+    Attributes:
+        words: a sentence.
+        condition: the same as a relation or a predicate of ``sympy.Q`` in the claim's symbols, where it is one of
+            numbers, such as S ≤ N. The numbers that the claim's check puts into the formula must satisfy it.
+    """
 
     words: str
-    condition: sp.Basic
+    condition: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,12 +100,17 @@ class Example:
     right: Any
 
 
+def _of_the_module(formula: Any) -> Any:
+    raise NotImplementedError("stands for the function of this name in the claim's module")
+
+
 @dataclasses.dataclass(frozen=True)
 class Claim:
     """One claim of a source, with everything needed to check it and to show it.
 
     Attributes:
-        module: ``__name__`` of the file; the claim's name is its last part.
+        module: ``__name__`` of the file; the claim's name is its last part. ``steps``, ``check`` and ``says`` are by
+            default the functions of these names in it.
         title: what it says, in a few words.
         sources: where it is printed.
         verdict: see ``Verdict``.
@@ -142,15 +120,15 @@ class Claim:
         assumptions: under which it holds.
         formula: the right result, an expression or a matrix in ``arguments``; callers lambdify it.
         arguments: the symbols of the formula, in the order of the lambdified function.
-        steps: formula ↦ the derivation; at least one step has the formula in it.
-        check: formula ↦ the independent check.
-        says: formula ↦ what the summary says in words, each phrase tied to a comparison that would fail if it were
-            false (see ``derivations.prose``).
-        slip: a mutated formula that must fail both.
+        slip: a mutated formula that must fail both checks.
         order: for "holds to order": the error, such as "η²".
         printed_formula: for "wrong as printed": the printed result in the form of ``formula``, if it has one; it
             must fail both checks too.
         example: for "wrong as printed": a number that shows the difference.
+        steps: formula ↦ the derivation; at least one step has the formula in it.
+        check: formula ↦ the independent check. Where it takes long, let it yield: a slip takes it to the first failure.
+        says: formula ↦ what the summary says in words, each phrase tied to a comparison that would fail if it were
+            false (see ``derivations.prose``).
     """
 
     module: str
@@ -162,16 +140,19 @@ class Claim:
     assumptions: Sequence[Assumption]
     formula: Any
     arguments: Sequence[sp.Basic]
-    steps: Callable[[Any], Sequence[Step]]
-    check: Callable[[Any], Sequence[Comparison]]
     slip: Slip
-    says: Callable[[Any], Sequence[Comparison]] = lambda formula: ()
     corrected: sp.Basic | None = None
     order: str = ""
     printed_formula: Any = None
     example: Example | None = None
+    steps: Callable[[Any], Sequence[Step]] = _of_the_module
+    check: Callable[[Any], Iterable[Comparison]] = _of_the_module
+    says: Callable[[Any], Sequence[Comparison]] = _of_the_module
 
     def __post_init__(self) -> None:
+        for part in ("steps", "check", "says"):
+            if getattr(self, part) is _of_the_module:
+                object.__setattr__(self, part, getattr(sys.modules[self.module], part))
         wrong = self.verdict is Verdict.WRONG
         if wrong != (self.example is not None) or wrong != (self.corrected is not None):
             raise ValueError(
@@ -193,10 +174,34 @@ class Claim:
         """The verdict, with the order where there is one."""
         return f"{self.verdict} {self.order}".strip()
 
+    @property
+    def keywords(self) -> dict[str, sp.Basic]:
+        """Keyword → argument: the symbol's name in letters of Python, λ is ``lam``."""
+        return {keywords.keyword(argument): argument for argument in self.arguments}
+
     def function(self, modules: str = "numpy") -> Callable:
-        """The formula as a function of ``arguments``.
+        """The formula as a function of ``arguments``, in their order or by their ``keywords``.
 
         Args:
             modules: "numpy", "jax" or what else ``sympy.lambdify`` takes.
         """
-        return sp.lambdify(list(self.arguments), self.formula, modules, cse=True)
+        named = {argument: keywords.renamed(argument) for argument in self.arguments}
+        return sp.lambdify(list(named.values()), self.formula.xreplace(named), modules, cse=True)
+
+    def __call__(self, **numbers: Any) -> Any:
+        """The formula at numbers or arrays: ``claim("heavy-ball-variance")(eta=0.1, S=1, lam=1, c=1, m=0)``.
+
+        Args:
+            **numbers: one for each of ``keywords``.
+
+        Raises:
+            TypeError: a keyword is unknown or missing.
+        """
+        keywords.check(self.name, self.keywords, numbers)
+        return self.function("numpy")(**numbers)
+
+    def _repr_latex_(self) -> str:
+        """The right equation, for notebooks."""
+        from derivations import latex
+
+        return latex.notebook(self)
