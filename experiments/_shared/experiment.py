@@ -1,6 +1,7 @@
 """The protocol: what the folder of an experiment holds, and how it is found. Nothing heavy is imported to list them.
 
-    config.py    Config, a frozen dataclass of options; ``implied(config)`` where choices imply others
+    config.py    Config, a frozen dataclass of options; ``implied(config)`` where choices imply others;
+                 EXAMPLES, options to try, for --help
     compute.py   compute(config, folder) → (dataset, summary): the only file that may simulate
     figure.py    draw(dataset, summary) → figure
     report.py    show(summary, console): tables and sentences
@@ -12,7 +13,7 @@ config ← compute ← figure, report. The docstring of the folder's ``__init__.
 import ast
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ class Experiment:
         report: (summary, console): the terminal's verdict.
         implied: config → what its choices (a model, a preset) imply for the options that weren't given.
         answer: summary → the headline.
+        examples: options to try, for --help.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Experiment:
     report: "Callable[[dict, Console], None]"
     implied: Callable[[Any], Mapping[str, Any]] = lambda config: {}
     answer: Callable[[dict], str] = lambda summary: ""
+    examples: Sequence[str] = ()
 
 
 class Experiments(Mapping[str, Experiment]):
@@ -79,11 +82,10 @@ class Experiments(Mapping[str, Experiment]):
     def _import(self, name: str) -> Experiment:
         home = f"{self.package}.{self.folders[name].name}"
         config, compute, figure, report = (importlib.import_module(f"{home}.{file[:-3]}") for file in FILES)
-        implied = {"implied": config.implied} if hasattr(config, "implied") else {}
-        # Imported into the report from where it is written.
-        return Experiment(
-            name, config.Config, compute.compute, figure.draw, report.show, **implied, answer=report.answer
-        )
+        more = {"implied": config.implied} if hasattr(config, "implied") else {}
+        more |= {"examples": config.EXAMPLES} if hasattr(config, "EXAMPLES") else {}
+        # ``answer`` is imported into the report from where it is written.
+        return Experiment(name, config.Config, compute.compute, figure.draw, report.show, **more, answer=report.answer)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.folders)

@@ -12,7 +12,7 @@ import xarray as xr
 
 from experiments._shared.cli import console
 from experiments._shared.experiment import Experiment, Interrupted
-from experiments._shared.options import check_ignored, check_options
+from experiments._shared.options import check_ignored, check_options, check_replaced
 from experiments._shared.run_folder import RunFolder, manifest, write_figure
 from sdesgd import files
 from sdesgd.errors import InputError, one_line
@@ -59,6 +59,8 @@ def run(experiment: Experiment, request: Request) -> None:
         _show(experiment, *read_run(experiment, source), source, figure, finished=True)
         return
     config = experiment.config(**request.options)
+    check_options(config)
+    check_replaced(config, request.given)
     fitting = {name: value for name, value in experiment.implied(config).items() if name not in request.given}
     config = dataclasses.replace(config, **fitting)
     check_options(config)

@@ -13,8 +13,8 @@ from scipy import integrate
 
 import sdesgd as sg
 from derivations import claim
-from experiments._shared.options import Part
-from experiments.basin_occupancy.config import ARMS, POTENTIALS, Config, check, numbers
+from experiments._shared.options import Part, listed
+from experiments.basin_occupancy.config import ARMS, POTENTIALS, Config, check
 from sdesgd import toys
 from sdesgd.basins.finding_wells import wells_of
 from sdesgd.basins.measured import burn_in_needed, steps_needed
@@ -148,7 +148,7 @@ def build(config: Config) -> Setting:
     """
     check(config)
     potential = toys.potential(config.potential)
-    given = numbers(config.temperatures)
+    given = listed(config, "temperatures")
     minima = minima_of(potential)
     if len(minima) < 2:
         several = ", ".join(POTENTIALS)

@@ -11,6 +11,7 @@ import xarray as xr
 
 import sdesgd as sg
 from experiments._shared.experiment import Interrupted
+from experiments._shared.options import check_options
 from experiments._shared.run_folder import RunFolder
 from experiments.sgd_vs_sde.config import Config, build, chosen, describe
 from sdesgd.comparison import GapEstimate
@@ -33,7 +34,7 @@ class Batch(Result):
 
 def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     """Compares SGD with its SDE; each batch of replicas is a stage."""
-    _check(config)
+    check_options(config)
     replicas = _replicas(config)
     keys = jr.split(jr.key(config.seed))
     problem, observables = build(config, keys[0])
@@ -85,16 +86,6 @@ def _stage(batch: str) -> str:
     kind, number = batch.rsplit("-", 1)
     short = {"Gaussian SGD and SDE": "pairs", "SDE at h over 2": "check"}
     return f"{short.get(kind, kind.lower())}-{number}"
-
-
-def _check(config: Config) -> None:
-    if not 0 < config.margin < math.inf:
-        raise InputError(f"margin is {config.margin}: pass a positive number of standard deviations")
-    for name, least in (("width", 1), ("depth", 1), ("svag_ell", 0), ("seed", 0)):
-        if getattr(config, name) < least:
-            raise InputError(f"{name} is {getattr(config, name)}: pass at least {least}")
-    if config.check_replicas == 1 or config.check_replicas < 0:
-        raise InputError(f"check_replicas is {config.check_replicas}: an error bar needs at least 2")
 
 
 def _replicas(config: Config) -> Any:
