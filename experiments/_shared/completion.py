@@ -38,7 +38,8 @@ def script(shell: str) -> str:
     command = f"{shlex.quote(sys.executable)} -m experiments"
     text = get_completion_script(prog_name=WORD, complete_var=_VARIABLE, shell=shell)
     if shell == "fish":
-        return f"function {WORD}; {command} $argv; end\n" + text.replace(f" {WORD})", f" {command})")
+        asks = "(commandline -cp) "
+        return f"function {WORD}; {command} $argv; end\n" + text.replace(asks + WORD, asks + command)
     text = text.replace("complete_bash $1 )", f"complete_bash {command} )")
     text = text.replace(f"complete_zsh {WORD})", f"complete_zsh {command})")
     return f'{WORD}() {{ {command} "$@"; }}\n{text}'

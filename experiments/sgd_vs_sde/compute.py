@@ -13,7 +13,7 @@ import sdesgd as sg
 from experiments._shared.experiment import Interrupted
 from experiments._shared.options import check_options
 from experiments._shared.run_folder import RunFolder
-from experiments.sgd_vs_sde.config import Config, build, chosen, describe
+from experiments.sgd_vs_sde.config import Config, build, chosen, describe, own
 from sdesgd.comparison import GapEstimate
 from sdesgd.errors import InputError
 from sdesgd.results import Result, file
@@ -40,8 +40,13 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     problem, observables = build(config, keys[0])
     sgd = sg.SGD(config.learning_rate, config.batch_size, config.sampling, config.momentum)
 
+    beside = ()
+    if config.problem:
+        own(config).counts_in(folder)
+        beside = (own(config).held,)
+
     def keep(name: str, batch: Callable[[], tuple[Trajectories, ...]]) -> tuple[Trajectories, ...]:
-        return file.unpacked(folder.stage(_stage(name), packed, batch), Batch, folder.path).runs
+        return file.unpacked(folder.stage(_stage(name), packed, batch, *beside), Batch, folder.path).runs
 
     comparison = sg.compare(
         problem,
@@ -57,7 +62,7 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
         substeps=config.substeps,
         check_replicas=config.check_replicas or None,
         svag=0 if config.momentum else config.svag_ell,
-        title=f"{describe(config)} on {config.data}",
+        title=describe(config),
         keep=keep,
         progress="sgd-vs-sde",
     )
@@ -75,8 +80,14 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     return file.packed(comparison), summary_of(comparison, config) | {"sizes": sizes}
 
 
-def packed(batch: Callable[[], tuple[Trajectories, ...]]) -> xr.Dataset:
-    """The dataset of a batch; what it is of, ``sg.compare`` has put into the function."""
+def packed(batch: Callable[[], tuple[Trajectories, ...]], beside: str = "") -> xr.Dataset:
+    """The dataset of a batch; what it is of, ``sg.compare`` has put into the function.
+
+    Args:
+        batch: makes the runs.
+        beside: what else the numbers depend on, for the key of the stage.
+    """
+    del beside
     runs = batch()
     return file.packed(Batch(runs)).assign_attrs(interrupted=int(any(part.interrupted for part in runs)))
 

@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 import sdesgd as sg
 from experiments._shared.options import named, option
+from experiments._shared.own_problem import OwnProblem, load, problem_option
 from sdesgd import nets, observables
 from sdesgd.dynamics.protocol import SAMPLING_MODES
 from sdesgd.errors import InputError
@@ -91,6 +92,13 @@ EXAMPLES = (
 )
 
 
+# What a problem of one's own stands in place of.
+_OF_THE_NET = (
+    *("data", "data_dir", "num_test", "label_noise", "balanced", "model", "width", "depth", "reading"),
+    *("normalization", "dropout", "preset"),
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """SGD, Gaussian SGD, the SDE and SVAG from one start on one net and data set: is the SDE a good description?"""
@@ -110,6 +118,7 @@ class Config:
     )
     balanced: bool = option(False, "The same number of training examples of each class.", group="data")
     model: str = option("mlp", "The net.", choices=tuple(_NETS), group="net")
+    problem: str = problem_option(*_OF_THE_NET)
     preset: str = option(
         "cpu", "Sizes fit for a laptop, or a GPU (full width, the paper's batch size).", choices=PRESETS
     )
@@ -163,14 +172,16 @@ class Config:
 
     def label(self) -> str:
         """A readable name of the run."""
-        return (
-            f"{self.model}-{self.data}-n{self.num_examples}-w{self.width}-eta{self.learning_rate:g}"
-            f"-s{self.batch_size}-k{self.num_steps}-r{self.replicas}"
-        )
+        net = f"{self.model}-{self.data}-n{self.num_examples}-w{self.width}"
+        if self.problem:
+            net = f"{Path(self.problem).name.replace('.py:', '-')}-n{self.num_examples}"
+        return f"{net}-eta{self.learning_rate:g}-s{self.batch_size}-k{self.num_steps}-r{self.replicas}"
 
 
 def implied(config: Config) -> dict[str, Any]:
-    """What the model, the data and the preset imply for the options that aren't given."""
+    """What the model, the data and the preset imply for the options that aren't given, or N of one's own problem."""
+    if config.problem:
+        return {"num_examples": own(config).problem.num_examples}
     model = config.model
     if config.preset == "cpu":
         return _NETS[model] | _ON_CPU[model]
@@ -181,7 +192,9 @@ def implied(config: Config) -> dict[str, Any]:
 
 
 def describe(config: Config) -> str:
-    """The net in words, for titles."""
+    """The net and the data in words, for titles."""
+    if config.problem:
+        return own(config).name
     names = {"mlp": "MLP", "logistic": "logistic regression", "c1": f"C1 ({config.reading})"}
     words = [names.get(config.model, config.model.upper())]
     if config.model != "logistic":
@@ -190,10 +203,15 @@ def describe(config: Config) -> str:
         words.append(f"{config.normalization} norm")
     if config.dropout:
         words.append(f"dropout {config.dropout:g}")
-    return ", ".join(words)
+    return f"{', '.join(words)} on {config.data}"
 
 
 # -- the problem -----------------------------------------------------------------------------------------
+
+
+def own(config: Config) -> OwnProblem:
+    """The problem of ``--problem``."""
+    return load(config.problem, config.num_examples, config.seed)
 
 
 def make_net(config: Config, shape: tuple[int, ...], num_classes: int, key: PRNGKeyArray) -> nets.Net:
@@ -218,23 +236,49 @@ def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, observables.To
     Train and test loss and accuracy are those of the net in use: dropout off, batch norm by the statistics of the
     evaluated set. ‖g‖² and tr C belong to the loss that is descended: with batch norm and dropout, that of one
     random partition and one draw of masks, the same at all times.
+
+    Raises:
+        InputError: a problem of one's own with another N than was asked for.
     """
+    if config.problem:
+        problem = own(config).problem
+        if problem.num_examples != config.num_examples:
+            raise InputError(
+                f"num_examples is {config.num_examples}, but {own(config).name} has {problem.num_examples}: leave it "
+                "out, or let the function heed it"
+            )
+        key_masks = jr.split(key)[1]
+        loss = observables.Loss(problem, key_masks if problem.needs_key else None)
+        return problem, _observed(problem, key_masks, {"train_loss": loss}, config)
     folder = Path(config.data_dir) if config.data_dir else None
     options: dict[str, Any] = {"data_dir": folder, "label_noise": config.label_noise, "balanced": config.balanced}
     dataset = sg.data.load(config.data, config.num_examples, config.num_test, config.seed, **options)
     key_net, key_masks = jr.split(key)
     net = make_net(config, dataset.shape, dataset.num_classes, key_net)
     problem = nets.finite_sum(net, dataset.inputs, dataset.labels, config.batch_size)
-    key_masks = key_masks if problem.needs_key else None
     test = jnp.asarray(dataset.test_inputs), jnp.asarray(dataset.test_labels)
-    parts = {
+    losses = {
         "train_loss": nets.Evaluation(nets.cross_entropy, *problem.data),
         "test": nets.Evaluation({"test_loss": nets.cross_entropy, "test_accuracy": nets.correct}, *test),
-        "distance_squared": observables.SquaredDistance(net),
-        "moments": observables.GradientMoments(problem, key_masks),
+    }
+    return problem, _observed(problem, key_masks, losses, config)
+
+
+def _observed(problem: sg.Problem, key: PRNGKeyArray, losses: dict[str, Any], config: Config) -> observables.Together:
+    """The observables that were chosen.
+
+    Args:
+        problem: the finite sum.
+        key: of the one draw of masks and groups, where there are any.
+        losses: the parts that depend on what the net is for.
+        config: of the run.
+    """
+    parts = losses | {
+        "distance_squared": observables.SquaredDistance(problem.params),
+        "moments": observables.GradientMoments(problem, key if problem.needs_key else None),
     }
     needed = {_PART_OF.get(name, name) for name in chosen(config)}
-    return problem, observables.Together({k: parts[k] for k in parts if k in needed}, tuple(chosen(config)))
+    return observables.Together({k: parts[k] for k in parts if k in needed}, tuple(chosen(config)))
 
 
 # -- observables -----------------------------------------------------------------------------------------
@@ -243,6 +287,16 @@ def build(config: Config, key: PRNGKeyArray) -> tuple[sg.Problem, observables.To
 def chosen(config: Config) -> dict[str, str]:
     """The observables asked for: name → label with units; with groups and masks what belongs to one draw says so."""
     one_draw = {name: f"{OBSERVABLES[name]} (one partition)" for name in _OF_THE_DESCENDED_LOSS}
-    labels = OBSERVABLES | (one_draw if config.normalization == "batch" else {})
+    if config.problem:
+        one_draw = one_draw if own(config).problem.unit_size > 1 else {}
+        labels = {name: label for name, label in OBSERVABLES.items() if _PART_OF.get(name) != "test"}
+        labels |= one_draw | {"train_loss": "loss L(θ)"}
+    else:
+        labels = OBSERVABLES | (one_draw if config.normalization == "batch" else {})
     names = named(config, "observables")
-    return labels if "all" in names else {name: labels[name] for name in names}
+    if "all" in names:
+        return labels
+    if not labels.keys() >= set(names):
+        missing = ", ".join(name for name in names if name not in labels)
+        raise InputError(f"{own(config).name} has no test set: leave {missing} out of --observables")
+    return {name: labels[name] for name in names}
