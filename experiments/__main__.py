@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["new"]:
         from experiments._shared import new
 
-        return new.main(arguments[1:])
+        return new.main(arguments[1:], _OTHERS)
     if arguments[:1] == ["data"]:
         from sdesgd.data import __main__ as data
 

@@ -170,16 +170,16 @@ def run_app(
             f"error: can't read or write{where}: {error.strerror or error}; free space or choose another place", 2
         )
     except Exception as error:
-        return _failed(error)
+        return _failed(error, arguments)
 
 
-def _failed(error: Exception) -> int:
+def _failed(error: Exception, arguments: list[str]) -> int:
     from sdesgd.errors import InputError, one_line
 
     if isinstance(error, InputError):
         return _told(f"error: {error}", 2)
     if hasattr(error, "format_message"):  # typer's and click's own, of arguments that aren't understood
-        text = _unknown_option(error) or error.format_message()  # type: ignore[attr-defined]
+        text = _unknown_option(error) or _bad_value(error, arguments) or error.format_message()  # type: ignore[attr-defined]
         return _told(f"error: {text}; see --help" if text else "", 2)
     if isinstance(error, MemoryError | OverflowError) or _TOO_LARGE.search(str(error)):
         why = one_line(str(error) or type(error).__name__, 150)
@@ -200,6 +200,19 @@ def _unknown_option(error: Any) -> str:
     if near is None and hasattr(command, "commands"):
         return f"no such option {error.option_name}: options of an experiment come after its name"
     return f"no such option {error.option_name}" + (f": did you mean {near}?" if near else "")
+
+
+def _bad_value(error: Any, arguments: list[str]) -> str:
+    """What to say of a value that is no number, or none within bounds: typer's message doesn't hold it."""
+    names = getattr(getattr(error, "param", None), "opts", [])
+    for k, argument in reversed(list(enumerate(arguments))):
+        name, equals, value = argument.partition("=")
+        if name in names and (equals or arguments[k + 1 :]) and " should be " in error.message:
+            value = value if equals else arguments[k + 1]
+            kinds = {"valid integer": "a whole number", "valid number": "a number"}
+            wanted = next((f"pass {kind}" for words, kind in kinds.items() if words in error.message), error.message)
+            return f"{name} is {value[:40]!r}: {wanted}"
+    return ""
 
 
 def _told(text: str, status: int) -> int:

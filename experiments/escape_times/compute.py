@@ -77,6 +77,11 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     check_options(config)
     with jax.enable_x64(True):
         well = well_of(config.potential)
+        if config.learning_rate * well.curvatures[0] >= 2:
+            raise InputError(
+                f"learning_rate is {config.learning_rate:g}: η V″ is not below 2 at the minimum, so SGD leaves it; "
+                f"pass less than {2 / well.curvatures[0]:.3g}"
+            )
         ratios = config.barriers()
         exact = [_exact(config, well, well.barrier / ratio) for ratio in ratios]
         longest = config.longest() * max(max(row) for row in exact) / config.learning_rate

@@ -21,7 +21,7 @@ class Config:
         "asymmetric", "A potential of one coordinate with two wells (see sdesgd.toys).", group="problem"
     )
     ratios: str = option(
-        "2,3,4,5,6,7", "Comma-separated barriers ΔV/T.", numbers=float, above=0, most=30, group="dynamics"
+        "2,3,4,5,6,7", "Comma-separated barriers ΔV/T.", numbers=float, least=0.1, most=30, group="dynamics"
     )
     learning_rate: float = option(
         0.1, "Learning rate η, the same at all T: the tilts make the temperature.", above=0, group="dynamics"
@@ -33,7 +33,7 @@ class Config:
     max_steps: int = option(
         2_000_000, "SGD steps of the longest passage, beyond which a ΔV/T is refused.", least=1, most=10**9
     )
-    points: int = option(1201, "Points of the grid of SGD's exact law.", least=2, most=10_000)
+    points: int = option(1201, "Points of the grid of SGD's exact law.", least=51, most=10_000)
     preset: str = option(
         "cpu", "Sizes fit for a laptop, or a GPU (a hundred times the passages).", choices=("cpu", "gpu")
     )

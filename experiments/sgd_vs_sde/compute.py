@@ -20,6 +20,8 @@ from sdesgd.results import Result, file
 from sdesgd.simulation import replica_blocks
 from sdesgd.trajectories import Trajectories
 
+_MOST_REPLICAS = 10**7
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Batch(Result):
@@ -35,6 +37,8 @@ class Batch(Result):
 def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
     """Compares SGD with its SDE; each batch of replicas is a stage."""
     check_options(config)
+    if config.svag_ell and config.momentum:
+        raise InputError(f"svag_ell is {config.svag_ell}, and SVAG has no momentum: pass --svag-ell 0 or --momentum 0")
     replicas = _replicas(config)
     keys = jr.split(jr.key(config.seed))
     problem, observables = build(config, keys[0])
@@ -61,7 +65,7 @@ def compute(config: Config, folder: RunFolder) -> tuple[xr.Dataset, dict]:
         max_minutes=config.max_minutes,
         substeps=config.substeps,
         check_replicas=config.check_replicas or None,
-        svag=0 if config.momentum else config.svag_ell,
+        svag=config.svag_ell,
         title=describe(config),
         keep=keep,
         progress="sgd-vs-sde",
@@ -109,6 +113,8 @@ def _replicas(config: Config) -> Any:
         return config.replicas
     if not config.replicas.isdecimal() or int(config.replicas) < 2:
         raise InputError(f"replicas is {config.replicas}: pass 'decide', or a number; an error bar needs at least 2")
+    if int(config.replicas) > _MOST_REPLICAS:
+        raise InputError(f"replicas is {config.replicas}: pass at most {_MOST_REPLICAS}")
     return int(config.replicas)
 
 

@@ -184,7 +184,8 @@ def implied(config: Config) -> dict[str, Any]:
         return {"num_examples": own(config).problem.num_examples}
     model = config.model
     if config.preset == "cpu":
-        return _NETS[model] | _ON_CPU[model]
+        without = {"svag_ell": 0} if config.momentum else {}  # SVAG has none
+        return _NETS[model] | _ON_CPU[model] | without
     sizes: dict[str, Any] = {"batch_size": _PAPER_BATCH, "num_examples": _GPU_EXAMPLES.get(config.data, 3840)}
     if model in _FULL_WIDTH:
         sizes["width"] = _FULL_WIDTH[model]

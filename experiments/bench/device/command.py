@@ -36,6 +36,9 @@ _FOR_THE_FIGURE = 10.0  # seconds kept back
 _SHORTEST = 8.0  # seconds under which no part begins
 
 
+_PARTS = ("rates", "precision", "steps", "verdicts", "replicas", "PyTorch")
+
+
 class NotInstalled(Exception):
     """A part has nothing to run."""
 
@@ -225,6 +228,8 @@ def run(
     base = folder / f"device_{slug(kind)}"
     settings = {"minutes": minutes, "toy": toy, "precision": precision, "only": only}
     parts = tuple(name.strip() for name in only.split(",") if name.strip())
+    for part in parts:
+        require_known("part", part.split()[0], _PARTS)
     session = Session(clock, base.with_suffix(".json"), settings, parts)
     session.write()  # at once: a folder that can't be written is known before the work
     clock.say(f"{kind}, jax {jax.__version__}")
