@@ -140,6 +140,10 @@ class Setting:
         return burn_in, min(steps_needed(rates, eta, replicas, config.crossings), config.steps - burn_in)
 
 
+# Barrier over T beyond which the rates of passage are 0 in double precision.
+_HIGHEST = 500
+
+
 def build(config: Config) -> Setting:
     """The wells of the potential, and the choices that the options leave open.
 
@@ -162,6 +166,11 @@ def build(config: Config) -> Setting:
     # Where some wells lie far above others a walk comes there at higher T only.
     scale = max(barrier, float(np.ptp(minima.losses)) / 2)
     temperatures = given or [_rounded(scale / r, 2) for r in (8, 4, 3.2, 2.5, 2)]
+    if min(temperatures) < scale / _HIGHEST:
+        raise InputError(
+            f"temperatures holds {min(temperatures):g}, where no run would ever pass the barrier: pass more than "
+            f"{_rounded(scale / 30, 1):g}"
+        )
     rate = config.learning_rate or _rounded(0.3 / float(minima.spectra.max()), 1)
     if rate * minima.spectra.max() >= 2:
         raise InputError(
