@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from experiments._shared import cli
+from experiments._shared import cli, compilations
 from experiments._shared.experiment import Experiments
 
 EXPERIMENTS = Experiments("experiments", Path(__file__).resolve().parent)
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["new"]:
         from experiments._shared import new
 
-        return new.main(arguments[1:])
+        return new.main(arguments[1:], _OTHERS)
     if arguments[:1] == ["data"]:
         from sdesgd.data import __main__ as data
 
@@ -50,4 +50,6 @@ def leave(status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    if (sys.argv[1:2] and sys.argv[1] in EXPERIMENTS.folders) or sys.argv[1:3] == ["batch-size", "recommend"]:
+        compilations.use(sys.argv[1:])
     leave(main(sys.argv[1:]))

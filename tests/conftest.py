@@ -4,6 +4,7 @@ Monte Carlo comparisons allow 4 to 5 standard errors and have fixed seeds: over 
 comparisons new seeds would fail somewhere in less than about 2 % of runs. Tests of rates (calibration) say their own.
 """
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.users import unchecked_types
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "sdesgd-test-compilations"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+os.environ["SDESGD_COMPILATION_CACHE"] = "off"  # of commands in processes of their own: the user's folder is the user's
 
 
 def pytest_collection_modifyitems(items):

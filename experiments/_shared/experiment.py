@@ -1,6 +1,7 @@
 """The protocol: what the folder of an experiment holds, and how it is found. Nothing heavy is imported to list them.
 
-    config.py    Config, a frozen dataclass of options; ``implied(config)`` where choices imply others
+    config.py    Config, a frozen dataclass of options; ``implied(config)`` where choices imply others;
+                 EXAMPLES, options to try, for --help
     result.py    Result, a frozen dataclass of config, numbers and verdicts, with ``answer()``, the headline
     compute.py   compute(config, folder) → Result: the only file that may simulate
     figure.py    draw(result) → figure
@@ -12,7 +13,7 @@ config ← result ← compute, figure, report. The docstring of the folder's ``_
 import ast
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class Experiment:
         compute: (config, folder) → result.
         result: the class of what ``compute`` returns.
         implied: config → what its choices (a model, a preset) imply for the options that weren't given.
+        examples: options to try, for --help.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Experiment:
     compute: "Callable[[Any, Any], ExperimentResult]"
     result: "type[ExperimentResult]"
     implied: Callable[[Any], Mapping[str, Any]] = lambda config: {}
+    examples: Sequence[str] = ()
 
 
 class Experiments(Mapping[str, Experiment]):
@@ -75,8 +78,9 @@ class Experiments(Mapping[str, Experiment]):
         config, result, compute = (
             importlib.import_module(f"{home}.{part}") for part in ("config", "result", "compute")
         )
-        implied = {"implied": config.implied} if hasattr(config, "implied") else {}
-        return Experiment(name, config.Config, compute.compute, result.Result, **implied)
+        more = {"implied": config.implied} if hasattr(config, "implied") else {}
+        more |= {"examples": config.EXAMPLES} if hasattr(config, "EXAMPLES") else {}
+        return Experiment(name, config.Config, compute.compute, result.Result, **more)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.folders)

@@ -1,6 +1,7 @@
 """``python -m experiments new NAME``: the folder of a new experiment, which runs as it is."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +12,16 @@ from experiments._shared.cli import console, run_app
 TEMPLATE = Path(__file__).resolve().parent / "template"
 
 
-def create(name: str, folder: Path) -> Path:
+def create(name: str, folder: Path, taken: Collection[str] = ()) -> Path:
     """Copies the template.
 
     Args:
         name: as on the command line, such as ``my-question``.
         folder: of the experiments.
+        taken: names of other commands.
 
     Raises:
-        InputError: not a name, or there is such a folder.
+        InputError: not a name, or there is such a command or folder.
     """
     from sdesgd.errors import InputError
     from sdesgd.files import write
@@ -29,6 +31,8 @@ def create(name: str, folder: Path) -> Path:
             f"{name!r} is no name of an experiment: use small letters, digits and hyphens, say my-question"
         )
     home = folder / name.replace("-", "_")
+    if name in taken:
+        raise InputError(f"{name} is another command: choose another name")
     if home.exists():
         raise InputError(f"{home} exists: choose another name")
     home.mkdir()
@@ -38,13 +42,18 @@ def create(name: str, folder: Path) -> Path:
     return home
 
 
-def main(arguments: list[str]) -> int:
-    """Runs the command; the exit status is 0, or 2 for bad arguments."""
+def main(arguments: list[str], taken: Collection[str] = ()) -> int:
+    """Runs the command; the exit status is 0, or 2 for bad arguments.
+
+    Args:
+        arguments: of the command line.
+        taken: names of other commands.
+    """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
     @app.command(help="Makes the folder of a new experiment, five files that run as they are.")
     def new(name: Annotated[str, typer.Argument(help="As on the command line, such as my-question.")]) -> None:
-        home = create(name, TEMPLATE.parents[1])
+        home = create(name, TEMPLATE.parents[1], taken)
         console.print(f"{home}: change its five files; `python -m experiments {name}` runs it", soft_wrap=True)
 
     return run_app(app, arguments, name="python -m experiments new")

@@ -1,36 +1,83 @@
-"""Options of an experiment: declared once, refused where no experiment could mean them, taken by stages in parts."""
+"""Options of an experiment, each declared once with its bounds or choices; and the parts of them that stages take."""
 
 import dataclasses
 import inspect
 import math
 import types
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from sdesgd.errors import InputError, one_line
+from sdesgd.errors import InputError, one_line, require_known
 
-# Whole numbers above which an option means no experiment that would end, by the option's name. What is below may still
+# Panels of --help, in their order.
+Group = Literal["data", "net", "problem", "dynamics", "run"]
+# A whole number above it means no experiment that would end, unless its option says otherwise. What is below may still
 # take long or not fit into memory: that is checked where it is known.
-_MOST = {"seed": 2**32 - 1, "max_steps": 10**9, "num_steps": 10**8, "steps": 10**8, "crossings": 10**9}
-_MOST |= dict.fromkeys(("num_examples", "num_test", "nuts_samples", "passages", "replicas", "budget_size"), 10**7)
-_MOST |= {"width": 10**5, "seeds": 10**4, "points": 10**4, "examples": 10**4, "svag_ell": 10**4, "substeps": 10**4}
-_MOST |= {"depth": 1000, "workers": 1000, "curve_points": 1000, "etas": 100}
 _DEFAULT_MOST = 10**6
+_MOST_SEED = 2**32 - 1
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
-def option(default: Any, help: str, *, hashed: bool = True) -> Any:
-    """A field of a Config: its default and its line in --help.
+@dataclasses.dataclass(frozen=True)
+class Declared:
+    """What an option may be; see ``option``."""
+
+    group: Group = "run"
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    zero: str = ""
+    numbers: type | None = None
+    fewest: int = 1
+    choices: tuple[str, ...] = ()
+    several: bool = False
+    kind: str = ""
+    remedy: str = ""
+    replaces: tuple[str, ...] = ()
+
+    def inside(self, value: float) -> bool:
+        """Whether a number is within the bounds; 0 where it has a meaning of its own."""
+        return (self.zero != "" and value == 0) or (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def wanted(self, name: str, whole: bool) -> str:
+        """What to pass, in words."""
+        if self.remedy:
+            return self.remedy
+        otherwise = f", or 0 for {self.zero}" if self.zero else ""
+        if whole and self.least is not None:
+            return f"pass at least {self.least:g}{otherwise}"
+        low = f"{self.above:g} < " if self.above is not None else f"{self.least:g} ≤ " if self.least is not None else ""
+        high = f" < {self.below:g}" if self.below is not None else f" ≤ {self.most:g}" if self.most is not None else ""
+        return f"pass a number with {low}{name}{high}{otherwise}"
+
+
+def option(default: Any, help: str, *, hashed: bool = True, group: Group = "run", **declared: Any) -> Any:
+    """A field of a Config: its default, its line in --help, and what it may be.
 
     Args:
         default: value.
-        help: what it is.
+        help: what it is, a sentence; the choices are added to it.
         hashed: whether it enters the name of the run's folder; False for what can't change a result, such as the number
             of worker processes: a run is then resumed with another.
+        group: panel of --help.
+        **declared: ``least``, ``most``, ``above``, ``below``: bounds of a number, or of each number of a list; whole
+            numbers are 0 to 10⁶ unless bounds say otherwise. ``zero``: what 0 stands for, where it is allowed beside
+            the bounds. ``numbers``: int or float, for text that is a list of different numbers, ``fewest`` or more;
+            empty where the default is. ``choices``: names of which it is one, or with ``several`` a list;
+            ``kind``: what they are names of. ``remedy``: the end of a refusal, in place of the bounds in words.
+            ``replaces``: names of options that can't be given beside this one.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "hashed": hashed})
+    found = Declared(group, **declared)
+    help = f"{help.removesuffix('.')}: {' | '.join(found.choices)}." if found.choices else help
+    return dataclasses.field(default=default, metadata={"help": help, "hashed": hashed, "declared": found})
 
 
 class Part:
@@ -68,21 +115,102 @@ class Part:
         return hash((self._kind, *sorted(self._values.items())))
 
 
-def check_options(config: Any) -> None:
-    """Refuses numbers that can't be meant, whatever the experiment.
+# -- what options hold -------------------------------------------------------------------------------------
+
+
+def listed(config: Any, name: str) -> list[Any]:
+    """The numbers of an option that is a list of them, ascending; none where it is empty.
 
     Args:
-        config: a dataclass of options, text with commas among them for lists of numbers.
+        config: a dataclass of options, or a ``Part`` of one.
+        name: of the option.
 
     Raises:
-        InputError: names the option: no whole number from 0 to what is plausible; not finite, or 0 or infinite in
-            float32, in which nets are computed.
+        InputError: no numbers, out of bounds, repeated, or too few.
+    """
+    field = _field(config, name)
+    declared, text = field.metadata["declared"], getattr(config, name)
+    if not text.strip() and not field.default:
+        return []
+    whole = declared.numbers is int
+    example = field.default or "0.05,0.1"
+    found = []
+    for part in text.split(","):
+        try:
+            found.append(int(part) if whole else float(part))
+        except ValueError:
+            kind = "whole numbers" if whole else "numbers"
+            raise InputError(f"{name} is {_shown(text)}: pass comma-separated {kind}, say {example}") from None
+        _check_number(name, "holds", found[-1], declared)
+    if len(set(found)) < len(found):
+        raise InputError(f"{name} is {_shown(text)}: a value is repeated; pass each once")
+    if len(found) < declared.fewest:
+        raise InputError(f"{name} is {_shown(text)}: pass {declared.fewest} or more different numbers, say {example}")
+    return sorted(found)
+
+
+def named(config: Any, name: str) -> list[str]:
+    """The names of an option that is a list of them, in the order in which its choices are declared.
+
+    Args:
+        config: a dataclass of options, or a ``Part`` of one.
+        name: of the option.
+
+    Raises:
+        InputError: an unknown name (the nearest is named), or none.
+    """
+    declared = _field(config, name).metadata["declared"]
+    text = getattr(config, name)
+    kind = declared.kind or name.removesuffix("s")
+    found = {require_known(kind, part.strip(), declared.choices) for part in text.split(",")}
+    return [choice for choice in declared.choices if choice in found]
+
+
+def _field(config: Any, name: str) -> dataclasses.Field:
+    kind = config._kind if isinstance(config, Part) else type(config)
+    return kind.__dataclass_fields__[name]
+
+
+# -- what is refused ---------------------------------------------------------------------------------------
+
+
+def check_options(config: Any) -> None:
+    """Refuses what an option wasn't declared to be, and numbers that can't be meant, whatever the experiment.
+
+    Args:
+        config: a dataclass of options.
+
+    Raises:
+        InputError: names the option: out of bounds, no such choice; no whole number from 0 to what is plausible; not
+            finite, or 0 or infinite in float32, in which nets are computed.
     """
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        _check(field.name, "is", value)
-        for number in _numbers(field, value) if isinstance(value, str) else ():
-            _check(field.name, "holds", number)
+        name, value, declared = field.name, getattr(config, field.name), _declared(field)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            _check_number(name, "is", value, declared)
+        elif declared.numbers is not None:
+            listed(config, name)
+        elif declared.several:
+            named(config, name)
+        elif declared.choices:
+            require_known(declared.kind or name.replace("_", " "), value, declared.choices)
+
+
+def check_replaced(config: Any, given: Iterable[str]) -> None:
+    """Refuses options beside another one that stands in their place.
+
+    Args:
+        config: a dataclass of options.
+        given: names of options that stand on the command line.
+
+    Raises:
+        InputError: names both.
+    """
+    given = set(given)
+    for field in dataclasses.fields(config):
+        both = [_flag(name) for name in _declared(field).replaces if name in given]
+        if both and field.name in given:
+            raise InputError(f"{_flag(field.name)} stands in place of {', '.join(both)}: leave out one or the other")
 
 
 def check_ignored(given: Iterable[str]) -> None:
@@ -94,26 +222,41 @@ def check_ignored(given: Iterable[str]) -> None:
     Raises:
         InputError: there are some.
     """
-    named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    named = ", ".join(map(_flag, given))
     if named:
         raise InputError(
             f"--from draws a finished run as it was computed, so {named} can't apply: leave out one or other"
         )
 
 
-def _check(name: str, verb: str, value: Any) -> None:
-    if isinstance(value, float):
+def choices_of(kind: type) -> dict[str, Sequence[str]]:
+    """Option → its choices, of those that have some.
+
+    Args:
+        kind: a dataclass of options.
+    """
+    return {field.name: found for field in dataclasses.fields(kind) if (found := _declared(field).choices)}
+
+
+def _declared(field: dataclasses.Field) -> Declared:
+    return field.metadata.get("declared", Declared())
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _check_number(name: str, verb: str, value: float, declared: Declared) -> None:
+    whole = isinstance(value, int)
+    if not whole:
         _check_real(name, verb, value)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        _check_whole(name, verb, value)
-
-
-def _check_whole(name: str, verb: str, value: int) -> None:
-    most = _MOST.get(name, _DEFAULT_MOST)
-    if value < 0:
-        raise InputError(f"{name} {verb} {_digits(value)}: pass at least 0")
-    if value > most:
-        raise InputError(f"{name} {verb} {_digits(value)}: pass at most {most}")
+    most = declared.most or (_MOST_SEED if name == "seed" else _DEFAULT_MOST)
+    if whole and value > most:
+        raise InputError(f"{name} {verb} {_digits(value)}: pass at most {most:g}")
+    if whole and declared.least is None and declared.above is None:
+        declared = dataclasses.replace(declared, least=0)
+    if not declared.inside(value):
+        raise InputError(f"{name} {verb} {_digits(value) if whole else f'{value:g}'}: {declared.wanted(name, whole)}")
 
 
 def _check_real(name: str, verb: str, value: float) -> None:
@@ -128,22 +271,9 @@ def _check_real(name: str, verb: str, value: float) -> None:
         )
 
 
-def _numbers(field: dataclasses.Field, text: str) -> list[int | float]:
-    """Of an option that is a list of numbers by its default or its name; [] for other text."""
-    if not (_parsed(str(field.default)) or field.name.endswith(("rates", "temperatures"))):
-        return []
-    return _parsed(text)
-
-
-def _parsed(text: str) -> list[int | float]:
-    found: list[int | float] = []
-    for part in text.split(","):
-        try:
-            found.append(int(part) if part.strip().lstrip("+-").isdigit() else float(part))
-        except ValueError:
-            return []
-    return found
-
-
 def _digits(value: int) -> str:
     return one_line(str(value), 40) if abs(value) < 10**1000 else "a number of more than 1000 digits"
+
+
+def _shown(text: str) -> str:
+    return f"'{one_line(text, 60)}'"

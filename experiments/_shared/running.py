@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments._shared.cli import console
 from experiments._shared.experiment import Experiment, Interrupted
-from experiments._shared.options import check_ignored, check_options
+from experiments._shared.options import check_ignored, check_options, check_replaced
 from experiments._shared.page import page
 from experiments._shared.result import ExperimentResult
 from experiments._shared.run_folder import REMEDY, RunFolder, figure_in, manifest
@@ -60,6 +60,8 @@ def run(experiment: Experiment, request: Request) -> None:
         _show(experiment, *read_run(experiment, source), source, figure, finished=True)
         return
     config = experiment.config(**request.options)
+    check_options(config)
+    check_replaced(config, request.given)
     fitting = {name: value for name, value in experiment.implied(config).items() if name not in request.given}
     config = dataclasses.replace(config, **fitting)
     check_options(config)

@@ -100,6 +100,8 @@ def find(results: str, text: str) -> Run:
     """
     from sdesgd.errors import InputError
 
+    if not text.strip():
+        raise InputError(f"run is {text!r}: pass a run's folder, or a part of its name")
     runs = all_runs(results)
     path = Path(text)
     chosen = [run for run in runs if path.is_dir() and run.path.resolve() == path.resolve()]
@@ -124,6 +126,10 @@ def main(experiments: Mapping[str, Experiment], arguments: list[str]) -> int:
     @app.callback(invoke_without_command=True)
     def listing(context: typer.Context, results: _Results = "results") -> None:
         """Lists the runs that are kept, the latest first."""
+        from sdesgd.errors import InputError
+
+        if Path(results).exists() and not Path(results).is_dir():
+            raise InputError(f"--results {results} is not a folder: pass the folder in which runs are kept")
         context.obj = results
         if context.invoked_subcommand is None:
             console.print(table(all_runs(results)))

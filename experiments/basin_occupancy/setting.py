@@ -13,8 +13,8 @@ from scipy import integrate
 
 import sdesgd as sg
 from derivations import claim
-from experiments._shared.options import Part
-from experiments.basin_occupancy.config import ARMS, POTENTIALS, Config, check, numbers
+from experiments._shared.options import Part, listed
+from experiments.basin_occupancy.config import ARMS, POTENTIALS, Config, check
 from sdesgd import toys
 from sdesgd.basins.finding_wells import wells_of
 from sdesgd.basins.measured import burn_in_needed, steps_needed
@@ -140,6 +140,10 @@ class Setting:
         return burn_in, min(steps_needed(rates, eta, replicas, config.crossings), config.steps - burn_in)
 
 
+# Barrier over T beyond which the rates of passage are 0 in double precision.
+_HIGHEST = 500
+
+
 def build(config: Config) -> Setting:
     """The wells of the potential, and the choices that the options leave open.
 
@@ -148,7 +152,7 @@ def build(config: Config) -> Setting:
     """
     check(config)
     potential = toys.potential(config.potential)
-    given = numbers(config.temperatures)
+    given = listed(config, "temperatures")
     minima = minima_of(potential)
     if len(minima) < 2:
         several = ", ".join(POTENTIALS)
@@ -162,6 +166,11 @@ def build(config: Config) -> Setting:
     # Where some wells lie far above others a walk comes there at higher T only.
     scale = max(barrier, float(np.ptp(minima.losses)) / 2)
     temperatures = given or [_rounded(scale / r, 2) for r in (8, 4, 3.2, 2.5, 2)]
+    if min(temperatures) < scale / _HIGHEST:
+        raise InputError(
+            f"temperatures holds {min(temperatures):g}, where no run would ever pass the barrier: pass more than "
+            f"{_rounded(scale / 30, 1):g}"
+        )
     rate = config.learning_rate or _rounded(0.3 / float(minima.spectra.max()), 1)
     if rate * minima.spectra.max() >= 2:
         raise InputError(

@@ -1,16 +1,13 @@
 """What batch-size is run with: its configuration, its presets, the series and the cells of its sweep."""
 
 import dataclasses
-import math
 from typing import Any
 
 import sdesgd as sg
-from experiments._shared.options import option
+from experiments._shared.options import check_options, listed, named, option
 from experiments.batch_size.cell import BUDGETS
 from sdesgd import sweep
-from sdesgd.dynamics.protocol import check_learning_rate, check_momentum
-from sdesgd.errors import InputError, require_known
-from sdesgd.inputs import check_positive_integer
+from sdesgd.errors import InputError
 from sdesgd.optimal_batch import FACTORS, Factor
 
 # Families: what varies in each.
@@ -53,38 +50,85 @@ _LARGE: dict[str, Any] = {
     "seeds": 10,
 }
 PRESETS: dict[str, dict[str, Any]] = {"cpu": {}, "smith-le": _PAPER, "large": _LARGE}
+# Options that recommend has too.
+DATA = option(
+    "mnist5k",
+    "Data set, as `python -m experiments data` lists them",
+    choices=tuple(sg.data.names()),
+    kind="data set",
+    group="data",
+)
+DATA_DIR = option("", "Folder of the data set's files; empty: where the system keeps them.", group="data")
+POOLING = option(
+    0, "Images are averaged over blocks of so many pixels each way; 0: 2, or 1 for what is no image.", group="data"
+)
+
+EXAMPLES = (
+    "--families rate --seeds 3 --budget-size 1000",
+    "--data fashion_mnist",
+    "--preset smith-le --workers 4",
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Test accuracy of SGD against batch size, for several η, N and m: does B_opt grow as η, N and 1/(1−m)?"""
 
-    data: str = option("mnist5k", "Data set; `python -m experiments data` lists them.")
-    data_dir: str = option("", "Folder of the data set's files; empty: where the system keeps them.")
+    data: str = DATA
+    data_dir: str = DATA_DIR
     preset: str = option(
-        "cpu", "cpu | smith-le (800 units, η to 3) | large (N to 60,000, with --data): the last two for a GPU."
+        "cpu",
+        "Sizes for a laptop, or for a GPU: 800 units and η to 3; N to 60,000, with --data.",
+        choices=tuple(PRESETS),
     )
-    families: str = option("rate,examples,momentum", "Comma-separated: what is varied about the centre.")
-    learning_rates: str = option("0.01,0.02,0.04,0.08,0.16", "η of the family 'rate'.")
-    examples: str = option("500,1000,2000,4000", "N of the family 'examples'.")
-    momenta: str = option("0,0.5,0.8,0.9,0.95", "m of the family 'momentum'; η stays the centre's.")
-    learning_rate: float = option(0.08, "η of the centre, which the families share.")
-    num_examples: int = option(1000, "N of the centre.")
-    momentum: float = option(0.9, "m of the centre.")
-    batch_sizes: str = option("1,2,4,8,16,32,64,128", "B of every series; those above N are left out.")
-    seeds: int = option(5, "Runs of a cell, each with its own net and batches.")
-    budget: str = option("steps", "What ends a run: steps | epochs | loss (the train loss stops falling).")
-    budget_size: int = option(0, "Steps, epochs, or at most so many steps; 0: 3,000, 30, 10,000.")
-    model: str = option("mlp", "mlp | logistic.")
-    width: int = option(200, "ReLU units of a hidden layer.")
-    depth: int = option(1, "Hidden layers of the mlp.")
-    pooling: int = option(
-        0, "Images are averaged over blocks of so many pixels each way; 0: 2, or 1 for what is no image."
+    families: str = option(
+        "rate,examples,momentum",
+        "Comma-separated: what is varied about the centre.",
+        choices=tuple(FAMILIES),
+        several=True,
+        kind="family",
     )
-    num_test: int = option(1000, "Test examples, the same for all N.")
+    learning_rates: str = option(
+        "0.01,0.02,0.04,0.08,0.16", "η of the family 'rate'.", numbers=float, above=0, group="dynamics"
+    )
+    examples: str = option(
+        "500,1000,2000,4000", "N of the family 'examples'.", numbers=int, least=1, most=10**7, group="data"
+    )
+    momenta: str = option(
+        "0,0.5,0.8,0.9,0.95",
+        "m of the family 'momentum'; η stays the centre's.",
+        numbers=float,
+        least=0,
+        below=1,
+        group="dynamics",
+    )
+    learning_rate: float = option(0.08, "η of the centre, which the families share.", above=0, group="dynamics")
+    num_examples: int = option(1000, "N of the centre.", least=1, most=10**7, group="data")
+    momentum: float = option(0.9, "m of the centre.", least=0, below=1, group="dynamics")
+    batch_sizes: str = option(
+        "1,2,4,8,16,32,64,128", "B of every series; those above N are left out.", numbers=int, least=1, group="dynamics"
+    )
+    seeds: int = option(
+        5,
+        "Runs of a cell, each with its own net and batches.",
+        least=2,
+        most=10_000,
+        remedy="pass at least 2, without repeats there is no error bar",
+    )
+    budget: str = option(
+        "steps", "What ends a run; loss: when the train loss stops falling.", choices=BUDGETS, group="dynamics"
+    )
+    budget_size: int = option(
+        0, "Steps, epochs, or at most so many steps; 0: 3,000, 30, 10,000.", most=10**7, group="dynamics"
+    )
+    model: str = option("mlp", "The net.", choices=MODELS, group="net")
+    width: int = option(200, "ReLU units of a hidden layer.", least=1, most=10**5, group="net")
+    depth: int = option(1, "Hidden layers of the mlp.", least=1, most=1000, group="net")
+    pooling: int = POOLING
+    num_test: int = option(1000, "Test examples, the same for all N.", least=1, most=10**7, group="data")
     noise_points: int = option(4, "Times of a run at which McCandlish's noise scales are measured; 0: none.")
     compare: bool = option(True, "Compare the two laws by series left out of the fit, half a minute.")
-    workers: int = option(2, "Processes of the sweep; 0: this one.", hashed=False)
+    workers: int = option(2, "Processes of the sweep; 0: this one.", most=1000, hashed=False)
     scheduler: str = option("", "Address of a dask cluster of yours; then --workers 0.", hashed=False)
     seed: int = option(0, "Seed of the data chosen, the nets and the batches.")
 
@@ -104,38 +148,19 @@ class Config:
 
 
 def implied(config: Config) -> dict[str, Any]:
-    """What the preset and the data set imply for the options that aren't given.
-
-    Raises:
-        InputError: an unknown preset or data set (the nearest is named).
-    """
-    require_known("data set", config.data, sg.data.names())
-    return _OF_DATA.get(config.data, {}) | PRESETS[require_known("preset", config.preset, PRESETS)]
+    """What the preset and the data set imply for the options that aren't given."""
+    return _OF_DATA.get(config.data, {}) | PRESETS[config.preset]
 
 
 def families(config: Config) -> list[str]:
-    """The families asked for, in the order of the figure.
-
-    Raises:
-        InputError: an unknown one (the nearest is named).
-    """
-    names = {require_known("family", name.strip(), FAMILIES) for name in config.families.split(",")}
-    return [name for name in FAMILIES if name in names]
+    """The families asked for, in the order of the figure."""
+    return named(config, "families")
 
 
 def values(config: Config, family: str) -> list[float] | list[int]:
-    """What a family varies, ascending, its centre included.
-
-    Raises:
-        InputError: no numbers, or out of range.
-    """
+    """What a family varies, ascending, its centre included."""
     option_name = {"rate": "learning_rates", "examples": "examples", "momentum": "momenta"}[family]
-    whole = family == "examples"
-    found = numbers(option_name, getattr(config, option_name), whole)
-    check = {"rate": check_learning_rate, "examples": _check_examples, "momentum": check_momentum}[family]
-    for value in found:
-        check(value)
-    return sorted({*found, getattr(config, FAMILIES[family].option)})
+    return sorted({*listed(config, option_name), getattr(config, FAMILIES[family].option)})
 
 
 def series(config: Config) -> list[dict[str, Any]]:
@@ -152,7 +177,7 @@ def series(config: Config) -> list[dict[str, Any]]:
 
 def batch_sizes(config: Config, count: int) -> list[int]:
     """B of a series with N = count, ascending."""
-    return [size for size in numbers("batch_sizes", config.batch_sizes, True) if size <= count]
+    return [size for size in listed(config, "batch_sizes") if size <= count]
 
 
 def problem_config(config: Config) -> dict[str, Any]:
@@ -184,45 +209,11 @@ def cells(config: Config) -> tuple[sweep.Cell, ...]:
 
 def check(config: Config) -> None:
     """Raises InputError for values out of range, before anything is computed."""
-    require_known("model", config.model, MODELS)
-    require_known("budget", config.budget, BUDGETS)
-    for name in ("num_examples", "seeds", "width", "depth", "num_test"):
-        check_positive_integer(name, getattr(config, name))
-    for name in ("budget_size", "pooling", "noise_points", "workers", "seed"):
-        if getattr(config, name) < 0:
-            raise InputError(f"{name} is {getattr(config, name)}: pass at least 0")
-    if config.seeds < 2:
-        raise InputError(f"seeds is {config.seeds}: pass at least 2, without repeats there is no error bar")
+    check_options(config)
     if config.scheduler and config.workers:
         raise InputError(f"scheduler {config.scheduler} and workers {config.workers} were both given: pass --workers 0")
-    check_learning_rate(config.learning_rate)
-    check_momentum(config.momentum)
     for point in series(config):
         if len(batch_sizes(config, point["num_examples"])) < 3:
             raise InputError(
                 f"batch_sizes '{config.batch_sizes}' leaves fewer than 3 up to N = {point['num_examples']}: pass more"
             )
-
-
-def numbers(name: str, text: str, whole: bool = False) -> list[Any]:
-    """Comma-separated numbers, ascending.
-
-    Raises:
-        InputError: something else, a value twice, whole numbers below 1.
-    """
-    kind = int if whole else float
-    try:
-        found = [kind(part) for part in text.split(",")]
-    except ValueError:
-        example = "500,1000,2000" if whole else "0.05,0.1"
-        raise InputError(f"{name} is '{text}': pass comma-separated numbers, say {example}") from None
-    bad = [x for x in found if not math.isfinite(x) or (whole and x < 1)]
-    if bad:
-        raise InputError(f"{name} holds {bad[0]:g}: pass whole numbers of at least 1")
-    if len(set(found)) < len(found):
-        raise InputError(f"{name} is '{text}': a value is repeated, pass each once")
-    return sorted(found)
-
-
-def _check_examples(count: int) -> None:
-    check_positive_integer("examples", count)

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from experiments._shared.cli import console, errors
+from experiments._shared.cli import console, errors, run_app
 from experiments.bench.steps import large_steps, small_steps
 from experiments.bench.timing import Row
 
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
         from experiments.bench.device import command
 
         return command.main([argument for argument in arguments if argument != "--device"])
-    app = typer.Typer(add_completion=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
     @app.command(help="Times compiled loops against each other and against peers; about seven minutes.")
     def bench(
@@ -72,8 +72,4 @@ def main(arguments: list[str]) -> int:
         del device  # its options go to that command before this command is asked
         show(*measure(rounds))
 
-    try:
-        app(arguments, prog_name="python -m experiments bench")
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
+    return run_app(app, arguments, name="python -m experiments bench")

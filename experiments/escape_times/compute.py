@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 
 import sdesgd as sg
-from experiments._shared.options import Part
+from experiments._shared.options import Part, check_options
 from experiments._shared.run_folder import RunFolder
 from experiments.escape_times.config import ARMS, Config
 from experiments.escape_times.result import Barrier, Passages, Result, WellShape
@@ -20,7 +20,6 @@ from sdesgd import toys
 from sdesgd.basins.passage import first_passage, kramers_rate, mean_first_passage_time
 from sdesgd.basins.saddles import critical_points
 from sdesgd.errors import InputError
-from sdesgd.inputs import check_positive_integer
 from sdesgd.stationary.finite_step import step_shape
 from sdesgd.stationary.transfer import transfer_operator
 
@@ -76,12 +75,14 @@ def reached(well: Well):
 
 def compute(config: Config, folder: RunFolder) -> Result:
     """Passages stage by stage, in float64, beside the exact times."""
-    for name in ("batch_size", "passages", "max_steps", "points"):
-        check_positive_integer(name, getattr(config, name))
-    if config.passages < 20:
-        raise InputError(f"passages is {config.passages}: pass at least 20, for an interval")
+    check_options(config)
     with jax.enable_x64(True):
         well = well_of(config.potential)
+        if config.learning_rate * well.curvatures[0] >= 2:
+            raise InputError(
+                f"learning_rate is {config.learning_rate:g}: η V″ is not below 2 at the minimum, so SGD leaves it; "
+                f"pass less than {2 / well.curvatures[0]:.3g}"
+            )
         ratios = config.barriers()
         exact = [_exact(config, well, well.barrier / ratio) for ratio in ratios]
         longest = config.longest() * max(max(row) for row in exact) / config.learning_rate

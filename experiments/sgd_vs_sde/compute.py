@@ -1,7 +1,6 @@
 """Does the SDE describe this SGD?  ``sg.compare`` on a net and a data set of the command line."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -10,13 +9,16 @@ import xarray as xr
 
 import sdesgd as sg
 from experiments._shared.experiment import Interrupted
+from experiments._shared.options import check_options
 from experiments._shared.run_folder import RunFolder
-from experiments.sgd_vs_sde.config import Config, build, chosen, describe
+from experiments.sgd_vs_sde.config import Config, build, chosen, describe, own
 from experiments.sgd_vs_sde.result import Result
 from sdesgd.errors import InputError
 from sdesgd.results import file
 from sdesgd.simulation import replica_blocks
 from sdesgd.trajectories import Trajectories
+
+_MOST_REPLICAS = 10**7
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -32,14 +34,25 @@ class Batch(sg.results.Result):
 
 def compute(config: Config, folder: RunFolder) -> Result:
     """Compares SGD with its SDE; each batch of replicas is a stage."""
-    _check(config)
+    check_options(config)
+    if config.svag_ell and config.momentum:
+        raise InputError(f"svag_ell is {config.svag_ell}, and SVAG has no momentum: pass --svag-ell 0 or --momentum 0")
+    if config.num_steps % config.save_every:
+        raise InputError(
+            f"save_every is {config.save_every}, which does not divide num_steps {config.num_steps}: pass a divisor"
+        )
     replicas = _replicas(config)
     keys = jr.split(jr.key(config.seed))
     problem, observables = build(config, keys[0])
     sgd = sg.SGD(config.learning_rate, config.batch_size, config.sampling, config.momentum)
 
+    beside = ()
+    if config.problem:
+        own(config).counts_in(folder)
+        beside = (own(config).held,)
+
     def keep(name: str, batch: Callable[[], tuple[Trajectories, ...]]) -> tuple[Trajectories, ...]:
-        return file.unpacked(folder.stage(_stage(name), packed, batch), Batch, folder.path).runs
+        return file.unpacked(folder.stage(_stage(name), packed, batch, *beside), Batch, folder.path).runs
 
     comparison = sg.compare(
         problem,
@@ -54,8 +67,8 @@ def compute(config: Config, folder: RunFolder) -> Result:
         max_minutes=config.max_minutes,
         substeps=config.substeps,
         check_replicas=config.check_replicas or None,
-        svag=0 if config.momentum else config.svag_ell,
-        title=f"{describe(config)} on {config.data}",
+        svag=config.svag_ell,
+        title=describe(config),
         keep=keep,
         progress="sgd-vs-sde",
     )
@@ -72,8 +85,14 @@ def compute(config: Config, folder: RunFolder) -> Result:
     return Result(config, comparison, sizes)
 
 
-def packed(batch: Callable[[], tuple[Trajectories, ...]]) -> xr.Dataset:
-    """The dataset of a batch; what it is of, ``sg.compare`` has put into the function."""
+def packed(batch: Callable[[], tuple[Trajectories, ...]], beside: str = "") -> xr.Dataset:
+    """The dataset of a batch; what it is of, ``sg.compare`` has put into the function.
+
+    Args:
+        batch: makes the runs.
+        beside: what else the numbers depend on, for the key of the stage.
+    """
+    del beside
     runs = batch()
     return file.packed(Batch(runs)).assign_attrs(interrupted=int(any(part.interrupted for part in runs)))
 
@@ -83,16 +102,6 @@ def _stage(batch: str) -> str:
     kind, number = batch.rsplit("-", 1)
     short = {"Gaussian SGD and SDE": "pairs", "SDE at h over 2": "check"}
     return f"{short.get(kind, kind.lower())}-{number}"
-
-
-def _check(config: Config) -> None:
-    if not 0 < config.margin < math.inf:
-        raise InputError(f"margin is {config.margin}: pass a positive number of standard deviations")
-    for name, least in (("width", 1), ("depth", 1), ("svag_ell", 0), ("seed", 0)):
-        if getattr(config, name) < least:
-            raise InputError(f"{name} is {getattr(config, name)}: pass at least {least}")
-    if config.check_replicas == 1 or config.check_replicas < 0:
-        raise InputError(f"check_replicas is {config.check_replicas}: an error bar needs at least 2")
 
 
 def _replicas(config: Config) -> Any:
@@ -105,4 +114,6 @@ def _replicas(config: Config) -> Any:
         return config.replicas
     if not config.replicas.isdecimal() or int(config.replicas) < 2:
         raise InputError(f"replicas is {config.replicas}: pass 'decide', or a number; an error bar needs at least 2")
+    if int(config.replicas) > _MOST_REPLICAS:
+        raise InputError(f"replicas is {config.replicas}: pass at most {_MOST_REPLICAS}")
     return int(config.replicas)

@@ -6,35 +6,61 @@ from typing import Any
 
 import numpy as np
 
-from experiments._shared.options import option
+from experiments._shared.options import check_options, listed, named, option
 from experiments.stationary_loss.problems import SIZES, Case
-from sdesgd.dynamics.protocol import check_momentum
-from sdesgd.errors import InputError, require_known
-from sdesgd.inputs import check_positive_integer
+from sdesgd.errors import InputError
 
 ARMS = ("SGD", "SDE")
 PRESETS: dict[str, dict[str, Any]] = {"cpu": {}, "gpu": {"num_examples": 2000, "width": 32}}
 _REPLICAS_OF_PRESET = {"cpu": 1, "gpu": 16}
+_OWN = "each problem's own"
+_DECAY = "pass a positive number; without it the loss has no minimum"
+
+EXAMPLES = (
+    "--problems quadratic,regression",
+    "--problems net --momentum 0.9 --learning-rates 0.01,0.02",
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Mean excess loss of SGD and of its SDE near a minimum, against η/S: which trace is right, Tr H or Tr C?"""
 
-    problems: str = option("quadratic,regression,logistic,net", "Comma-separated problems.")
-    preset: str = option("cpu", "Sizes fit for a laptop (cpu) or a GPU (gpu: more examples, units and replicas).")
-    learning_rates: str = option("", "Comma-separated η, for all problems; empty: each problem's own, times 1−m.")
-    batch_size: int = option(0, "Batch size S of all problems; 0: each problem's own.")
-    divide: int = option(4, "SGD also at the largest η and its S both divided by this: the same η/S; 1 leaves it out.")
-    momentum: float = option(0.0, "Heavy-ball momentum m.")
-    replicas: int = option(0, "Runs of SGD at each point; 0: each problem's own.")
-    sde_replicas: int = option(0, "Runs of the SDE at each point; 0: each problem's own.")
-    num_steps: int = option(0, "SGD steps of a run at the smallest η, others take as much time; 0: each problem's own.")
-    burn_in: float = option(0.5, "Part of a run left out of its mean.")
-    num_examples: int = option(200, "Logistic, net: examples N.")
-    width: int = option(8, "Net: hidden units.")
-    logistic_decay: float = option(0.02, "Logistic: weight decay.")
-    net_decay: float = option(0.003, "Net: weight decay.")
+    problems: str = option(
+        "quadratic,regression,logistic,net",
+        "Comma-separated problems.",
+        choices=tuple(SIZES),
+        several=True,
+        group="problem",
+    )
+    preset: str = option(
+        "cpu", "Sizes fit for a laptop, or a GPU (more examples, units and replicas).", choices=tuple(PRESETS)
+    )
+    learning_rates: str = option(
+        "",
+        "Comma-separated η, for all problems; empty: each problem's own, times 1−m.",
+        numbers=float,
+        above=0,
+        group="dynamics",
+    )
+    batch_size: int = option(0, "Batch size S of all problems; 0: each problem's own.", group="dynamics")
+    divide: int = option(
+        4,
+        "SGD also at the largest η and its S both divided by this: the same η/S; 1 leaves it out.",
+        least=1,
+        group="dynamics",
+    )
+    momentum: float = option(0.0, "Heavy-ball momentum m.", least=0, below=1, group="dynamics")
+    replicas: int = option(0, "Runs of SGD at each point; 0: each problem's own.", zero=_OWN, least=2, most=10**7)
+    sde_replicas: int = option(0, "Runs of the SDE at each point; 0: each problem's own.", zero=_OWN, least=2)
+    num_steps: int = option(
+        0, "SGD steps of a run at the smallest η, others take as much time; 0: each problem's own.", most=10**8
+    )
+    burn_in: float = option(0.5, "Part of a run left out of its mean.", least=0, below=1)
+    num_examples: int = option(200, "Logistic, net: examples N.", least=1, most=10**7, group="data")
+    width: int = option(8, "Net: hidden units.", least=1, most=10**5, group="net")
+    logistic_decay: float = option(0.02, "Logistic: weight decay.", above=0, remedy=_DECAY, group="problem")
+    net_decay: float = option(0.003, "Net: weight decay.", above=0, remedy=_DECAY, group="net")
     seed: int = option(0, "Seed of the digits chosen, of the net's start and of all runs.")
 
     def label(self) -> str:
@@ -55,38 +81,18 @@ class Plan:
 
 
 def implied(config: Config) -> dict[str, Any]:
-    """What the preset implies for the options that aren't given.
-
-    Raises:
-        InputError: an unknown preset (the nearest is named).
-    """
-    return PRESETS[require_known("preset", config.preset, PRESETS)]
+    """What the preset implies for the options that aren't given."""
+    return PRESETS[config.preset]
 
 
 def chosen(config: Config) -> list[str]:
-    """The problems asked for, in the order of the figure.
-
-    Raises:
-        InputError: an unknown name (the nearest is named).
-    """
-    names = {require_known("problem", name.strip(), SIZES) for name in config.problems.split(",")}
-    return [name for name in SIZES if name in names]
+    """The problems asked for, in the order of the figure."""
+    return named(config, "problems")
 
 
 def check(config: Config) -> None:
     """Raises InputError for values out of range, before anything is computed."""
-    chosen(config)
-    check_momentum(config.momentum)
-    check_positive_integer("divide", config.divide)
-    check_positive_integer("num_examples", config.num_examples)
-    for name in ("batch_size", "num_steps", "seed"):
-        if getattr(config, name) < 0:
-            raise InputError(f"{name} is {getattr(config, name)}: pass at least 0")
-    for name in ("replicas", "sde_replicas"):
-        if getattr(config, name) < 0 or getattr(config, name) == 1:
-            raise InputError(f"{name} is {getattr(config, name)}: pass 2 or more, or 0 for each problem's own")
-    if not 0 <= config.burn_in < 1:
-        raise InputError(f"burn_in is {config.burn_in}: pass a part of the run, 0 ≤ burn_in < 1")
+    check_options(config)
     for group in chosen(config):
         plan(config, group)
 
@@ -97,19 +103,11 @@ def plan(config: Config, group: str) -> Plan:
     With momentum the problems' own rates and times are (1−m) times as large: the same noise and as many steps.
 
     Raises:
-        InputError: rates that aren't positive numbers, an S that can't be divided.
+        InputError: an S that can't be divided, too few steps.
     """
     own, effective = SIZES[group], 1 - config.momentum
     rates = tuple(sorted(effective * rate for rate in own.rates))
-    if config.learning_rates:
-        try:
-            rates = tuple(sorted({float(part) for part in config.learning_rates.split(",")}))
-        except ValueError:
-            rates = ()
-        if not rates or not all(0 < rate < math.inf for rate in rates):
-            raise InputError(
-                f"learning_rates is '{config.learning_rates}': pass comma-separated positive numbers, say 0.05,0.1,0.5"
-            )
+    rates = tuple(listed(config, "learning_rates")) or rates
     S = config.batch_size or own.batch_size
     if S % config.divide:
         raise InputError(f"batch_size {S} can't be divided by {config.divide}: pass --divide 1, or a divisor of {S}")
@@ -122,7 +120,7 @@ def plan(config: Config, group: str) -> Plan:
             if config.num_steps
             else f"learning rate {rates[-1]:g} takes {fewest} steps to the time {time:g} of {group}: pass a smaller one"
         )
-    factor = _REPLICAS_OF_PRESET[require_known("preset", config.preset, PRESETS)]
+    factor = _REPLICAS_OF_PRESET[config.preset]
     sgd, sde = config.replicas or factor * own.sgd, config.sde_replicas or factor * own.sde
     return Plan(rates, S, time, min(own.saves, fewest), {"SGD": sgd, "SDE": sde})
 

@@ -165,7 +165,7 @@ def logistic(num_examples: int, decay: float, seed: int) -> Case:
     """Softmax regression on digits, weight decay on all 650 parameters; convex, so the minimum is the minimum."""
     data = sg.data.load("digits", num_examples, 1, seed)
     net = nets.logistic_regression(data.inputs.shape[1], data.num_classes, key=jr.key(seed))
-    problem = _decayed("logistic_decay", decay, net, data.inputs, data.labels)
+    problem = _decayed(decay, net, data.inputs, data.labels)
     title = f"Logistic regression, digits: N = {num_examples}, D = {problem.num_parameters}"
     return dataclasses.replace(_at_minimum("logistic", "logistic", title, problem), decay=decay)
 
@@ -182,14 +182,12 @@ def small_net(num_examples: int, width: int, decay: float, seed: int) -> Case:
         raise InputError(f"width is {width}: pass 1 to {(_MAX_PARAMETERS - 10) // 60} hidden units, H and C are dense")
     data = sg.data.load("mnist5k", num_examples, 1, seed)
     net = nets.mlp(49, data.num_classes, width=width, activation=jnp.tanh, key=jr.key(seed))
-    problem = _decayed("net_decay", decay, net, pooled(data.inputs), data.labels)
+    problem = _decayed(decay, net, pooled(data.inputs), data.labels)
     title = f"Tanh net, pooled mnist5k: N = {num_examples}, D = {problem.num_parameters}"
     return dataclasses.replace(_at_minimum("net", "net", title, problem), decay=decay)
 
 
-def _decayed(option: str, decay: float, net: nets.Net, inputs: np.ndarray, labels: np.ndarray) -> sg.Problem:
-    if not 0 < decay < np.inf:
-        raise InputError(f"{option} is {decay}: pass a positive number; without it the loss has no minimum")
+def _decayed(decay: float, net: nets.Net, inputs: np.ndarray, labels: np.ndarray) -> sg.Problem:
     wide = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64) if eqx.is_inexact_array(a) else a, net)
     return sg.Problem(DecayedLosses(decay), wide, (np.asarray(inputs, float), labels), batched=True)
 

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 import sdesgd as sg
-from experiments._shared.options import Part
+from experiments._shared.options import Part, listed
 from experiments._shared.run_folder import RunFolder
 from experiments.weak_order import laws, net
-from experiments.weak_order.config import Config, check, numbers
+from experiments.weak_order.config import Config, check
 from experiments.weak_order.result import Result
 from experiments.weak_order.slopes import ABSCISSA, COMPARISONS, MOMENTUM, measure
 
@@ -24,7 +24,7 @@ def circle_errors(config: Config, circle: laws.Circle, make: Any = sg.SDE) -> xr
     Args:
         make: builds the equations, as ``sg.SDE``.
     """
-    T, S, counts = config.time, config.batch_size, numbers(config, "steps")
+    T, S, counts = config.time, config.batch_size, listed(config, "steps")
     found: dict[str, list] = {name: [] for name, c in COMPARISONS.items() if c.panel == "circle"}
     for n in counts:
         eta = T / n
@@ -49,7 +49,7 @@ def variance_errors(config: Config, circle: laws.Circle, make: Any = sg.SDE) -> 
     Args:
         make: builds the equations, as ``sg.SDE``.
     """
-    T, S, counts = config.time, config.batch_size, numbers(config, "steps")
+    T, S, counts = config.time, config.batch_size, listed(config, "steps")
     found: dict[str, list] = {"variance_order1": [], "variance_order2": [], "variance_flow": []}
     for n in counts:
         eta = T / n
@@ -66,7 +66,7 @@ def svag_errors(config: Config, circle: laws.Circle, make: Any = sg.SVAG) -> xr.
     Args:
         make: builds the dynamics, as ``sg.SVAG``.
     """
-    eta, S, ells = config.time / config.svag_steps, config.batch_size, numbers(config, "ells")
+    eta, S, ells = config.time / config.svag_steps, config.batch_size, listed(config, "ells")
     inner = [circle.svag_inner(make(eta, S, ell)) for ell in ells]
     found = {}
     for name in ("svag", "svag_flow"):
@@ -84,7 +84,7 @@ def momentum_errors(config: Config, make: Any = sg.SDE) -> xr.Dataset:
     Args:
         make: builds the equation, as ``sg.SDE``.
     """
-    problem, counts = laws.quadratic(), numbers(config, "momentum_steps")
+    problem, counts = laws.quadratic(), listed(config, "momentum_steps")
     found: dict[str, list] = {"momentum_order1": [], "momentum_order2": [], "momentum_flow": []}
     for n in counts:
         root = config.momentum_time / n
@@ -102,7 +102,7 @@ def momentum_errors(config: Config, make: Any = sg.SDE) -> xr.Dataset:
 
 def stationary_errors(config: Config) -> xr.Dataset:
     """|variance of the equation ÷ stationary variance of SGD − 1| on L = θ²/2, exact, without momentum and with it."""
-    problem, rates = laws.quadratic(((1.0,),), ((1.0,), (-1.0,))), numbers(config, "stationary", float)
+    problem, rates = laws.quadratic(((1.0,),), ((1.0,), (-1.0,))), listed(config, "stationary")
     found: dict[str, list] = {name: [] for name, c in COMPARISONS.items() if c.panel == "stationary"}
     found["stationary_flow"] = [1.0] * len(rates)  # gradient flow comes to rest at the minimum
     for eta in rates:
@@ -122,7 +122,7 @@ def net_errors(config: Config, problem: sg.Problem, observables: dict, nets: lis
         observables,
         nets,
         time=config.net_time,
-        steps=numbers(config, "net_steps"),
+        steps=listed(config, "net_steps"),
         batch_size=config.net_batch_size,
         replicas=config.replicas,
         key=jr.fold_in(jr.key(config.seed), 1),

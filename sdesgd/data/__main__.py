@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -40,10 +41,17 @@ def show(data_dir: Path | None, console: Console) -> None:
             console.print(f"{info.name}: {missing}; {info.how}", highlight=False, markup=False, soft_wrap=True)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see --help")
+
+
 def main(arguments: list[str]) -> int:
     """Prints the table; the exit status is 0, 2 for bad arguments."""
     what = "The data sets, which of them are here, and how to get the others."
-    parser = argparse.ArgumentParser("python -m sdesgd.data", description=what)
+    parser = _Parser("python -m sdesgd.data", description=what)
     parser.add_argument("--data-dir", type=Path, metavar="PATH", help="look for files in this folder too")
     try:
         show(parser.parse_args(arguments).data_dir, Console())

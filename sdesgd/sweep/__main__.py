@@ -2,14 +2,15 @@
 
 import sys
 
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, shown
 from sdesgd.sweep.summary import status
 
 
 def main(arguments: list[str]) -> int:
     """Prints the status; 2 for bad arguments."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m sdesgd.sweep FOLDER", file=sys.stderr)
+        given = shown(" ".join(arguments)) if arguments else "no argument"
+        print(f"error: {given}: pass one folder, as in python -m sdesgd.sweep FOLDER", file=sys.stderr)
         return 2
     try:
         print(status(arguments[0]))

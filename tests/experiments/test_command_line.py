@@ -10,7 +10,10 @@ import pytest
 
 from experiments.__main__ import EXPERIMENTS
 from experiments._shared import cli
+from experiments._shared.options import check_options
+from experiments._shared.suggestions import meant
 from sdesgd import files
+from sdesgd.errors import InputError
 from tests.experiments import toy_experiment
 from tests.experiments.toy_experiment import contents, stage_files
 
@@ -201,3 +204,77 @@ def test_from_computes_nothing_and_takes_no_options(tmp_path, capsys):
     for place, words in ((tmp_path / "gone", "gone"), (tmp_path, "summary.json"), (folder / "summary.json", "")):
         assert toy_experiment.main("--from", place) == 2
         assert words in told(capsys)
+
+
+# -- help, version, completion -----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS))
+def test_help_is_grouped_and_its_examples_are_accepted(experiment, tmp_path, capsys, monkeypatch):
+    assert cli.main(EXPERIMENTS, [experiment.name, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "─ Dynamics ─" in printed
+    assert "─ Run ─" in printed
+    assert f"python -m experiments {experiment.name} --" in printed.partition("Examples:")[2]
+    for field in dataclasses.fields(experiment.config):
+        assert field.metadata["declared"].group in ("data", "net", "problem", "dynamics", "run")
+    seen = []
+
+    def compute(config, folder):
+        check_options(config)
+        seen.append(config)
+        raise InputError("seen")
+
+    monkeypatch.chdir(tmp_path)
+    only = {experiment.name: dataclasses.replace(experiment, compute=compute)}
+    examples = [options for options in experiment.examples if "--problem my_net" not in options]
+    for options in examples:
+        assert cli.main(only, [experiment.name, *options.split()]) == 2
+        assert told(capsys) == "error: seen", options
+    assert len(seen) == len(examples) > 0
+
+
+def test_the_version_is_printed_without_jax():
+    code = "import sys; from experiments.__main__ import main; sys.exit(main(['--version']) or 'jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("sdesgd ")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("experiments sg", "sgd-vs-sde"),
+        ("experiments weak-order --mom", "--momentum-time --momentum-steps"),
+        ("experiments sgd-vs-sde --no-c", "--no-compilation-cache"),
+        ("experiments ru", "runs"),
+    ],
+)
+def test_bash_completes_names_and_options_without_jax(line, found):
+    """By the script that is printed, in a real bash."""
+    words = line.split()
+    check = "import sys; from experiments.__main__ import main; main(['--show-completion', 'bash'])"
+    script = subprocess.run([sys.executable, "-c", check], cwd=TOP, capture_output=True, text=True, check=True).stdout
+    asked = f"COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}"
+    code = f'{script}\n{asked}; _experiments_completion; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == found.split(), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "found"),
+    [
+        ("--lr", ["--learning-rate", "--label-noise"], "--learning-rate"),
+        ("--lr", ["--learning-rates", "--margin"], "--learning-rates"),
+        ("--learning_rate", ["--learning-rate"], "--learning-rate"),
+        ("--batchsize", ["--num-examples", "--batch-size"], "--batch-size"),
+        ("--epochs", ["--num-steps", "--save-every"], "--num-steps"),
+        ("--Momentum", ["--momentum"], "--momentum"),
+        ("--momentun", ["--momentum", "--margin"], "--momentum"),
+        ("--xyz", ["--momentum", "--margin"], None),
+        ("-q", ["--momentum", "--seed"], None),
+    ],
+)
+def test_what_is_meant_by_an_option_that_there_is_not(given, known, found):
+    assert meant(given, known) == found

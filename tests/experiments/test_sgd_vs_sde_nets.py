@@ -98,7 +98,7 @@ def test_observables_of_a_net_with_batch_norm_and_dropout_are_functions_of_the_p
     assert values["train_loss"] == pytest.approx(losses.mean(), rel=1e-9)
     assert values["distance_squared"] == 0
     assert values["trace_covariance"] > 0
-    assert describe(config) == "F1, width 3, batch norm, dropout 0.5"
+    assert describe(config) == "F1, width 3, batch norm, dropout 0.5 on digits"
 
 
 def test_the_list_of_data_sets_is_a_command(capsys):

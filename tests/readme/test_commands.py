@@ -36,6 +36,7 @@ TOY = {
     "batch-size recommend": "--width 3 --num-examples 30 --num-test 20 --learning-rate 0.05 --momentum 0 "
     "--batch-sizes 2,8,30 --minutes 1.5 --workers 0",
 }
+TOY_OF_ONES_OWN = "--num-examples 24 --num-steps 4 --save-every 2 --replicas 4 --check-replicas 2 --batch-size 4"
 TOY_NET = "--substeps 1 --svag-ell 0 --observables train_loss,test_accuracy"
 
 # Commands of equal shapes share their compilations, here and with the next run of the suite.
@@ -72,7 +73,11 @@ def test_commands_run(command, tmp_path):
     name = arguments[2] if arguments[:2] == ["-m", "experiments"] else ""
     if arguments[3:4] == ["recommend"]:
         name += " recommend"
-    if name in TOY and "--help" not in arguments:
+    if "--problem" in arguments:
+        (tmp_path / "my_net.py").write_text(next(text for text in SNIPPETS if "def make(" in text))
+        arguments = [argument.replace("my_net.py", str(tmp_path / "my_net.py")) for argument in arguments]
+        arguments += [*shlex.split(TOY_OF_ONES_OWN), "--results", str(tmp_path)]
+    elif name in TOY and "--help" not in arguments:
         arguments += [*shlex.split(TOY[name]), "--results", str(tmp_path)]
     if "c1" in arguments or "frames" in arguments:  # these nets compile for minutes: fewer arms and observables
         arguments += shlex.split(TOY_NET)

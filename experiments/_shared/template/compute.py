@@ -9,9 +9,9 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 
 import sdesgd as sg
-from experiments._shared.options import Part
+from experiments._shared.options import Part, listed
 from experiments._shared.run_folder import RunFolder
-from experiments._shared.template.config import Config, check
+from experiments._shared.template.config import Config
 from experiments._shared.template.result import Measured, Result
 
 
@@ -38,8 +38,7 @@ def ends(config: Part, learning_rate: float, key: PRNGKeyArray) -> xr.Dataset:
 
 def compute(config: Config, folder: RunFolder) -> Result:
     """All runs, then their variances beside SGD's own law, η/(2 − η)."""
-    check(config)
-    key, rates = jr.key(config.seed), config.learning_rates()
+    key, rates = jr.key(config.seed), listed(config, "rates")
     part = Part(config, "replicas", "num_steps")
     found = [folder.stage(f"SGD-{rate:g}", ends, part, rate, jr.fold_in(key, k)) for k, rate in enumerate(rates)]
     theta = np.stack([stage["theta"].values for stage in found])

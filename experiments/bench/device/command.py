@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import re
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -24,16 +23,20 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.72")
 
 import jax
 
+from experiments._shared.cli import run_app
 from experiments.bench.device import precision as precision_part
 from experiments.bench.device import problems, speed, verdicts
 from experiments.bench.device.parts import Clock, OutOfTime, at_most, peak_bytes
 from sdesgd import files
-from sdesgd.errors import InputError
+from sdesgd.errors import InputError, require_known
 
 FOLDER = Path(__file__).resolve().parents[2] / "figures"
 _PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "lineax", "matfree", "optax", "numpy", "scipy", "torch")
 _FOR_THE_FIGURE = 10.0  # seconds kept back
 _SHORTEST = 8.0  # seconds under which no part begins
+
+
+_PARTS = ("rates", "precision", "steps", "verdicts", "replicas", "PyTorch")
 
 
 class NotInstalled(Exception):
@@ -209,21 +212,24 @@ def slug(kind: str) -> str:
 
 def run(
     folder: Annotated[Path, typer.Option(help="Where device_<kind>.json and .svg go.")] = FOLDER,
-    minutes: Annotated[float, typer.Option(min=0.1, help="When to stop; what isn't done by then is skipped.")] = 8.0,
+    minutes: Annotated[float, typer.Option(help="When to stop; what isn't done by then is skipped.")] = 8.0,
     replicas: Annotated[int, typer.Option(min=2, help="Runs of each arm of the verdicts.")] = 76,
     precision: Annotated[str, typer.Option(help="Of the verdicts' matrix products: highest | default.")] = "highest",
     only: Annotated[str, typer.Option(help="Parts by the beginnings of their names, as 'steps f2,rates'.")] = "",
     toy: Annotated[bool, typer.Option("--toy", help="Toy sizes: a test of the command, not of the device.")] = False,
 ) -> None:
     """Checks and times the library on the accelerator that JAX finds."""
-    if precision not in speed.PRECISIONS:
-        raise InputError(f"precision is {precision}: pass highest or default")
+    require_known("precision", precision, speed.PRECISIONS)
+    if not 0.1 <= minutes < float("inf"):
+        raise InputError(f"minutes is {minutes}: pass at least 0.1")
     clock = Clock(60 * minutes, toy)  # imports, a few seconds, come before
     folder.mkdir(parents=True, exist_ok=True)
     kind = jax.devices()[0].device_kind
     base = folder / f"device_{slug(kind)}"
     settings = {"minutes": minutes, "toy": toy, "precision": precision, "only": only}
     parts = tuple(name.strip() for name in only.split(",") if name.strip())
+    for part in parts:
+        require_known("part", part.split()[0], _PARTS)
     session = Session(clock, base.with_suffix(".json"), settings, parts)
     session.write()  # at once: a folder that can't be written is known before the work
     clock.say(f"{kind}, jax {jax.__version__}")
@@ -249,11 +255,4 @@ def main(arguments: list[str]) -> int:
     """Runs the command; the exit status is 1 if a part failed, 2 for bad arguments."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=__doc__)(run)
-    try:
-        app(arguments, prog_name="python -m experiments.bench.device")
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_app(app, arguments, name="python -m experiments.bench.device")
