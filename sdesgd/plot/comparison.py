@@ -122,7 +122,7 @@ def gap(result: "Comparison", name: str, axis: Axes) -> Axes:
     number = ""
     if worst is not None and math.isfinite(worst.mean) and math.isfinite(worst.low + worst.high):
         number = f", {worst.mean:+.2f} [{worst.low:+.2f}, {worst.high:+.2f}] SD at step {worst.step}"
-    axis.set_title(f"{verdict.reason or _TITLES[verdict.kind]}{number}", fontsize=10, loc="left", pad=3, weight="bold")
+    axis.set_title(f"{verdict.reason or _TITLES[verdict.kind]}{number}", fontsize=9, loc="left", pad=3, weight="bold")
     return axis
 
 
