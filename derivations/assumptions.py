@@ -3,7 +3,7 @@
 import sympy as sp
 
 from derivations.parts import Assumption
-from derivations.symbols import N, S, eta, lam, m
+from derivations.symbols import N, S, eta, lam, lam_i, m
 
 # How batches are drawn.
 WITH_REPLACEMENT = Assumption("Batches are drawn with replacement.")
@@ -40,6 +40,9 @@ NON_DEGENERATE_ENDS = Assumption("Bottom and top are non-degenerate.")
 
 # Steps and momentum.
 STABLE = Assumption("SGD is stable: ηλ < 2.", sp.Lt(eta * lam, 2, evaluate=False))
+STABLE_DIRECTIONS = Assumption(
+    "Every direction is stable: ηλᵢ < 2(1 + m).", sp.Lt(eta * lam_i, 2 * (1 + m), evaluate=False)
+)
 NO_MOMENTUM = Assumption("There is no momentum.")
 NO_MOMENTUM_NO_DECAY = Assumption("There is no momentum and no weight decay.")
 MOMENTUM_BELOW_ONE = Assumption("The momentum is below one: 0 ≤ m < 1.", sp.Lt(m, 1, evaluate=False))

@@ -16,6 +16,7 @@ h = sp.Symbol("h", positive=True)  # step of an integrator
 theta = sp.Symbol("theta", real=True)
 g = sp.Symbol("g", real=True)  # gradient
 lam = sp.Symbol("lambda", positive=True)  # curvature
+lam_i = sp.Symbol("lambda_i", positive=True)  # an eigenvalue of the Hessian
 c = sp.Symbol("c", nonnegative=True)  # C in one dimension
 
 # Display only: E(·), Cov(·), Var(·), P(·).

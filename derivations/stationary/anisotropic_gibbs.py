@@ -7,9 +7,8 @@ import sympy as sp
 
 from derivations import assumptions, oracles, prose
 from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, P, S, T, eta, theta
+from derivations.symbols import D, P, S, T, eta, lam_i, theta
 
-lam_i = sp.Symbol("lambda_i", positive=True)  # an eigenvalue of H
 c_ii = sp.Symbol("C_ii", positive=True)  # the noise along its eigenvector
 i = sp.Symbol("i", integer=True)
 curvatures: Any = sp.IndexedBase("lambda")

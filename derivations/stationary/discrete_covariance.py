@@ -4,9 +4,9 @@ import sympy as sp
 
 from derivations import assumptions, prose
 from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import E, S, eta, m
+from derivations.symbols import E, S, eta, lam_i, m
 
-lam_i, lam_j = sp.symbols("lambda_i lambda_j", positive=True)  # eigenvalues of H
+lam_j = sp.Symbol("lambda_j", positive=True)  # another eigenvalue of H
 c_ij = sp.Symbol("C_ij", real=True)  # entry of C in the eigenbasis of H
 
 
@@ -174,7 +174,7 @@ CLAIM = Claim(
     assumptions=(
         assumptions.QUADRATIC_FORM,
         assumptions.POSITIVE_DEFINITE,
-        Assumption("Every direction is stable.", sp.Lt(eta * lam_i, 2 * (1 + m), evaluate=False)),
+        assumptions.STABLE_DIRECTIONS,
         assumptions.MOMENTUM_BELOW_ONE,
         assumptions.CONSTANT_COVARIANCE,
         Assumption("The noise of different steps is uncorrelated."),

@@ -3,10 +3,9 @@
 import sympy as sp
 
 from derivations import assumptions, prose
-from derivations.parts import Assumption, Claim, Comparison, Slip, Source, Step, Verdict
-from derivations.symbols import D, E, S, eta, m
+from derivations.parts import Claim, Comparison, Slip, Source, Step, Verdict
+from derivations.symbols import D, E, S, eta, lam_i, m
 
-lam_i = sp.Symbol("lambda_i", positive=True)  # an eigenvalue of H
 c_ii = sp.Symbol("C_ii", nonnegative=True)  # the noise along its eigenvector
 
 
@@ -134,7 +133,7 @@ CLAIM = Claim(
     assumptions=(
         assumptions.QUADRATIC_FROM_MINIMUM,
         assumptions.POSITIVE_DEFINITE,
-        Assumption("Every direction is stable.", sp.Lt(eta * lam_i, 2 * (1 + m), evaluate=False)),
+        assumptions.STABLE_DIRECTIONS,
         assumptions.MOMENTUM_BELOW_ONE,
         assumptions.CONSTANT_COVARIANCE,
     ),
