@@ -13,8 +13,19 @@ from experiments.real_basins.config import Config
 from experiments.real_basins.minima import Found
 from experiments.real_basins.mixing import Shares, letter
 from experiments.real_basins.problems import anisotropy
-from experiments.real_basins.result import ARMS, Arm, Arrival, Arrived, Basin, Frequencies, Gibbs
-from experiments.real_basins.result import Occupancy, Paired, Problem, Proportion
+from experiments.real_basins.result import (
+    ARMS,
+    Arm,
+    Arrival,
+    Arrived,
+    Basin,
+    Frequencies,
+    Gibbs,
+    Occupancy,
+    Paired,
+    Problem,
+    Proportion,
+)
 from sdesgd import evidence
 
 
