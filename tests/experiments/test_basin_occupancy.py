@@ -394,7 +394,10 @@ def test_the_figure_in_the_plane_and_the_answer_in_words(kept):
         kept,
         cores=np.zeros((0, 2)),
         basins=tuple(dataclasses.replace(b, minimum=np.append(b.minimum, 0.5)) for b in kept.basins),
-        saddles=tuple(dataclasses.replace(s, point=np.append(s.point, 0.5)) for s in kept.saddles),
+        saddles=tuple(
+            dataclasses.replace(s, point=np.append(s.point, 0.5), spectrum=np.append(s.spectrum, 1.0))
+            for s in kept.saddles
+        ),
         data=rest.assign(plane).assign_coords(x=grid, y=grid, path_step=steps),
     )
     assert (kept.dimension, changed.dimension) == (1, 2)

@@ -234,6 +234,7 @@ def test_verdicts_can_fail():
     for p, kind in kinds.items():
         gap = verdicts.gap(arm(p, errors[p]), gibbs, 0.1)
         assert gap.kind == kind, p
+        assert gap.difference[0] == pytest.approx(p - 0.7)
         assert verdicts.verdict(arm(p, errors[p]), gibbs, gap) == kind
     assert verdicts.verdict(arm(1.0, floor=0.98), gibbs, None) == "different"
     assert verdicts.verdict(arm(1.0, floor=0.71), gibbs, None) == "not mixed", "0.71 is within Gibbs' interval"
