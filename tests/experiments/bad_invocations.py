@@ -72,7 +72,6 @@ ROWS = {
         ("--momentum nan", "momentum is nan"),
         ("--num-steps 0", "num_steps is 0: pass at least 1"),
         ("--num-steps 100000000000000", "num_steps is 100000000000000: pass at most"),
-        ("--num-steps 7", "save_every"),
         ("--save-every 0", "save_every is 0: pass at least 1"),
         ("--replicas 1", "an error bar needs at least 2"),
         ("--replicas -3", "an error bar needs at least 2"),
