@@ -437,7 +437,7 @@ def test_names_and_presets():
         (("--learning-rate", "0.9"), "is not below 2 at the sharpest minimum"),
         (
             ("--learning-rate", "-0.1"),
-            "learning_rate is -0.1: pass a number with 0 < learning_rate, or 0 for a choice by the curvature",
+            "learning_rate is -0.1: pass a number with 0 < learning_rate, or 0",
         ),
         (("--tilts", "lopsided"), "unknown tilts 'lopsided'"),
         (("--noise", "white"), "unknown noise 'white'"),
