@@ -37,10 +37,6 @@ def compute(config: Config, folder: RunFolder) -> Result:
     check_options(config)
     if config.svag_ell and config.momentum:
         raise InputError(f"svag_ell is {config.svag_ell}, and SVAG has no momentum: pass --svag-ell 0 or --momentum 0")
-    if config.num_steps % config.save_every:
-        raise InputError(
-            f"save_every is {config.save_every}, which does not divide num_steps {config.num_steps}: pass a divisor"
-        )
     replicas = _replicas(config)
     keys = jr.split(jr.key(config.seed))
     problem, observables = build(config, keys[0])

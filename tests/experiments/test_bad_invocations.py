@@ -1,7 +1,9 @@
 """Bad command lines, in process: one line on stderr with the value and the remedy, status 2, no folder left behind."""
 
+import io
 import json
 import shlex
+import sys
 
 import pytest
 
@@ -14,6 +16,8 @@ from experiments.bench import main as bench
 from experiments.bench.device import command as device
 from sdesgd import optimal_batch, sweep
 from tests.experiments.bad_invocations import FIRST, OF_EVERY, OTHERS, ROWS
+
+pytestmark = pytest.mark.slow
 
 MODULES = {
     "sdesgd.data": sdesgd.data.__main__.main,
@@ -81,3 +85,14 @@ def test_a_bad_invocation_is_one_line_and_status_2(line, words, places, tmp_path
     assert filled(words, places) in lines[0]
     assert out == ""
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("line", ["weak-order --stationary 0.1,0.2,0.4,2.5", "sgd-vs-sde --data café", "ψ"])
+def test_a_terminal_that_knows_no_greek(line, places, monkeypatch):
+    told = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(told, encoding="ascii"))
+    assert experiments.__main__.main(line.split()) == 2
+    sys.stderr.flush()
+    (text,) = told.getvalue().decode("ascii").splitlines()
+    assert text.startswith("error: ")
+    assert "?" in text

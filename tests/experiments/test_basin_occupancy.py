@@ -439,8 +439,8 @@ def test_names_and_presets():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--temperatures", "0.1,-0.2"), "temperature is -0.2: pass T > 0"),
-        (("--temperatures", "0"), "temperature is 0: pass T > 0"),
+        (("--temperatures", "0.1,-0.2"), "temperatures holds -0.2: pass T > 0"),
+        (("--temperatures", "0"), "temperatures holds 0: pass T > 0"),
         (("--temperatures", "warm"), "temperatures is 'warm': pass comma-separated numbers"),
         (("--temperatures", "0.1,0.1"), "a value is repeated"),
         (("--temperatures", "0.01,0.02"), "T = 0.02 would not mix: by Kramers' rates"),
@@ -448,13 +448,16 @@ def test_names_and_presets():
         (("--potential", "quadratic"), "quadratic has one minimum, whose occupancy is 1"),
         (("--potential", "ring"), "ring has a degenerate minimum"),
         (("--learning-rate", "0.9"), "is not below 2 at the sharpest minimum"),
-        (("--learning-rate", "-0.1"), "learning_rate is -0.1: pass η > 0"),
+        (
+            ("--learning-rate", "-0.1"),
+            "learning_rate is -0.1: pass a number with 0 < learning_rate, or 0",
+        ),
         (("--tilts", "lopsided"), "unknown tilts 'lopsided'"),
         (("--noise", "white"), "unknown noise 'white'"),
         (("--potential", "four-wells", "--noise", "modulated"), "noise 'modulated' takes one dimension"),
         (("--replicas", "3"), "replicas is 3: pass at least 64"),
         (("--crossings", "100"), "least_crossings 400 exceeds crossings 100"),
-        (("--margin", "0"), "margin is 0.0"),
+        (("--margin", "0"), "margin is 0:"),
         (("--preset", "tpu"), "unknown preset 'tpu'"),
     ],
 )

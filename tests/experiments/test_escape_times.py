@@ -108,7 +108,7 @@ def test_kurtosis_makes_sgd_slower_than_the_sde():
         (["--potential", "four-wells"], "2 coordinates"),
         (["--potential", "rugged"], "minima: take a double well"),
         (["--ratios", "2,x"], "2,x"),
-        (["--ratios", "2,40"], "between 0 and 30"),
+        (["--ratios", "2,40"], "pass a number with 0.1 ≤ ratios ≤ 30"),
         (["--ratios", "14"], "above max_steps"),
         (["--passages", "5"], "at least 20"),
         (["--preset", "tpu"], "tpu"),

@@ -65,7 +65,7 @@ def test_the_gpu_preset_has_full_width_and_the_papers_batch(tmp_path):
         (["--normalization", "bacth"], "unknown normalization 'bacth': did you mean 'batch'?"),
         (["--model", "logistic", "--dropout", "0.5"], "logistic has no hidden layer"),
         (["--data", "digits", "--data-dir", "x"], "digits reads no folder of files"),
-        (["--label-noise", "1"], "label noise is 1.0"),
+        (["--label-noise", "1"], "label_noise is 1: pass a number with 0 ≤ label_noise < 1"),
     ],
 )
 def test_bad_choices_are_one_line_and_status_2(options, message, tmp_path, capsys):

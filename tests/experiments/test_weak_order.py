@@ -352,15 +352,15 @@ def test_the_figure_and_the_report_come_from_the_result(finished, result, capsys
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (("--steps", "8,x"), "steps is '8,x': pass comma-separated ints"),
-        (("--steps", "8,16,32"), "pass 4 or more different positive numbers"),
-        (("--net-steps", "8,16,16,32"), "pass 4 or more different positive numbers"),
-        (("--ells", "0,1,2,4"), "ells is '0,1,2,4'"),
-        (("--time", "-1"), "time is -1.0: pass a positive finite number"),
+        (("--steps", "8,x"), "steps is '8,x': pass comma-separated whole numbers"),
+        (("--steps", "8,16,32"), "pass 4 or more different numbers"),
+        (("--net-steps", "8,16,16,32"), "a value is repeated"),
+        (("--ells", "0,1,2,4"), "ells holds 0: pass at least 1"),
+        (("--time", "-1"), "time is -1: pass a number with 0 < time"),
         (("--replicas", "1"), "replicas is 1: pass at least 2"),
         (("--batch-size", "40"), "batch_size 40 has 861 batches of 3 examples: choose fewer"),
         (("--momentum-steps", "2,4,8,16"), "pass at least 4 steps"),
-        (("--stationary", "0.1,0.2,0.4,2.5"), "stationary has ηλ = 2.5"),
+        (("--stationary", "0.1,0.2,0.4,2.5"), "stationary holds 2.5: SGD has a stationary law for 0 < ηλ < 2 only"),
         (("--num-examples", "5000"), "digits has 1797 examples"),
     ],
 )
