@@ -229,15 +229,6 @@ def check_ignored(given: Iterable[str]) -> None:
         )
 
 
-def choices_of(kind: type) -> dict[str, Sequence[str]]:
-    """Option → its choices, of those that have some.
-
-    Args:
-        kind: a dataclass of options.
-    """
-    return {field.name: found for field in dataclasses.fields(kind) if (found := _declared(field).choices)}
-
-
 def _declared(field: dataclasses.Field) -> Declared:
     return field.metadata.get("declared", Declared())
 
