@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import math
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
