@@ -13,7 +13,7 @@ class Outcome:
     Attributes:
         example: (words, printed, right) of an erratum.
         exact, independent: whether all steps, all comparisons hold.
-        caught: whether both checks see the planted slip.
+        caught: whether both checks see every slip.
         failure: which don't, or the exception.
         printed_mathml, corrected_mathml, page: for the HTML, if asked for.
     """
@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether both checks hold, and see the planted slip."""
+        """Whether both checks hold, and see every slip."""
         return self.exact and self.independent and self.caught
 
     @property

@@ -8,17 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from experiments._shared import completion
 from experiments._shared.experiment import Experiment, Experiments, Interrupted
+from experiments._shared.terminal import errors
 
-console = Console()
-errors = Console(stderr=True)
 _TOO_LARGE = re.compile(
     r"RESOURCE_EXHAUSTED|[Oo]ut of memory|array is too big|Maximum allowed (dimension|size) exceeded"
 )
@@ -253,12 +250,6 @@ def _command(experiment: Experiment) -> Callable:
         text = typer.Option(help=field.metadata["help"], show_default=True, rich_help_panel=panels[field.name].title())
         parameters.append(_parameter(field.name, field.type, field.default, text))
     return _with_parameters(command, [*parameters, *_places()])
-
-
-def _read(folder: Path) -> list[inspect.Parameter]:
-    """Options of an experiment that isn't imported."""
-    found = completion.options(folder / "config.py")
-    return [_parameter(name, kind, kind(), typer.Option(help=help)) for name, (kind, help) in found.items()]
 
 
 def _places() -> list[inspect.Parameter]:

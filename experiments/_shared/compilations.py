@@ -33,10 +33,10 @@ def use(arguments: Sequence[str], environment: MutableMapping[str, str] = os.env
 
     Args:
         arguments: of the command line, which may hold ``--no-compilation-cache``.
-        environment: of the process. Who has set ``JAX_COMPILATION_CACHE_DIR`` keeps that.
+        environment: of the process. A ``JAX_COMPILATION_CACHE_DIR`` that is set stays, unless the cache is off.
 
     Returns:
-        The folder; None where nothing is kept: switched off, or no folder can be written.
+        The folder; None where JAX keeps nothing, or keeps it where it was told to before.
     """
     if FLAG in arguments or environment.get(VARIABLE, "").lower() in _OFF:
         environment.pop(FOLDER, None)
@@ -45,11 +45,8 @@ def use(arguments: Sequence[str], environment: MutableMapping[str, str] = os.env
         return None
     folder = place(environment)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        about = folder.stat()
-        if about.st_uid != os.getuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return None
-        if not os.access(folder, os.W_OK | os.X_OK):
+        folder.parents[2].mkdir(parents=True, exist_ok=True)
+        if not all(map(_is_ours, (folder.parents[1], folder.parent, folder))):
             return None
         cut(folder.parent, MOST)
     except (OSError, RuntimeError):  # RuntimeError: no home is known
@@ -59,6 +56,14 @@ def use(arguments: Sequence[str], environment: MutableMapping[str, str] = os.env
         environment.setdefault(name, value)
     _mend(folder)
     return folder
+
+
+def _is_ours(folder: Path) -> bool:
+    """Makes a folder that nobody else may write to; False where it is a link, another's, or open to others."""
+    folder.mkdir(exist_ok=True, mode=0o700)
+    about = folder.lstat()
+    shut = not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and os.access(folder, os.W_OK | os.X_OK)
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and shut
 
 
 def place(environment: MutableMapping[str, str]) -> Path:
@@ -86,7 +91,10 @@ def _processor() -> str:
 
 
 def _mend(folder: Path) -> None:
-    """Removes what JAX can't read, as a killed process leaves it, instead of warning of it in every run."""
+    """Removes what JAX can't read, as a killed process leaves it, instead of warning of it in every run.
+
+    JAX names the program alone, so all entries of that name go. What can't be written isn't kept, without a word.
+    """
     others = warnings.showwarning
 
     def show(message: Warning | str, *where: Any, **more: Any) -> None:

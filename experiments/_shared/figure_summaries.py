@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments._shared.cli import errors
+from experiments._shared.terminal import errors
 from sdesgd import files
 from sdesgd.errors import InputError
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from experiments._shared.cli import console, run_app
+from experiments._shared.cli import run_app
+from experiments._shared.terminal import console
 
 TEMPLATE = Path(__file__).resolve().parent / "template"
 

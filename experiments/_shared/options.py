@@ -225,7 +225,7 @@ def check_ignored(given: Iterable[str]) -> None:
     named = ", ".join(map(_flag, given))
     if named:
         raise InputError(
-            f"--from draws a finished run as it was computed, so {named} can't apply: leave out one or other"
+            f"--from draws a finished run as it was computed, so {named} can't apply: leave out one or the other"
         )
 
 
@@ -243,7 +243,7 @@ def _check_number(name: str, verb: str, value: float, declared: Declared) -> Non
         _check_real(name, verb, value)
     most = declared.most or (_MOST_SEED if name == "seed" else _DEFAULT_MOST)
     if whole and value > most:
-        raise InputError(f"{name} {verb} {_digits(value)}: pass at most {most:g}")
+        raise InputError(f"{name} {verb} {_digits(value)}: pass at most {most:,}")
     if whole and declared.least is None and declared.above is None:
         declared = dataclasses.replace(declared, least=0)
     if not declared.inside(value):

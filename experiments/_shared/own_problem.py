@@ -147,6 +147,7 @@ def _made(path: Path, title: str, function: Callable, numbers: dict[str, int]) -
     return _running(path, title, lambda: function(**{name: numbers[name] for name in sorted(taken)}))
 
 
+_OURS = ("sdesgd", "derivations", "experiments", "tests")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -165,12 +166,12 @@ def _running(path: Path, what: str, call: Callable[[], Any]) -> Any:
 
 
 def _beside(folder: Path) -> list[ModuleType]:
-    """The modules that were imported from a folder, by name."""
+    """The modules of the user's own that were imported from a folder, by name; the stages know ours themselves."""
     found = [
         module
         for module in list(sys.modules.values())
         if (file := getattr(module, "__file__", None)) and folder in Path(file).resolve().parents
-        if "site-packages" not in Path(file).parts
+        if "site-packages" not in Path(file).parts and module.__name__.partition(".")[0] not in _OURS
     ]
     return sorted((module for module in found if module.__name__ != "__main__"), key=lambda module: module.__name__)
 

@@ -9,12 +9,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-
 from experiments._shared.experiment import Experiment
 from experiments._shared.result import ExperimentResult
+from experiments._shared.terminal import PlainConsole
 
 _WIDTH = 120  # characters of the report
+# A run may come from somebody else: whatever its texts hold, a browser runs nothing and fetches nothing.
+POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
+)
 _STYLE = """
 :root { --ink: #1c1c22; --paper: #fdfdfb; --faint: #6b6b76; --line: #dcdce2; --box: #f4f4f0; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 17px/1.55 Georgia, "Times New Roman", serif; }
@@ -57,7 +61,8 @@ def page(experiment: Experiment, result: ExperimentResult, svg: str, manifest: M
         f"<h2>How it was made</h2>\n{_made(manifest)}",
     ]
     title = f"<title>{_text(experiment.name)}: {_text(result.answer())}</title>"
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">{title}<style>{_STYLE}</style>'
+    view = '<meta name="viewport" content="width=device-width">'
+    head = f'<meta charset="utf-8">{POLICY}{view}{title}<style>{_STYLE}</style>'
     body = "\n".join(parts)
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main></body></html>\n'
 
@@ -68,7 +73,7 @@ def _text(text: str) -> str:
 
 def _printed(result: ExperimentResult) -> str:
     """What the terminal shows."""
-    recording = Console(record=True, width=_WIDTH, file=io.StringIO(), force_terminal=False)
+    recording = PlainConsole(record=True, width=_WIDTH, file=io.StringIO(), force_terminal=False)
     result.report(recording)
     return recording.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 

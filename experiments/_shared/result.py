@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from rich.console import Console
 
+from experiments._shared.terminal import PlainConsole
 from sdesgd.results import Result
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ class ExperimentResult(Result):
 
     def __str__(self) -> str:
         text = io.StringIO()
-        self.report(Console(file=text, width=_WIDTH))
+        self.report(PlainConsole(file=text, width=_WIDTH))
         return text.getvalue().rstrip()
 
     def summary(self) -> dict[str, Any]:
         """The numbers as JSON has them, for people and other programs; nothing is read back from it."""
-        return {"answer": self.answer(), **as_json(self), "sizes": self.sizes()}
+        return {"answer": self.answer(), **as_json(self), "sizes": as_json(self.sizes())}
 
     def _beside(self, name: str) -> Any:
         """A module of the experiment's folder: a result imports nothing that draws or prints before it must."""
@@ -71,7 +72,8 @@ class ExperimentResult(Result):
 def as_json(value: Any) -> Any:
     """The fields and properties of dataclasses, and what they hold, as JSON has them.
 
-    A number that isn't finite becomes None; datasets and arrays of more than 1,000 numbers are left out.
+    A number that isn't finite becomes None. Datasets, results of their own and arrays of more than 1,000 numbers are
+    left out.
 
     Args:
         value: a dataclass, a mapping with text as keys, a sequence, an array, a number or a text.
@@ -82,7 +84,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): as_json(entry) for key, entry in value.items() if not _is_long(entry)}
     if isinstance(value, list | tuple):
-        return [as_json(entry) for entry in value]
+        return [as_json(entry) for entry in value if not _is_long(entry)]
     if isinstance(value, np.ndarray | np.generic):
         return as_json(value.tolist())
     if isinstance(value, float):

@@ -18,8 +18,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import derivations
-from experiments._shared.cli import errors
 from experiments._shared.experiment import Interrupted
+from experiments._shared.terminal import errors
 from sdesgd import files
 from sdesgd.errors import InputError
 from sdesgd.store.described import within

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments._shared.cli import console
 from experiments._shared.experiment import Experiment, Interrupted
 from experiments._shared.options import check_ignored, check_options, check_replaced
 from experiments._shared.page import page
-from experiments._shared.result import ExperimentResult
+from experiments._shared.result import ExperimentResult, as_json
 from experiments._shared.run_folder import REMEDY, RunFolder, figure_in, manifest
+from experiments._shared.terminal import console
 from sdesgd import files
 from sdesgd.errors import InputError, one_line
 from sdesgd.netcdf import to_bytes
@@ -71,7 +71,9 @@ def run(experiment: Experiment, request: Request) -> None:
         folder.write(RESULT, to_bytes(file.packed(result)))
         summary = {"experiment": experiment.name, **result.summary()}
         folder.write("summary.json", json.dumps(summary, indent=1, allow_nan=False).encode())
-        told = manifest(config, folder, {"experiment": experiment.name, **result.sizes(), "answer": result.answer()})
+        told = manifest(
+            config, folder, {"experiment": experiment.name, **as_json(result.sizes()), "answer": result.answer()}
+        )
         folder.write("manifest.json", json.dumps(told, indent=1).encode())
     except KeyboardInterrupt as stop:  # typer would end without a word
         raise Interrupted(str(stop) or "finished stages are kept: run the same command again") from None
@@ -164,4 +166,7 @@ def read_run(experiment: Experiment, folder: Path) -> tuple[ExperimentResult, di
         raise InputError(
             f"{folder} is not a run of {experiment.name}: pass a folder like results/{experiment.name}/<run>"
         )
-    return experiment.result.load(folder / RESULT), told
+    result = experiment.result.load(folder / RESULT)
+    with _of_another_version(folder):
+        check_options(result.config)
+    return result, told

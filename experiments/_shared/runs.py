@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from experiments._shared.cli import console, run_app
+from experiments._shared.cli import run_app
 from experiments._shared.experiment import Experiment
+from experiments._shared.terminal import console
 
 _FILES = ("result.nc", "summary.json", "manifest.json")
 _LARGEST = 1 << 26  # bytes of a manifest
@@ -280,7 +282,7 @@ def exported(experiments: Mapping[str, Experiment], run: Run, folder: Path) -> l
             groups.setdefault(tuple(map(str, variable.dims)), []).append(str(name))
     written = []
     for dims, names in groups.items():
-        path = folder / f"{'-'.join(dims) or 'numbers'}.csv"
+        path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', '-'.join(dims)).lstrip('.') or 'numbers'}.csv"
         frame = dataset[names].to_dataframe() if dims else dataset[names].to_pandas().to_frame().T
         write(path, frame.to_csv().encode())
         written.append(path)

@@ -7,8 +7,8 @@ import jax.random as jr
 import numpy as np
 import xarray as xr
 
-from experiments._shared.cli import errors
 from experiments._shared.run_folder import RunFolder
+from experiments._shared.terminal import errors
 from experiments.basin_occupancy import shown, sources
 from experiments.basin_occupancy.config import ARMS, SOURCES, Config
 from experiments.basin_occupancy.result import Basin, Result

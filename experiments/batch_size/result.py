@@ -107,7 +107,7 @@ class Result(ExperimentResult):
             names = ("difference", "standard_error", "refits", "verdict")
             told["comparison"] = {name: getattr(self.comparison, name) for name in names}
             told["comparison"]["text"] = str(self.comparison)
-        return {"answer": self.answer(), **as_json(told), "sizes": self.sizes()}
+        return {"answer": self.answer(), **as_json(told), "sizes": as_json(self.sizes())}
 
     # -- sentences ---------------------------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from typing import Any
 import jax.random as jr
 import xarray as xr
 
-from experiments._shared.cli import errors
 from experiments._shared.run_folder import RunFolder
+from experiments._shared.terminal import errors
 from experiments.batch_size import cell as batch_size_cell
 from experiments.batch_size import compute as batch_size
 from experiments.batch_size import config as batch_size_config

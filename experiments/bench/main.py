@@ -13,7 +13,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from experiments._shared.cli import console, errors, run_app
+from experiments._shared.cli import run_app
+from experiments._shared.terminal import console, errors
 from experiments.bench.steps import large_steps, small_steps
 from experiments.bench.timing import Row
 

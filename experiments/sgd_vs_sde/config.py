@@ -132,7 +132,7 @@ class Config:
     )
     normalization: str = option("none", "Layers that normalise.", choices=("batch", "group", "none"), group="net")
     dropout: float = option(
-        0.0, "Dropout rate of the dense layers.", least=0, below=1, remedy="pass a rate with 0 < p < 1", group="net"
+        0.0, "Dropout rate of the dense layers.", least=0, below=1, remedy="pass a rate with 0 ≤ p < 1", group="net"
     )
     learning_rate: float = option(0.05, "Learning rate η.", above=0, group="dynamics")
     batch_size: int = option(16, "Batch size S.", least=1, group="dynamics")

@@ -54,7 +54,7 @@ class Result(ExperimentResult):
             "ended": design.ended,
             "gradients": design.gradients,
             "report": str(comparison),
-            "sizes": self.sizes(),
+            "sizes": as_json(self.sizes()),
         }
 
 

@@ -116,7 +116,7 @@ def stationary_errors(config: Config) -> xr.Dataset:
 
 
 def net_errors(config: Config, problem: sg.Problem, observables: dict, nets: list) -> xr.Dataset:
-    """Coupled Monte Carlo on a small net, and its sup over starts and observables: see ``weak_order_net``."""
+    """Coupled Monte Carlo on a small net, and its sup over starts and observables: see ``net.errors``."""
     found = net.errors(
         laws.require_float64(problem),
         observables,

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -111,7 +110,8 @@ def _error(measured: Measured) -> str:
         return "–"
     error = f"{measured.error[k]:.2g}"
     if measured.standard_error is not None:
-        error += f" ±{1.96 * np.nan_to_num(measured.standard_error[k]):.1g}"
+        known = math.isfinite(measured.standard_error[k])
+        error += f" ±{1.96 * measured.standard_error[k]:.1g}" if known else " ± –"
     return error
 
 

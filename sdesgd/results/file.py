@@ -123,6 +123,11 @@ def unpacked(dataset: xr.Dataset, kind: type[_Result], path: PathLike) -> _Resul
         ) from None
 
 
+def _is_name(dimension: Any) -> bool:
+    """Whether it can be one: tables are written under the names of their dimensions."""
+    return isinstance(dimension, str) and dimension != "" and not set(dimension) & set("/\\\0")
+
+
 def _value(node: dict[str, Any], dataset: xr.Dataset, dtypes: dict[str, Any], made: Mapping[str, type]) -> Any:
     def array(name: str) -> np.ndarray:
         return restored(dataset[name].values, dtypes.get(name))
@@ -146,8 +151,8 @@ def _value(node: dict[str, Any], dataset: xr.Dataset, dtypes: dict[str, Any], ma
         entry = lambda told: _value(told, dataset, dtypes, made)  # noqa: E731
         variables: tuple[dict, dict] = ({}, {})
         for told in node["dataset"]:
-            if len(set(told["dims"])) < len(told["dims"]):  # xarray warns of it, and then goes wrong
-                raise ValueError(f"dimensions {told['dims']}")
+            if len(set(told["dims"])) < len(told["dims"]) or not all(map(_is_name, told["dims"])):
+                raise ValueError(f"dimensions {shown(told['dims'])}")
             found = xr.Variable(told["dims"], entry(told["values"]), entry(told["attrs"]))
             variables[bool(told["coordinate"])][str(told["name"])] = found
         return xr.Dataset(*variables, attrs=entry(node["attrs"]))

@@ -18,9 +18,9 @@ PACKAGES = (
     *("jax", "jaxlib", "numpy", "scipy", "equinox", "diffrax", "lineax", "optax", "optimistix", "matfree", "numpyro"),
     *("sympy", "xarray", "mlxtend", "scikit-learn", "mnist1d", "kaldiio"),
 )
-# Settings of the libraries below us: the first can change any number, the others the last bits.
+# Settings of the libraries below us: the first can change any number, the others how it is rounded.
 _FLAGS, _THREADS = ("XLA_FLAGS",), ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-LAST_BITS = ("processor", "cores", "devices", *_THREADS)
+ROUNDING = ("processor", "cores", "devices", *_THREADS)
 # Beginnings of the names of instructions that XLA compiles to, on x86 and ARM.
 _VECTOR = ("sse", "ssse", "avx", "fma", "f16c", "bmi", "amx", "asimd", "neon", "sve")
 # Settings of JAX that change the numbers, and how to set them in another thread or process.
@@ -47,7 +47,7 @@ def applied(wanted: Mapping[str, Any]) -> Iterator[None]:
 
 
 def machine() -> dict[str, Any]:
-    """The environment of this process. Equal ones give equal bits; equal but for ``LAST_BITS``, all other digits."""
+    """The environment of this process. Equal ones give equal bits; equal but for ``ROUNDING``, see ``rounding``."""
     return {**versions(), **settings(), **hardware()}
 
 
@@ -58,20 +58,20 @@ def settings() -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """What changes the last bits alone, so that unequal machines can share a folder."""
+    """What changes how an operation is rounded and nothing else, so that unequal machines can share a folder."""
     device = _device()
     kind = processor() if device.platform == "cpu" else device.device_kind
     return {"processor": kind, "cores": cores(), "devices": jax.device_count(), **_variables(_THREADS)}
 
 
 def deciding(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an environment, what can change more than the last bits."""
-    return {name: value for name, value in environment.items() if name not in LAST_BITS}
+    """Of an environment, what can change more than rounding."""
+    return {name: value for name, value in environment.items() if name not in ROUNDING}
 
 
-def last_bits(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """The rest of it."""
-    return {name: environment[name] for name in LAST_BITS if name in environment}
+def rounding(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """The rest of it: another operation's last bit, which a long run amplifies to another draw of the same law."""
+    return {name: environment[name] for name in ROUNDING if name in environment}
 
 
 def _device() -> Any:

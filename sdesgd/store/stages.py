@@ -26,7 +26,6 @@ from sdesgd.store.sources import digest_of_file
 
 _FORMAT = 1
 _LOOK_AGAIN = 0.2  # seconds
-# Settings from outside that change what XLA compiles.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Stages:
                             of JAX's settings and of the kind of device
     FOLDER/claims/NAME-KEY  a stage that a process computes now
 
-    The number of cores and the processor's model change the last bits alone: they are kept with a stage and told where
+    The number of cores and the processor's model change rounding alone: they are kept with a stage and told where
     they differ, and enter no key, so that unequal machines can share a folder.
 
     Args:

@@ -19,7 +19,7 @@ class Fingerprint:
         function: module:function.
         code: file → SHA-256 of its bytes. modes: JAX's settings. inputs: the sweep's.
         values: of globals that the function reads, see ``settings``.
-        environment: versions and kind of device, by which a cell is known; what changes the last bits is kept with it.
+        environment: versions and kind of device, by which a cell is known; what changes rounding is kept with it.
     """
 
     function: str

@@ -33,7 +33,7 @@ class Task:
     Attributes:
         modes: JAX's settings. code: names of packages and modules, whose files must hash to ``code_digest``.
         values: of globals that the function reads, the same wherever it runs.
-        environment: what the computing process must be like, but for cores; None: anything goes.
+        environment: what the computing process must be like, but for what changes rounding; None: anything goes.
     """
 
     function: str

@@ -12,7 +12,7 @@ import xarray as xr
 
 from sdesgd.errors import InputError
 from sdesgd.interruption import Interruptions
-from sdesgd.store.environment import differences, last_bits
+from sdesgd.store.environment import differences, rounding
 from sdesgd.sweep.cells import Sweep
 from sdesgd.sweep.columns import same_kind
 from sdesgd.sweep.display import Display
@@ -60,9 +60,10 @@ def run(
     """Computes the cells that are missing in a folder, and returns the table of all.
 
     Cells are kept one by one as they finish. After Ctrl-C, SIGTERM, kill −9, a full disk or a power cut the same
-    call goes on where it stood, and the table is the same bit for bit. Cells of another machine, with other cores or
-    another processor, differ in the last bits at most: they are used, and one line says so. A run under other versions
-    or on another kind of device says so in one line and computes the cells anew, or keeps them with ``allow_mixed``.
+    call goes on where it stood, and the table is the same bit for bit. Cells of a machine with other cores or
+    another processor are used, and one line says so: it rounds in another way, which a long run amplifies, so they
+    are draws of the same law but not the same bits. A run under other versions or on another kind of device says so
+    in one line and computes the cells anew, or keeps them with ``allow_mixed``.
     Cells of another config, function, code or dtype mode are never reused, nor those computed while a global that the
     function reads had another value; such values, set at run time, have to be the same in all workers. Several
     processes, on one machine or many, may run in one folder at once: they share the cells.
@@ -220,13 +221,14 @@ class _Work:
         self.kept[index] = kept
 
     def tell_of_other_machines(self) -> None:
-        """One line if kept cells were computed where the last bits may be others."""
-        here = last_bits(self.found.environment)
-        elsewhere = [told for kept in self.kept.values() if (told := differences(last_bits(kept.environment), here))]
+        """One line if kept cells were computed where operations are rounded in another way."""
+        here = rounding(self.found.environment)
+        elsewhere = [told for kept in self.kept.values() if (told := differences(rounding(kept.environment), here))]
         if elsewhere:
             warnings.warn(
                 f"{self.store.folder}: {len(elsewhere)} of {len(self.keys)} cells were computed on another machine "
-                f"({elsewhere[0]}): their last bits may differ from what this one would give",
+                f"({elsewhere[0]}), which rounds in another way: the table is a mixture, of one law but not of the same "
+                "bits",
                 RuntimeWarning,
                 stacklevel=3,
             )

@@ -1,10 +1,14 @@
 """report.html of a run: opened in a browser, with nothing outside it."""
 
+import io
 import re
 
 import pytest
+from rich.table import Table
 
 from experiments._shared import cli, running
+from experiments._shared.page import POLICY
+from experiments._shared.terminal import PlainConsole
 from tests.browser import measured, needs_browser
 from tests.experiments import toy_experiment
 
@@ -40,7 +44,8 @@ def test_the_page_holds_everything_itself(folder):
 @needs_browser
 def test_a_browser_shows_it(folder, tmp_path):
     page = (folder / "report.html").read_text(encoding="utf-8")
-    seen = measured(page, tmp_path, SEEN)
+    assert POLICY in page
+    seen = measured(page.replace(POLICY, ""), tmp_path, SEEN)  # which forbids the script that measures
     width, height = seen["picture"]
     assert width > 200
     assert height > 150
@@ -51,6 +56,41 @@ def test_a_browser_shows_it(folder, tmp_path):
     assert "over 50 numbers: ≈ 0" in seen["report"]
     assert seen["outside"] == 0
     assert seen["wide"], "nothing is cut off at the right"
+    with pytest.raises(AssertionError):
+        measured(page, tmp_path, SEEN)
+
+
+HOSTILE = [
+    '[link="><script>alert(1)</script>]x[/link]',
+    "[/nothing] is open, and [a, b] is a list",
+    "[@click=f()]x[/]",
+    r"\\[link=javascript:alert(1)]x\\\[/link]",
+    "[red]no end, [blink]and[/blink] :smile: [#ff0000]x[/#ff0000]",
+    "[/red]",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_of_a_file_gives_no_orders(text):
+    """A console that is told it prints it; what a page shows of it has no link, and no tag that rich didn't make."""
+    printed = PlainConsole(record=True, width=200, file=io.StringIO(), force_terminal=False)
+    table = Table(title=text)
+    table.add_column(text)
+    table.add_row(text)
+    printed.print(text)
+    printed.print(table)
+    page = printed.export_html(inline_styles=True, code_format="<pre>{code}</pre>", clear=False)
+    assert not re.findall(r"<(?!/?(?:pre|span)\b)", page)
+    shown = printed.export_text()
+    words = "".join(re.findall(r"[a-z]+", text.replace("[red]", "").replace("[/red]", "")))
+    assert "".join(re.findall(r"[a-z]+", shown.splitlines()[0] if words else "")).endswith(words)
+
+
+def test_our_own_tags_are_styles():
+    printed = PlainConsole(record=True, width=100, file=io.StringIO(), force_terminal=False)
+    printed.print("[bold]a[/bold] [red]b[/red] [0.1, 0.2] \\[c]")
+    assert "font-weight: bold" in printed.export_html(inline_styles=True, clear=False)
+    assert printed.export_text().strip() == "a b [0.1, 0.2] [c]"
 
 
 def test_drawing_a_run_again_writes_the_same_page(folder):

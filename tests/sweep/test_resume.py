@@ -72,7 +72,7 @@ def test_a_process_that_differs_refuses(whole):
     assert pools.compute(task).columns["seed"].tolist() == [1, 3]
     assert pools.compute(dataclasses.replace(task, environment=found.environment)).refusal == ""
     unequal = dataclasses.replace(task, environment={**found.environment, "cores": 64, "processor": "another"})
-    assert pools.compute(unequal).refusal == "", "the last bits alone"
+    assert pools.compute(unequal).refusal == "", "rounding alone"
     other = dataclasses.replace(task, environment={**found.environment, "jax": "0.1"})
     assert re.search(r"differs from the rest \(jax 0.1 → [\d.]+\)", pools.compute(other).refusal)
     stale = dataclasses.replace(task, code_digest="0" * 64)
