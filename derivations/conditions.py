@@ -53,9 +53,8 @@ def recorded() -> Iterator[list[Point]]:
                 given = [args] if len(args) == 2 else args[0].items() if isinstance(args[0], Mapping) else args[0]
                 new = {sp.sympify(symbol): sp.sympify(number) for symbol, number in given}
                 point = {**earlier.get(_key(self), {}), **{s: n for s, n in new.items() if n.is_number}}
-                if not getattr(
-                    outcome, "is_Atom", False
-                ):  # a plain symbol or number that comes out is no sign of where it came from
+                # A plain symbol or number that comes out is no sign of where it came from.
+                if not getattr(outcome, "is_Atom", False):
                     earlier[_key(outcome)] = point
                 points.append(point)
             return outcome
