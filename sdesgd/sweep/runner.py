@@ -227,7 +227,7 @@ class _Work:
         if elsewhere:
             warnings.warn(
                 f"{self.store.folder}: {len(elsewhere)} of {len(self.keys)} cells were computed on another machine "
-                f"({elsewhere[0]}), which rounds in another way: the table is a mixture, of one law but not of the same "
+                f"({elsewhere[0]}), which rounds in another way: the table is a mixture, of one law but not of equal "
                 "bits",
                 RuntimeWarning,
                 stacklevel=3,

@@ -88,6 +88,7 @@ def test_parts_have_their_sign_and_add_up(options, kind, total, non_gaussian, di
         assert widths[0] < 0.1 * widths[1]
 
 
+@pytest.mark.slow
 def test_intervals_of_the_parts_cover_and_count_the_uncertain_deviation():
     """True gap 0.8 SD, coupled within 0.1 SD: 95 % of 300 intervals cover, for the total and the coupled part alike."""
     rng, hits, repetitions = np.random.default_rng(1), np.zeros(2), 300
@@ -133,6 +134,7 @@ def test_a_real_difference_within_the_margin_is_equivalent_and_said_to_be_real()
     assert "agree within 0.5 SD at every saved step; a difference within the margin was detected" in text
 
 
+@pytest.mark.slow
 def test_margins_in_other_units_change_the_verdict_and_not_the_gap():
     tight = planted(shift_sde=0.25, sizes=(2000, 2000), margin=evidence.Margin(0.1, "absolute"))
     assert tight.verdicts["loss"].kind == "different"

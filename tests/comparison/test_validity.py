@@ -110,6 +110,7 @@ def test_a_batch_of_all_examples_has_no_noise():
     assert card.trace > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 3, 6])
 def test_noise_to_signal_with_masks(size):
     """ℓ_i = z a_i·θ, z = 0 or 1/p: the noise of the masks stays when the batch is all the data."""

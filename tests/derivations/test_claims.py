@@ -108,6 +108,7 @@ def test_the_equations_shown_are_those_checked(name):
             assert sp.simplify(right - checked) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_are_complete(name):
     claim = derivations.claim(name)

@@ -55,6 +55,7 @@ def errors(make_sde, make_sgd, rates, time_of):
     return np.array(out).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("order", "slope"), [(1, 0.5), (2, 1.0)])
 def test_momentum_orders(order, slope):
     """γ = (1−m)/√η fixed, inner time fixed: slope ½ in η for order 1; 1 for order 2, in the covariance too.
@@ -75,6 +76,7 @@ def test_momentum_orders(order, slope):
     assert both[1][0] < {1: 0.1, 2: 0.02}[order], "relative error of the covariance at the largest rate"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("order", "slope"), [(1, 1.0), (2, 2.0)])
 def test_orders_without_momentum_in_the_mean(order, slope):
     """At fixed time the mean approaches SGD's at the order of the equation."""

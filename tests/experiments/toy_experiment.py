@@ -40,7 +40,7 @@ class Config:
 
     size: int = option(3000, "Numbers of a stage.")
     rate: float = option(0.5, "A rate.")
-    rates: str = option("0.1,0.2", "Rates.")
+    rates: str = option("0.1,0.2", "Rates.", numbers=float)
     data: str = option("none", "Text.")
     seed: int = option(0, "Seed.")
 

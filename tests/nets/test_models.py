@@ -139,6 +139,7 @@ def gradient(net, x, y, keys):
     return np.asarray(ravel_pytree(jax.grad(lambda n: nets.cross_entropy(n(x, keys), y).mean())(net))[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", nets.READINGS)
 @pytest.mark.parametrize("normalization", nets.NORMALIZATIONS)
 def test_native_convolutions_give_the_same_numbers(reading, normalization):

@@ -260,6 +260,7 @@ def test_refusals(table, call, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tau", "offset"), [(0.4, 1.2), (2.0, 3.0), (0.06, 0.4)])
 def test_integral_over_a_series_own_parameters(table, tau, offset):
     """log p(series | globals) against scipy's multivariate t summed over a fine grid of z and A; c nearly fixed."""

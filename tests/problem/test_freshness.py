@@ -99,7 +99,10 @@ def set_outside(value, loss):
         loss.lam = value
 
 
-@pytest.mark.parametrize("reader", READERS)
+SLOW = "a vector field of diffrax"
+
+
+@pytest.mark.parametrize("reader", [pytest.param(x, marks=[pytest.mark.slow] if x == SLOW else []) for x in READERS])
 def test_a_loss_sees_what_it_reads_from_outside(reader):
     """SGD with S = N without replacement is gradient descent on (w − x̄)² + λ w²: w₁ = w₀ − η (2 (w₀ − x̄) + 2 λ w₀)."""
     loss = READERS[reader]

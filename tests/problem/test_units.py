@@ -161,6 +161,7 @@ def test_one_step_of_sgd_over_all_groups_and_masks(case):
     close(case.sgd_step(), case.sgd_moments())
 
 
+@pytest.mark.slow
 @every_case
 def test_gaussian_sgd_and_the_sdes_term_have_the_same_mean_and_covariance(case):
     close(case.gaussian_step(), case.sgd_moments())

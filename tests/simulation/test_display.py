@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from sdesgd.simulation import display
 
 RUN = """
@@ -56,6 +58,7 @@ def test_a_run_that_is_short_or_has_no_label_says_nothing(monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_that_it_compiles_and_then_one_bar():
     """Of a real run, on a real terminal."""
     ours, theirs = pty.openpty()

@@ -44,6 +44,7 @@ COUNTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -120,6 +121,7 @@ def test_replicas_that_diverge_are_those_of_one_call():
     assert_same(more, whole, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_file_of_a_run_is_extended(tmp_path):
     """A net: params with functions in them."""
     rng = np.random.default_rng(0)
