@@ -94,4 +94,5 @@ class Loader(Protocol):
 
 def missing_package(module: str, package: str) -> str | None:
     """``missing`` of a loader that needs a Python package."""
-    return None if importlib.util.find_spec(module) else f"the Python package {package} is not installed"
+    there = importlib.util.find_spec(module) is not None
+    return None if there else f"the Python package {package} is not installed: pip install 'sdesgd[data]'"

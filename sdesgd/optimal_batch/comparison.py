@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from scipy.special import logsumexp
 
 from sdesgd.errors import InputError, shown
+from sdesgd.extras import require
 from sdesgd.inputs import as_key, check_positive_integer
 from sdesgd.optimal_batch.cells import Cells, of_series
 from sdesgd.optimal_batch.model import PRIORS, Draw, cell_law, cell_log_density, flat_noise, law_location
@@ -118,6 +119,7 @@ def compare_laws(
     Source: Vehtari, Gelman & Gabry 2017, Statistics and Computing 27 (section 2; the standard error, eq. 23-24);
     Vehtari et al. 2024, JMLR 25 (k̂).
     """
+    require("arviz_stats", "numpyro")
     from arviz_stats.base.array import array_stats
 
     for name, value in (("draws", draws), ("samples", samples), ("warmup", warmup)):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from sdesgd.errors import InputError, require_known, shown
+from sdesgd.extras import require
 from sdesgd.inputs import as_key, check_positive_integer
 from sdesgd.optimal_batch.cells import LAWS, make_cells
 from sdesgd.optimal_batch.posterior import Posterior
@@ -66,6 +67,7 @@ def fit(
     if samples < 100 or chains < 2:
         raise InputError(f"{chains} chains of {samples} samples: R-hat and ESS need two chains of 100 or more")
     cells = make_cells(table, law)
+    require("numpyro")
     with jax.enable_x64(True):
         batch = jax.tree.map(lambda leaf: jnp.asarray(leaf, float)[None], cells)
         found: list[Posterior] = []

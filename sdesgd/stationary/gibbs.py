@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from sdesgd import freshness, inputs
 from sdesgd.errors import InputError
+from sdesgd.extras import require
 from sdesgd.landscape import Landscape, as_landscape
 from sdesgd.stationary.density import require_float64
 from sdesgd.stationary.gibbs_sample import GibbsSample
@@ -51,6 +52,7 @@ def sample_gibbs(
 
     Source: Hoffman & Gelman 2014 (numpyro's NUTS); R̂ and ESS as in numpyro.diagnostics.
     """
+    require("numpyro")
     from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
     require_float64()

@@ -11,6 +11,7 @@ from typing import Any
 import xarray as xr
 
 from sdesgd.errors import InputError
+from sdesgd.extras import require
 from sdesgd.interruption import Interruptions
 from sdesgd.store.environment import differences, rounding
 from sdesgd.sweep.cells import Sweep
@@ -244,6 +245,7 @@ class _Work:
 
 def _dask_pool(workers: int = 0, scheduler: str | None = None) -> Any:
     """dask is imported only where it is used."""
+    require("dask", "distributed")
     from sdesgd.sweep.dask_pool import DaskPool
 
     return DaskPool(workers, scheduler)
