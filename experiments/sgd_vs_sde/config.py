@@ -294,7 +294,8 @@ def chosen(config: Config) -> dict[str, str]:
         labels |= one_draw | {"train_loss": "loss L(θ)"}
     else:
         labels = OBSERVABLES | (one_draw if config.normalization == "batch" else {})
-    names = named(config, "observables")
+    asked = named(config, "observables")
+    names = sorted(asked, key=[name.strip() for name in config.observables.split(",")].index)  # in the order given
     if "all" in names:
         return labels
     if not labels.keys() >= set(names):

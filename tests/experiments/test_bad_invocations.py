@@ -53,7 +53,7 @@ def places(tmp_path, monkeypatch):
     for name in ("folder", "folder.svg", "other", "broken"):
         found[name].mkdir()
     for name, text in (("other", json.dumps({"experiment": "another"})), ("broken", "{")):
-        for part in ("trajectories.nc", "summary.json", "manifest.json"):
+        for part in ("result.nc", "summary.json", "manifest.json"):
             (found[name] / part).write_text(text)
     return {name.replace(".", "_"): str(path) for name, path in found.items()}
 

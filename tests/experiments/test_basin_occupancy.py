@@ -60,7 +60,8 @@ def summary(finished):
 
 @pytest.fixture(scope="module")
 def kept(finished):
-    return running.read_run(EXPERIMENTS["basin-occupancy"], finished)
+    kept, _ = running.read_run(EXPERIMENTS["basin-occupancy"], finished)
+    return kept
 
 
 @pytest.fixture(scope="module")

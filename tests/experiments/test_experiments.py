@@ -181,7 +181,7 @@ def test_stages_of_other_data_are_not_reused(results, finished, tmp_path, capsys
 @pytest.mark.parametrize(
     "options",
     [
-        ["--momentum", "0.9", "--observables", "train_loss"],
+        ["--momentum", "0.9", "--svag-ell", "0", "--observables", "train_loss"],
         ["--sampling", "reshuffle", "--observables", "test_loss,train_loss"],
         ["--substeps", "2", "--observables", "distance_squared,train_loss,test_loss,test_accuracy"],
     ],

@@ -6,10 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from experiments.__main__ import main
+from experiments.__main__ import EXPERIMENTS, main
 from experiments._shared.own_problem import load
 from sdesgd.errors import InputError
-from sdesgd.netcdf import read_netcdf
 
 SMALL = ["--batch-size", "2", "--num-steps", "4", "--save-every", "2", "--replicas", "4", "--check-replicas", "2"]
 NET = """
@@ -75,8 +74,7 @@ def test_a_net_of_ones_own_runs_and_resumes(net, tmp_path, capsys):
     assert f"{net.name}:make" in figure.read_text(), "the title names the problem"
     (run,) = (tmp_path / "r" / "sgd-vs-sde").iterdir()
     assert run.name.startswith(f"{net.stem}-make-n12-eta")
-    losses = [name for name in read_netcdf(run / "trajectories.nc").variables if "train_loss" in str(name)]
-    assert losses
+    assert "train_loss" in EXPERIMENTS["sgd-vs-sde"].result.load(run / "result.nc").to_xarray()
     assert main(command) == 0
     assert "kept from an earlier run" in capsys.readouterr().err
     stages = list((tmp_path / "r" / "stages").rglob("*.nc"))

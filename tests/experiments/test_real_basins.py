@@ -278,7 +278,7 @@ def test_the_report_and_the_figure_come_from_the_run(finished):
         assert row["arms"]["isotropic"]["trace"] > 0
         assert set(row["verdicts"]) == {"SGD", "SDE", "isotropic"}
     assert sum(problem["flow"]["shares"]) == pytest.approx(1)
-    kept = running.read_run(EXPERIMENTS["real-basins"], finished)
+    kept, _ = running.read_run(EXPERIMENTS["real-basins"], finished)
     printed = io.StringIO()
     kept.report(Console(file=printed, width=200))
     for text in ("noisy sine", "Laplace", "gradient flow", "softest direction"):

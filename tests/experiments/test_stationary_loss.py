@@ -60,7 +60,8 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(finished):
-    return running.read_run(EXPERIMENTS["stationary-loss"], finished)
+    kept, _ = running.read_run(EXPERIMENTS["stationary-loss"], finished)
+    return kept
 
 
 # -- the minima and their matrices -------------------------------------------------------------------------

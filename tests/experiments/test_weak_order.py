@@ -54,7 +54,8 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(finished):
-    return running.read_run(EXPERIMENTS["weak-order"], finished)
+    kept, _ = running.read_run(EXPERIMENTS["weak-order"], finished)
+    return kept
 
 
 # -- the laws, against others' -----------------------------------------------------------------------------
