@@ -26,6 +26,8 @@ def house(tmp_path_factory):
 
 def run(place, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(TOP), "PYTHONDONTWRITEBYTECODE": "1"}
+    # Each of these processes would compile the same programs.
+    environment |= {"SDESGD_COMPILATION_CACHE": "on", "XDG_CACHE_HOME": str(place / "cache")}
     command = [sys.executable, "-m", "experiments", *arguments]
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
