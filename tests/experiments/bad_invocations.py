@@ -94,7 +94,7 @@ ROWS = {
         ("--preset gup", "unknown preset 'gup': did you mean 'gpu'?"),
         ("--reading foo", "unknown reading 'foo'"),
         ("--normalization layer", "unknown normalization 'layer'"),
-        ("--dropout 1", "dropout is 1: pass a rate with 0 < p < 1"),
+        ("--dropout 1", "dropout is 1: pass a rate with 0 ≤ p < 1"),
         ("--dropout nan", "dropout is nan"),
         ("--model logistic --dropout 0.5", "logistic has no hidden layer"),
         ("--model c1 --data frames", "C1 takes images"),

@@ -61,7 +61,7 @@ def test_the_gpu_preset_has_full_width_and_the_papers_batch(tmp_path):
         (["--model", "f2", "--num-examples", "32"], "unit_size 32 leaves one group"),
         (["--model", "c1", "--data", "frames"], "C1 takes images of at most 32×32 pixels"),
         (["--dropout", "0.5"], "use sampling='no_replacement', which is exact"),
-        (["--dropout", "1.5"], "dropout is 1.5: pass a rate with 0 < p < 1"),
+        (["--dropout", "1.5"], "dropout is 1.5: pass a rate with 0 ≤ p < 1"),
         (["--normalization", "bacth"], "unknown normalization 'bacth': did you mean 'batch'?"),
         (["--model", "logistic", "--dropout", "0.5"], "logistic has no hidden layer"),
         (["--data", "digits", "--data-dir", "x"], "digits reads no folder of files"),
