@@ -20,8 +20,8 @@ os.environ["SDESGD_COMPILATION_CACHE"] = "off"  # of commands in processes of th
 
 
 def pytest_collection_modifyitems(items):
-    """Slow tests first: two workers end together."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Slow tests first, the README's commands before all: two workers end together."""
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, "readme" not in item.path.parts))
 
 
 @pytest.fixture(autouse=True, scope="module")
