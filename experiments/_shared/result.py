@@ -84,7 +84,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): as_json(entry) for key, entry in value.items() if not _is_long(entry)}
     if isinstance(value, list | tuple):
-        return [as_json(entry) for entry in value if not _is_long(entry)]
+        return [None if _is_long(entry) else as_json(entry) for entry in value]  # the others keep their places
     if isinstance(value, np.ndarray | np.generic):
         return as_json(value.tolist())
     if isinstance(value, float):

@@ -44,7 +44,7 @@ SGD_VS_SDE = [
 def disk(tmp_path, request):
     """A disk of its own, of some kB. Whoever may not mount one has the limits on file sizes below for every file."""
     if not may_mount():
-        pytest.skip("mounting a small disk needs the capability CAP_SYS_ADMIN, which root has")
+        pytest.skip("mounting a small disk needs CAP_SYS_ADMIN, which root has outside of containers")
     place = tmp_path / "disk"
     place.mkdir()
     with mounted(place, getattr(request, "param", 2000)):

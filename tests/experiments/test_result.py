@@ -77,6 +77,7 @@ def test_a_summary_has_fields_and_properties_and_no_long_arrays():
         "rows": [{"mean": 1.0, "error": 0.5, "z": 2.0}, {"mean": None, "error": 0.0, "z": None}],
         "sizes": {"seed": 3},
     }
+    assert as_json([np.zeros(2000), 1.0]) == [None, 1.0]
     assert as_json({"a": np.array([1.0, np.inf]), "b": np.float32(0.5), "c": (1, "x")}) == {
         "a": [1.0, None],
         "b": 0.5,
